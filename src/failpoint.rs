@@ -1,0 +1,78 @@
+//! Named steps of the protocols, at which the tests stop a thread. Nothing outside of tests.
+
+/// A step that a thread has just taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(test), allow(dead_code, reason = "named for the tests"))]
+pub enum Step {
+    /// A use has raised the last use, and has not looked at the place yet.
+    Raised,
+    /// Bytes of hot are reserved for a newcomer.
+    Reserved,
+    /// A successor is announced.
+    Announced,
+    /// A predecessor is replaced; the successor is not resolved.
+    Committed,
+    /// A new fragment is in the index; it is not listed.
+    Inserted,
+    /// A fragment is moved; it is not listed where it is now.
+    Moved,
+    /// A fragment is removed; it is still in its cell and in the index.
+    Removed,
+    /// A node is in its order cell; the bit is not set.
+    InCell,
+    /// A placement is in its order; the word is not marked.
+    Placed,
+    /// A placement is marked as listed; what it ended is not cleared.
+    Listed,
+    /// An order cell is emptied; its bit is still set.
+    Emptied,
+    /// A segment is sealed; it is still in the directory.
+    Sealed,
+    /// An index cell was read and is about to be swung or buried.
+    Tidying,
+    /// An index cell is frozen; it is not copied.
+    Frozen,
+    /// A frozen cell is copied; it is not marked as moved.
+    Copied,
+    /// A successor table is set; nothing is moved.
+    Grown,
+    /// A push out of a tier over capacity is claimed, and not made.
+    Claimed,
+    /// A hot fragment has left; its bytes are not released.
+    Left,
+}
+
+#[cfg(not(test))]
+#[inline(always)]
+pub fn reach(_step: Step) {}
+
+#[cfg(test)]
+pub use armed::{arm, reach};
+
+#[cfg(test)]
+mod armed {
+    use std::cell::RefCell;
+
+    use super::Step;
+
+    type Trap = (Step, Box<dyn FnOnce()>);
+
+    thread_local! {
+        static TRAP: RefCell<Option<Trap>> = const { RefCell::new(None) };
+    }
+
+    /// Has the current thread run `action` the next time it reaches `step`.
+    pub fn arm(step: Step, action: impl FnOnce() + 'static) {
+        TRAP.with(|trap| *trap.borrow_mut() = Some((step, Box::new(action))));
+    }
+
+    pub fn reach(step: Step) {
+        let action = TRAP.with(|trap| {
+            let mut trap = trap.borrow_mut();
+            if trap.as_ref().is_some_and(|(armed, _)| *armed == step) { trap.take() } else { None }
+        });
+        if let Some((_, action)) = action {
+            action();
+        }
+    }
+}

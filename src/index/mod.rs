@@ -1,0 +1,381 @@
+//! The index: from a key to its node. A lock-free open-addressing table of tagged node pointers that grows without a pause.
+//!
+//! The index only finds. What a fragment's state is, the place word at the end of a node's chain of successors says; a cell may lag
+//! behind, holding a node that has been replaced or removed, until somebody swings it.
+//!
+//! # Cells
+//!
+//! See [`cell`]. A cell serves one key for the life of its table: the first null of a probe is where two inserters of a key
+//! meet. A frozen node only ever becomes *moved*; a frozen null never changes.
+//!
+//! # Operations
+//!
+//! - *Find*: along the probe, a node of the key decides, frozen or not; a null is absence, unless something *moved* was passed,
+//!   or it is frozen: then the next table is asked. Readers never help and never write.
+//! - *Insert*: at the first null. A dead node of the key that is met on the way is revived (CAS → new), never passed.
+//! - *Tidy* (after a replacement or a removal): in the run of the hash, cells are swung to the end of their chain or buried; nodes
+//!   are told by hash and chain, so no `Eq` is called.
+//! - *Settle the run*: before a writer changes anything in a table, it moves every cell of its run in the older table, up to
+//!   and including the first null. See [`grow`].
+//! - *Retire*: whoever CASes a node out of an unfrozen cell retires the chain from it up to what was put in.
+//!
+//! # Who may stall where
+//!
+//! Anywhere: nothing is waited for. A stalled mover's cell is moved by whoever needs it; a stalled swinger's cell is swung by
+//! the next one, and until then the chain behind it answers.
+//!
+//! Sources: Purcell and Harris, "Non-blocking Hashtables with Open Addressing" (DISC 2005), for probing without reuse; Cliff
+//! Click's non-blocking hash map (2007) for moving cell by cell with a frozen mark.
+
+pub mod cell;
+pub mod grow;
+pub mod table;
+
+use core::ptr;
+
+use crossbeam_epoch::Guard;
+
+use crate::node::Node;
+use crate::place::{Place, State};
+use crate::sync::{AtomicPtr, Ordering};
+use cell::{Content, Kind, Swap};
+use table::Table;
+
+/// What the index needs of the store: that a node's successors are listed before the node is taken out.
+pub trait Settle<K, V> {
+    /// Has what `node` became listed, all along its chain, and marks each replaced node of the chain as settled.
+    fn settle(&self, node: &Node<K, V>, guard: &Guard);
+}
+
+/// The index.
+pub struct Index<K, V> {
+    root: AtomicPtr<Table<Node<K, V>>>,
+}
+
+// SAFETY: the index shares nodes, which any thread may read, retire and drop.
+unsafe impl<K: Send + Sync, V: Send + Sync> Send for Index<K, V> {}
+// SAFETY: as above.
+unsafe impl<K: Send + Sync, V: Send + Sync> Sync for Index<K, V> {}
+
+/// A node of the key, at the end of its chain, and the word that was read last.
+pub type Found<'g, K, V> = (&'g Node<K, V>, Place);
+
+/// The outcome of an insert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Inserted {
+    /// The node is in; that CAS was its publication.
+    Done,
+    /// The key has a live node.
+    Present,
+}
+
+/// Spreads a caller's hash, so that weak hashers do not cluster: the table uses the top bits.
+#[inline]
+pub fn spread(hash: u64) -> u64 {
+    hash.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+/// Walks a chain that was entered through the index, to the node that is not replaced, resolving what is pending.
+#[inline]
+fn end<'g, K, V>(mut node: &'g Node<K, V>, guard: &'g Guard) -> Found<'g, K, V> {
+    loop {
+        let place = node.place.load();
+        match place.state() {
+            State::Replaced { was_hot } => {
+                // SAFETY: the chain was entered at a cell's node, under the guard. The cell is swung past a successor before that
+                // is retired, so none of the chain was retired before the pin.
+                let Some(successor) = (unsafe { node.successor(guard) }) else { return (node, place) };
+                successor.resolve(was_hot);
+                node = successor;
+            }
+            _ => return (node, place),
+        }
+    }
+}
+
+impl<K, V> Index<K, V> {
+    /// An index with room for about `expected` nodes before it first grows.
+    pub fn with_room_for(expected: usize) -> Self {
+        Self { root: AtomicPtr::new(Box::into_raw(Box::new(Table::first(expected)))) }
+    }
+
+    #[inline]
+    fn root<'g>(&self, _guard: &'g Guard) -> &'g Table<Node<K, V>> {
+        // SAFETY: never null; the table is freed through the epoch after the root has passed it.
+        // Acquire: pairs with the CAS that advanced the root.
+        unsafe { &*self.root.load(Ordering::Acquire) }
+    }
+
+    fn is_root(&self, table: &Table<Node<K, V>>) -> bool {
+        // Acquire: a table that became the root is wholly copied into.
+        ptr::eq(self.root.load(Ordering::Acquire), table)
+    }
+
+    /// The live node of a key. `is_key` is the caller's `Eq`. Wait-free but for the walk along replacements in progress.
+    #[inline]
+    pub fn find<'g>(&self, hash: u64, is_key: impl Fn(&K) -> bool, guard: &'g Guard) -> Option<Found<'g, K, V>> {
+        let mut table = self.root(guard);
+        loop {
+            let mut look_on = false;
+            for step in 0..table.len() {
+                let content = table.probe(hash, step).load();
+                let node = match content.kind() {
+                    Kind::Node(node) | Kind::FrozenNode(node) => node,
+                    Kind::Null => break,
+                    Kind::FrozenNull => {
+                        look_on = true;
+                        break;
+                    }
+                    Kind::Tomb => continue,
+                    Kind::Moved => {
+                        look_on = true;
+                        continue;
+                    }
+                };
+                if !content.may_have(hash) {
+                    continue;
+                }
+                // SAFETY: found in a cell under the guard.
+                let node = unsafe { &*node };
+                if node.hash() != hash || !is_key(node.key()) {
+                    continue;
+                }
+                let (node, place) = end(node, guard);
+                return place.tier().is_some().then_some((node, place));
+            }
+            if !look_on {
+                return None;
+            }
+            table = table.next(guard)?;
+        }
+    }
+
+    /// Publishes `new`, whose place says where it will be, unless its key has a live node.
+    pub fn insert(
+        &self,
+        new: &Node<K, V>,
+        is_key: impl Fn(&K) -> bool,
+        steward: &impl Settle<K, V>,
+        guard: &Guard,
+    ) -> Inserted {
+        let hash = new.hash();
+        let content = Content::of(new, hash);
+        'restart: loop {
+            let mut table = self.root(guard);
+            'table: loop {
+                if let Some(next) = table.next(guard) {
+                    self.move_run(table, hash, steward, guard);
+                    self.move_some(table, steward, guard);
+                    table = next;
+                    continue;
+                }
+                let mut claim = Claim::none(table);
+                for step in 0..table.len() {
+                    let cell = table.probe(hash, step);
+                    loop {
+                        let seen = cell.load();
+                        match seen.kind() {
+                            Kind::Null => {
+                                let is_root = self.is_root(table);
+                                if !claim.make(is_root) {
+                                    self.make_room(table, is_root, steward, guard);
+                                    continue 'restart;
+                                }
+                                if cell.fill(content) == Swap::Done {
+                                    claim.use_up();
+                                    return Inserted::Done;
+                                }
+                            }
+                            Kind::Tomb => break,
+                            // A next table was set after this one was entered.
+                            Kind::FrozenNull | Kind::FrozenNode(_) | Kind::Moved => continue 'table,
+                            Kind::Node(node) => {
+                                // SAFETY: found in a cell under the guard.
+                                let node = unsafe { &*node };
+                                if !seen.may_have(hash) || node.hash() != hash || !is_key(node.key()) {
+                                    break;
+                                }
+                                let (_, place) = end(node, guard);
+                                if place.tier().is_some() {
+                                    return Inserted::Present;
+                                }
+                                steward.settle(node, guard);
+                                if cell.swing(seen, content) == Swap::Done {
+                                    self.retire_chain(node, ptr::null(), guard);
+                                    return Inserted::Done;
+                                }
+                            }
+                        }
+                    }
+                }
+                // No null at all: the room is kept so that this does not happen.
+                drop(claim);
+                self.make_room(table, self.is_root(table), steward, guard);
+                continue 'restart;
+            }
+        }
+    }
+
+    /// Has the cells of `hash` say what is true: swings them to the ends of their chains, buries what is removed.
+    pub fn tidy(&self, hash: u64, steward: &impl Settle<K, V>, guard: &Guard) {
+        'restart: loop {
+            let mut table = self.root(guard);
+            while let Some(next) = table.next(guard) {
+                self.move_run(table, hash, steward, guard);
+                self.move_some(table, steward, guard);
+                table = next;
+            }
+            for step in 0..table.len() {
+                let cell = table.probe(hash, step);
+                loop {
+                    let seen = cell.load();
+                    match seen.kind() {
+                        Kind::Null => return,
+                        Kind::Tomb => break,
+                        Kind::FrozenNull | Kind::FrozenNode(_) | Kind::Moved => continue 'restart,
+                        Kind::Node(node) => {
+                            // SAFETY: found in a cell under the guard.
+                            let node = unsafe { &*node };
+                            if node.hash() != hash {
+                                break;
+                            }
+                            let (last, place) = settled_end(node, steward, guard);
+                            if place.state() == State::Removed {
+                                if cell.bury(seen) == Swap::Done {
+                                    table.count_buried();
+                                    self.retire_chain(node, ptr::null(), guard);
+                                    break;
+                                }
+                            } else if ptr::eq(last, node) {
+                                break;
+                            } else if cell.swing(seen, Content::of(last, hash)) == Swap::Done {
+                                self.retire_chain(node, last, guard);
+                            }
+                        }
+                    }
+                }
+            }
+            return;
+        }
+    }
+
+    /// Retires the chain from `first` up to and without `until`; null: all of it. The caller has taken it out of its cell.
+    fn retire_chain(&self, first: &Node<K, V>, until: *const Node<K, V>, guard: &Guard) {
+        let mut node = ptr::from_ref(first);
+        while !ptr::eq(node, until) {
+            // SAFETY: the chain was in a cell under the guard, so that nothing of it is freed before the pin ends.
+            let this = unsafe { &*node };
+            let next = match this.place.load().state() {
+                // SAFETY: as above.
+                State::Replaced { .. } => unsafe { this.successor(guard) }.map_or(ptr::null(), ptr::from_ref),
+                _ => ptr::null(),
+            };
+            // SAFETY: the CAS that took the chain out of its cell made this thread the one that retires it.
+            unsafe { Node::retire(node, guard) };
+            node = next;
+            if node.is_null() {
+                return;
+            }
+        }
+    }
+
+    /// Gives up every node, at once.
+    ///
+    /// # Safety
+    ///
+    /// No other thread has access to the index or its nodes.
+    pub unsafe fn tear_down(&mut self) {
+        use crate::node::Counted;
+        // SAFETY: the caller has the only access.
+        let guard = unsafe { crossbeam_epoch::unprotected() };
+        // Relaxed: exclusive access.
+        let mut table = self.root.load(Ordering::Relaxed);
+        while !table.is_null() {
+            // SAFETY: the chain of tables is this index's own.
+            let this = unsafe { &*table };
+            for place in 0..this.len() {
+                let (Kind::Node(node) | Kind::FrozenNode(node)) = this.cell(place).load().kind() else { continue };
+                // What was copied and not yet marked as moved is in the next table as well.
+                if this.next(guard).is_some_and(|next| grow::holds(next, this.cell(place).load())) {
+                    continue;
+                }
+                let mut node = node;
+                while !node.is_null() {
+                    // SAFETY: a cell's chain is not freed while the index owns it.
+                    let here = unsafe { &*node };
+                    let next = match here.place.load().state() {
+                        // SAFETY: as above.
+                        State::Replaced { .. } => unsafe { here.successor(guard) }.map_or(ptr::null(), ptr::from_ref),
+                        _ => ptr::null(),
+                    };
+                    // SAFETY: the index's count, given up once: a node is in one cell's chain.
+                    unsafe { Node::disown(node, guard) };
+                    node = next;
+                }
+            }
+            table = this.next_of_dropped();
+        }
+    }
+}
+
+/// The end of a chain as far as it is settled: the first node that is not both replaced and settled.
+fn settled_end<'g, K, V>(mut node: &'g Node<K, V>, steward: &impl Settle<K, V>, guard: &'g Guard) -> Found<'g, K, V> {
+    if matches!(node.place.load().state(), State::Replaced { .. }) {
+        steward.settle(node, guard);
+    }
+    loop {
+        let place = node.place.load();
+        match place.state() {
+            State::Replaced { .. } if place.is_settled() => {
+                // SAFETY: the chain was entered at a cell's node, under the guard.
+                match unsafe { node.successor(guard) } {
+                    Some(successor) => node = successor,
+                    None => return (node, place),
+                }
+            }
+            _ => return (node, place),
+        }
+    }
+}
+
+/// Room claimed in a table; given back when dropped, unless used.
+struct Claim<'t, N> {
+    table: &'t Table<N>,
+    held: bool,
+}
+
+impl<'t, N> Claim<'t, N> {
+    const fn none(table: &'t Table<N>) -> Self {
+        Self { table, held: false }
+    }
+
+    fn make(&mut self, is_root: bool) -> bool {
+        self.held = self.held || self.table.claim(is_root);
+        self.held
+    }
+
+    fn use_up(&mut self) {
+        self.held = false;
+    }
+}
+
+impl<N> Drop for Claim<'_, N> {
+    fn drop(&mut self) {
+        if self.held {
+            self.table.unclaim();
+        }
+    }
+}
+
+impl<K, V> Drop for Index<K, V> {
+    fn drop(&mut self) {
+        // Relaxed: exclusive access.
+        let mut table = self.root.load(Ordering::Relaxed);
+        while !table.is_null() {
+            // SAFETY: each table is freed once; those before the root were given to the collector when it passed them.
+            let this = unsafe { Box::from_raw(table) };
+            table = this.next_of_dropped();
+        }
+    }
+}

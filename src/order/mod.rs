@@ -1,0 +1,198 @@
+//! A tier's recency order: a chunked skip list keyed by tick.
+//!
+//! Ticks are unique (see [`crate::clock`]), so tick `t` owns cell `t mod WIDTH` of segment `t div WIDTH`; the directory holds
+//! the segments, sorted. Placing and clearing touch one cell and one bit; the oldest is the lowest bit of the first segment.
+//! Source of the directory: lock-free skip lists (Fraser, "Practical lock-freedom", 2004) as crossbeam-skiplist builds them.
+//!
+//! # Hints, never authority
+//!
+//! A cell says "this node may stand in this tier at this tick". Whether it does is said by the node's place word: an entry is
+//! valid only if the word names this very tier and tick. What the order promises is the converse: a placement whose word is marked
+//! as listed is in its cell, and its bit is set, until the placement has ended.
+//!
+//! # Steps
+//!
+//! - *Place*: find or make the segment; take a count of the node; CAS the cell null → node; set the bit. Helpers
+//!   may do it again: same cell, same node. Where the segment is sealed, the cell is emptied and all is done anew in another.
+//! - *Clear*: CAS the cell node → null, then take the bit off. A bit over an empty cell belongs to nobody (the placement ended,
+//!   as the cell is written before the bit and emptied only after the end), so whoever meets it takes it off.
+//! - *Seal*: CAS the word of an empty segment below the clock's own 0 → sealed, then remove that very entry. Who meets a
+//!   sealed segment removes it too. A placer that had written its cell but not its bit finds the seal, and starts again.
+//!
+//! Nobody waits for anybody: each loop runs again only when another thread sealed a segment or changed a bit.
+//!
+//! # The tail
+//!
+//! Most placements go to the youngest segment, which is kept in a pointer of its own that owns a count. It is a shortcut: a
+//! stale one costs a search.
+
+pub mod directory;
+pub mod segment;
+
+use core::ptr;
+use std::sync::Arc;
+
+use crossbeam_epoch::Guard;
+
+use crate::clock::Clock;
+use crate::node::Counted;
+use crate::sync::{AtomicPtr, Ordering};
+use directory::Directory;
+use segment::{Placed, Segment, WIDTH};
+
+/// The recency order of one tier.
+pub struct Order<N: Counted> {
+    directory: Directory<Segment<N>>,
+    /// The youngest segment that anything was placed in, or null; owns a count of it.
+    tail: AtomicPtr<Segment<N>>,
+}
+
+// SAFETY: the nodes are shared with, and may be freed by, every thread that uses the order.
+unsafe impl<N: Counted + Send + Sync> Send for Order<N> {}
+// SAFETY: as above.
+unsafe impl<N: Counted + Send + Sync> Sync for Order<N> {}
+
+impl<N: Counted> Order<N> {
+    pub fn new() -> Self {
+        Self { directory: Directory::new(), tail: AtomicPtr::new(ptr::null_mut()) }
+    }
+}
+
+impl<N: Counted + Send + Sync + 'static> Order<N> {
+    /// Puts `node` into the cell of `tick`, unless it is there. A node without owners is left out: its placement has ended.
+    pub fn place(&self, tick: u64, node: &N, clock: &Clock, guard: &Guard) {
+        loop {
+            let segment = self.segment_for(tick / WIDTH, clock, guard);
+            match segment.place(tick % WIDTH, node, guard) {
+                Placed::Listed | Placed::Ownerless => return,
+                Placed::Sealed => self.directory.remove(segment.index(), segment, guard),
+            }
+        }
+    }
+
+    /// Takes `node` out of the cell of `tick`, if it is there. The placement has ended, and what became of the node is listed.
+    pub fn clear(&self, tick: u64, node: &N, clock: &Clock, guard: &Guard) {
+        let index = tick / WIDTH;
+        let segment = match self.tail(guard) {
+            Some(tail) if tail.index() == index && !tail.is_sealed() => tail,
+            _ => match self.directory.first_from(index, guard) {
+                Some(segment) if segment.index() == index => segment,
+                _ => return,
+            },
+        };
+        segment.clear(tick % WIDTH, node, guard);
+        self.seal_if_done(segment, clock, guard);
+    }
+
+    /// The oldest entry with a tick of at least `from`. It is a hint: the node's place word decides.
+    pub fn first_from<'g>(&self, from: u64, clock: &Clock, guard: &'g Guard) -> Option<(u64, &'g N)> {
+        let mut index = from / WIDTH;
+        let mut slot = from % WIDTH;
+        loop {
+            let segment = self.directory.first_from(index, guard)?;
+            if segment.index() > index {
+                slot = 0;
+            }
+            if let Some((slot, node)) = segment.first_from(slot, guard) {
+                return Some((segment.index() * WIDTH + slot, node));
+            }
+            self.seal_if_done(segment, clock, guard);
+            index = segment.index() + 1;
+            slot = 0;
+        }
+    }
+
+    /// Calls `visit` with every entry, oldest first.
+    pub fn visit<'g>(&self, guard: &'g Guard, mut visit: impl FnMut(u64, &'g N)) {
+        let mut index = 0;
+        while let Some(segment) = self.directory.first_from(index, guard) {
+            let mut from = 0;
+            while let Some((slot, node)) = segment.first_from(from, guard) {
+                visit(segment.index() * WIDTH + slot, node);
+                from = slot + 1;
+            }
+            index = segment.index() + 1;
+        }
+    }
+
+    /// Gives up every count, at once.
+    ///
+    /// # Safety
+    ///
+    /// No other thread has access to the order or its nodes.
+    pub unsafe fn tear_down(&mut self) {
+        // SAFETY: the caller has the only access.
+        let guard = unsafe { crossbeam_epoch::unprotected() };
+        let mut index = 0;
+        while let Some(segment) = self.directory.first_from(index, guard) {
+            segment.clear_all(guard);
+            index = segment.index() + 1;
+        }
+    }
+
+    fn tail<'g>(&self, _guard: &'g Guard) -> Option<&'g Segment<N>> {
+        // SAFETY: the pointer is null or owns a count, which is given up through the epoch after it was swapped out.
+        // Acquire: pairs with the swap that published the segment.
+        unsafe { self.tail.load(Ordering::Acquire).as_ref() }
+    }
+
+    #[inline]
+    fn segment_for<'g>(&self, index: u64, clock: &Clock, guard: &'g Guard) -> &'g Segment<N> {
+        match self.tail(guard) {
+            Some(tail) if tail.index() == index && !tail.is_sealed() => tail,
+            tail => self.find_or_make(index, tail, clock, guard),
+        }
+    }
+
+    #[cold]
+    fn find_or_make<'g>(
+        &self,
+        index: u64,
+        tail: Option<&'g Segment<N>>,
+        clock: &Clock,
+        guard: &'g Guard,
+    ) -> &'g Segment<N> {
+        let segment = self.directory.get_or_insert_with(index, || Arc::new(Segment::new(index)), guard);
+        if tail.is_none_or(|tail| tail.index() < index || tail.is_sealed()) {
+            self.advance_tail(tail, segment, clock, guard);
+        }
+        // SAFETY: the directory keeps a count until the entry is removed, and then until the current pins are gone.
+        unsafe { &*Arc::as_ptr(segment) }
+    }
+
+    /// Tries once: another thread's tail is as good.
+    fn advance_tail(&self, old: Option<&Segment<N>>, new: &Arc<Segment<N>>, clock: &Clock, guard: &Guard) {
+        let new = Arc::into_raw(Arc::clone(new)).cast_mut();
+        let expected = old.map_or(ptr::null_mut(), |old| ptr::from_ref(old).cast_mut());
+        // Release: publishes the segment to `tail`. Relaxed on a loss: nothing is read through what was found.
+        if self.tail.compare_exchange(expected, new, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            if let Some(old) = old {
+                // It may have become empty while the clock was still in it.
+                self.seal_if_done(old, clock, guard);
+                // SAFETY: the tail's count is this thread's since the swap; those who still read the segment are pinned.
+                unsafe { guard.defer_unchecked(move || drop(Arc::from_raw(expected))) };
+            }
+        } else {
+            // SAFETY: the count made above, which nobody else saw.
+            drop(unsafe { Arc::from_raw(new) });
+        }
+    }
+
+    /// Seals a segment that is empty and below the clock's own, and removes a sealed one.
+    fn seal_if_done(&self, segment: &Segment<N>, clock: &Clock, guard: &Guard) {
+        if segment.is_sealed() || (segment.index() < clock.now() / WIDTH && segment.try_seal()) {
+            self.directory.remove(segment.index(), segment, guard);
+        }
+    }
+}
+
+impl<N: Counted> Drop for Order<N> {
+    fn drop(&mut self) {
+        // Relaxed: exclusive access.
+        let tail = self.tail.load(Ordering::Relaxed);
+        if !tail.is_null() {
+            // SAFETY: the tail's own count, given up once.
+            drop(unsafe { Arc::from_raw(tail) });
+        }
+    }
+}

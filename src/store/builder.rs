@@ -1,0 +1,156 @@
+//! The builder of a store.
+
+use core::fmt;
+use core::hash::{BuildHasher, Hash};
+
+use super::TierStore;
+use super::core::{Core, Settings};
+use super::outflow::Hook;
+use crate::budget::MAX_BYTES;
+use crate::census::Capacity;
+use crate::error::BuildError;
+
+/// The hasher of a store that is not given one: fast, seeded at random, and not meant to withstand keys that are chosen to collide.
+pub type DefaultHasher = foldhash::fast::RandomState;
+
+/// A caller's weigher.
+pub type Weigher<K, V> = dyn Fn(&K, &V) -> u64 + Send + Sync;
+
+/// Makes a [`TierStore`]; from [`TierStore::builder`].
+///
+/// | setting | default | why |
+/// |---|---|---|
+/// | hot budget | none: it is asked for | only the caller knows what a prompt may hold |
+/// | [`weigher`](Self::weigher) | `size_of::<K>() + size_of::<V>()` | right for keys and values that own nothing on the heap |
+/// | [`warm_capacity`](Self::warm_capacity), [`cold_capacity`](Self::cold_capacity) | unbounded | nothing is lost unless asked for |
+/// | [`overflow_hook`](Self::overflow_hook) | none | what a capacity pushes out of cold is dropped |
+/// | [`hasher`](Self::hasher) | [`DefaultHasher`] | a look-up should cost less than the memory it waits for |
+/// | [`expected_fragments`](Self::expected_fragments) | 0 | the index grows without a pause |
+/// | [`recency_slack`](Self::recency_slack) | 0 | exact LRU |
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use tierstack::{Capacity, TierStore};
+///
+/// let store: TierStore<String, Arc<str>> = TierStore::builder(64 << 10)
+///     .weigher(|key: &String, value: &Arc<str>| (key.len() + value.len()) as u64)
+///     .warm_capacity(Capacity::bytes(1 << 20))
+///     .cold_capacity(Capacity::entries(100_000))
+///     .overflow_hook(|key, _value| eprintln!("{key} has left the store"))
+///     .expected_fragments(10_000)
+///     .build()?;
+/// assert_eq!(store.hot_budget(), 64 << 10);
+/// # Ok::<(), tierstack::BuildError>(())
+/// ```
+#[must_use = "a builder does nothing until `build`"]
+pub struct Builder<K, V, S = DefaultHasher> {
+    settings: Settings,
+    weigher: Option<Box<Weigher<K, V>>>,
+    hook: Option<Box<Hook<K, V>>>,
+    hasher: S,
+}
+
+impl<K, V> Builder<K, V> {
+    pub(super) fn new(hot_budget: u64) -> Self {
+        Self {
+            settings: Settings {
+                hot_budget,
+                warm: Capacity::UNBOUNDED,
+                cold: Capacity::UNBOUNDED,
+                expected_fragments: 0,
+                recency_slack: 0,
+                first_tick: 1,
+            },
+            weigher: None,
+            hook: None,
+            hasher: DefaultHasher::default(),
+        }
+    }
+}
+
+impl<K, V, S> Builder<K, V, S> {
+    /// What a fragment weighs, in bytes. Called once for each `store`, by the owned one before anything is pinned or held;
+    /// the weight is kept with the fragment. A weight of zero always fits; one above [`MAX_BYTES`] is refused.
+    pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
+        self.weigher = Some(Box::new(weigher));
+        self
+    }
+
+    /// How much warm may hold; what is over it goes to cold, least recently used first.
+    pub fn warm_capacity(mut self, capacity: Capacity) -> Self {
+        self.settings.warm = capacity;
+        self
+    }
+
+    /// How much cold may hold; what is over it leaves the store, least recently used first, and is given to the hook.
+    pub fn cold_capacity(mut self, capacity: Capacity) -> Self {
+        self.settings.cold = capacity;
+        self
+    }
+
+    /// Called with each fragment that a capacity pushed out of cold, after the operation that caused it has taken effect: by
+    /// the owned operations before they return, by a [`View`](crate::View) when it is dropped or repinned. The thread
+    /// is not pinned by the store then and holds nothing of it, so that the hook may use the store. A panic of the hook goes
+    /// on to the caller, after the other fragments were given to it too.
+    ///
+    /// The key and the value are lent, as other threads may still be reading them.
+    pub fn overflow_hook(mut self, hook: impl Fn(&K, &V) + Send + Sync + 'static) -> Self {
+        self.hook = Some(Box::new(hook));
+        self
+    }
+
+    /// Hashes the keys.
+    pub fn hasher<S2: BuildHasher>(self, hasher: S2) -> Builder<K, V, S2> {
+        Builder { settings: self.settings, weigher: self.weigher, hook: self.hook, hasher }
+    }
+
+    /// Makes room in the index for so many fragments at once, up to about twelve million; it grows beyond.
+    pub fn expected_fragments(mut self, fragments: usize) -> Self {
+        self.settings.expected_fragments = fragments;
+        self
+    }
+
+    /// Lets a `get` leave a fragment alone whose last use is fewer than `ticks` ticks (uses and placements, of any fragment) old. Hot
+    /// keys are then only read, which many readers on many cores feel; what is lost is the order among the last `ticks` uses.
+    /// 0, the default, is exact.
+    pub fn recency_slack(mut self, ticks: u64) -> Self {
+        self.settings.recency_slack = ticks;
+        self
+    }
+
+    /// Starts the clock late, for tests of its end.
+    #[cfg(test)]
+    pub(crate) fn first_tick(mut self, tick: u64) -> Self {
+        self.settings.first_tick = tick;
+        self
+    }
+}
+
+impl<K, V, S> Builder<K, V, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// The store.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::BudgetTooLarge`] for a hot budget above [`MAX_BYTES`]. A budget of zero is legal: then only
+    /// fragments that weigh nothing are hot.
+    pub fn build(self) -> Result<TierStore<K, V, S>, BuildError> {
+        let budget = self.settings.hot_budget;
+        if budget > MAX_BYTES {
+            return Err(BuildError::BudgetTooLarge { budget });
+        }
+        Ok(TierStore { core: Core::new(&self.settings), weigher: self.weigher, hook: self.hook, hasher: self.hasher })
+    }
+}
+
+impl<K, V, S> fmt::Debug for Builder<K, V, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

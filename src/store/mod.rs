@@ -1,0 +1,116 @@
+//! The store: what callers see, over the protocols in the files beside this one.
+//!
+//! | file | protocol |
+//! |---|---|
+//! | `core` | the parts, and the helping that keeps placements listed |
+//! | `read` | `get` and `peek` |
+//! | `write` | `store` |
+//! | `moves` | `promote`, `demote`, `remove` |
+//! | `evict` | eviction, room, capacities |
+//! | `scan` | iteration |
+//! | `outflow` | what left cold, on its way to the hook |
+//! | `view`, `owned` | the two ways to call all of it |
+
+mod builder;
+mod core;
+mod evict;
+mod moves;
+mod outflow;
+mod owned;
+mod read;
+mod scan;
+mod view;
+mod write;
+
+#[cfg(all(test, not(any(tierstack_loom, tierstack_shuttle))))]
+mod tests;
+
+use ::core::fmt;
+use ::core::hash::{BuildHasher, Hash};
+
+use crate::error::BuildError;
+use crate::tier::Tier;
+pub use builder::{Builder, DefaultHasher};
+pub use view::View;
+
+/// A concurrent store of fragments in three tiers, with a strict byte budget for the hot one.
+///
+/// Every operation takes `&self`; share the store by reference or in an [`Arc`](std::sync::Arc). There are two ways to call them:
+///
+/// - *Owned*, on the store itself: what is handed back is a clone, and nothing is held afterwards. Values are best a cheap
+///   handle, such as `Arc<str>`.
+/// - *Pinned*, through a [`View`] from [`pin`](Self::pin): what is handed back is a borrow, and the cost of pinning is paid once.
+///
+/// The guarantees, and what they do not say, are on the [crate's front page](crate#guarantees).
+pub struct TierStore<K, V, S = DefaultHasher>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    core: core::Core<K, V>,
+    weigher: Option<Box<builder::Weigher<K, V>>>,
+    hook: Option<Box<outflow::Hook<K, V>>>,
+    hasher: S,
+}
+
+impl<K, V> TierStore<K, V>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    /// A builder for a store whose hot tier holds at most `hot_budget` bytes.
+    pub fn builder(hot_budget: u64) -> Builder<K, V> {
+        Builder::new(hot_budget)
+    }
+
+    /// A store with the defaults: see [`Builder`].
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::BudgetTooLarge`] for a hot budget above [`MAX_BYTES`](crate::MAX_BYTES).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let store: tierstack::TierStore<u64, u64> = tierstack::TierStore::new(1024)?;
+    /// assert!(store.is_empty());
+    /// # Ok::<(), tierstack::BuildError>(())
+    /// ```
+    pub fn new(hot_budget: u64) -> Result<Self, BuildError> {
+        Self::builder(hot_budget).build()
+    }
+}
+
+impl<K, V, S> TierStore<K, V, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    #[inline]
+    fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
+        crate::index::spread(self.hasher.hash_one(key))
+    }
+
+    fn weigh(&self, key: &K, value: &V) -> u64 {
+        match &self.weigher {
+            Some(weigher) => weigher(key, value),
+            None => (size_of::<K>() + size_of::<V>()) as u64,
+        }
+    }
+}
+
+impl<K, V, S> fmt::Debug for TierStore<K, V, S>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let metrics = self.core.metrics();
+        f.debug_struct("TierStore")
+            .field("hot", &metrics.tier(Tier::Hot))
+            .field("warm", &metrics.tier(Tier::Warm))
+            .field("cold", &metrics.tier(Tier::Cold))
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,47 @@
+//! Fragments that a capacity pushed out of cold, on their way to the overflow hook.
+//!
+//! They are gathered while the thread is pinned and handed over after it is not, so that a hook may take its time, use the
+//! store, and panic.
+
+use core::cell::RefCell;
+use core::panic::AssertUnwindSafe;
+use std::panic::{catch_unwind, resume_unwind};
+
+use crate::node::NodeRef;
+
+/// A caller's overflow hook.
+pub type Hook<K, V> = dyn Fn(&K, &V) + Send + Sync;
+
+/// What is to be handed over, in the order in which it left.
+pub struct Outflow<K, V>(RefCell<Vec<NodeRef<K, V>>>);
+
+impl<K, V> Outflow<K, V> {
+    pub const fn new() -> Self {
+        Self(RefCell::new(Vec::new()))
+    }
+
+    pub(super) fn push(&self, node: NodeRef<K, V>) {
+        self.0.borrow_mut().push(node);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
+    }
+
+    /// Hands everything over. A panic of the hook goes on to the caller after the rest was handed over too.
+    pub(super) fn deliver(&self, hook: Option<&Hook<K, V>>) {
+        let nodes = core::mem::take(&mut *self.0.borrow_mut());
+        let Some(hook) = hook else { return };
+        let mut panicked = None;
+        for node in nodes {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| hook(node.key(), node.value()))) {
+                panicked.get_or_insert(payload);
+            }
+        }
+        if let Some(payload) = panicked
+            && !std::thread::panicking()
+        {
+            resume_unwind(payload);
+        }
+    }
+}

@@ -1,0 +1,618 @@
+//! The owned operations: a view for the length of one call, and a clone of what it lends.
+
+use core::borrow::Borrow;
+use core::hash::{BuildHasher, Hash};
+use std::vec;
+
+use super::TierStore;
+use super::view::View;
+use crate::budget::MAX_BYTES;
+use crate::error::{BudgetError, PromoteError, StoreError};
+use crate::fragment::{Evicted, Fragment, Item, Moved, Stored};
+use crate::metrics::Metrics;
+use crate::tier::Tier;
+
+impl<K, V, S> TierStore<K, V, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// Pins the current thread and returns a [`View`], which lends what it reads.
+    ///
+    /// A pinned thread delays the freeing of what leaves the store, of every store in the process: drop the view, or
+    /// [`repin`](View::repin) it, now and then, and hold none across a rayon join or any other wait.
+    ///
+    /// # Linearization
+    ///
+    /// None: a view shows the store as it is at each of its operations, not as it was when it was pinned.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free: the first pin of a thread registers it, and now and then a pin collects.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let store = tierstack::TierStore::<String, String>::new(1024)?;
+    /// let view = store.pin();
+    /// view.store("plan".into(), "write tests".into())?;
+    /// let fragment = view.get("plan").expect("stored above");
+    /// assert_eq!(fragment.value, "write tests"); // a `&String`, not a clone
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pin(&self) -> View<'_, K, V, S> {
+        View::new(self)
+    }
+
+    /// Stores a fragment in hot, replacing the key's fragment if it has one; counts as a use.
+    ///
+    /// The weigher is asked first. Where the weight is above the hot budget the fragment goes to warm, and nothing is demoted.
+    /// Otherwise the least recently used hot fragments are demoted to warm until it fits, of which a hot predecessor's own bytes count
+    /// as free. Where it does not fit and no other hot fragment is there to demote, because operations in flight
+    /// hold the rest, or its predecessor left hot after room was made, it goes to warm and says that it was
+    /// [contended](Stored::contended): it never waits. Alone, it is never contended.
+    ///
+    /// The replaced value is cloned; through a [`View`] it is lent.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] hands key and value back: a weight above [`MAX_BYTES`], or no tick left (after 2⁵⁹ uses and placements).
+    ///
+    /// # Linearization
+    ///
+    /// A new key: the CAS that puts the node into its index cell. A replacement: the CAS that makes the predecessor's place word
+    /// *replaced*, by this thread or a helper. Each demotion is a step of its own within the call, before it; so is the instant
+    /// that fixes this use's place in the recency order.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free. Expected O(1) amortized, and the number of fragments demoted; the index grows by its share in each call.
+    ///
+    /// # Panics
+    ///
+    /// Where the weigher, `Hash`, `Eq`, `Clone` or the overflow hook does; nothing but the fragment concerned is lost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tierstack::{Tier, TierStore};
+    ///
+    /// let store = TierStore::builder(10).weigher(|_: &&str, text: &String| text.len() as u64).build()?;
+    /// assert_eq!(store.store("a", "12345".to_string())?.tier, Tier::Hot);
+    /// assert_eq!(store.store("b", "123456".to_string())?.tier, Tier::Hot);
+    /// assert_eq!(store.tier_of("a"), Some(Tier::Warm), "it made room for b");
+    ///
+    /// let stored = store.store("a", "12".to_string())?;
+    /// assert_eq!((stored.tier, stored.replaced.as_deref()), (Tier::Hot, Some("12345")));
+    ///
+    /// assert_eq!(store.store("c", "more than ten bytes".to_string())?.tier, Tier::Warm);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn store(&self, key: K, value: V) -> Result<Stored<V>, StoreError<K, V>>
+    where
+        V: Clone,
+    {
+        let new = self.newcomer(key, value)?;
+        self.pin().store_newcomer(new).map(Stored::cloned)
+    }
+
+    /// Reads a fragment; counts as a use, and as a hit or a miss.
+    ///
+    /// # Linearization
+    ///
+    /// Found: the read of the place word that says where it is. Not found: the read of the index cell, or of the place word, that
+    /// says that it is absent. The instant that fixes this use's place in the recency order is a step of its own within the call, after it.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free; wait-free where no other thread changes the fragment or its index cells meanwhile. Expected O(1).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tierstack::{Tier, TierStore};
+    /// # let store = TierStore::<String, u32>::new(1024)?;
+    /// store.store("answer".into(), 42)?;
+    /// let fragment = store.get("answer").expect("stored above");
+    /// assert_eq!((fragment.value, fragment.tier), (42, Tier::Hot));
+    /// assert!(store.get("question").is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn get<Q>(&self, key: &Q) -> Option<Fragment<V>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+        V: Clone,
+    {
+        let hash = self.hash(key);
+        self.pin().get_hashed(hash, key).map(Fragment::cloned)
+    }
+
+    /// Reads a fragment without using it: neither recency nor hits and misses change.
+    ///
+    /// # Linearization
+    ///
+    /// As [`get`](Self::get), without the use.
+    ///
+    /// # Progress
+    ///
+    /// As [`get`](Self::get).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tierstack::{Tier, TierStore};
+    /// # let store = TierStore::<&str, u32>::new(1024)?;
+    /// store.store("old", 1)?;
+    /// store.store("new", 2)?;
+    /// assert_eq!(store.peek("old").map(|fragment| fragment.value), Some(1));
+    /// assert_eq!(store.evict_lru(Tier::Hot).map(|evicted| evicted.key), Some("old"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn peek<Q>(&self, key: &Q) -> Option<Fragment<V>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+        V: Clone,
+    {
+        let hash = self.hash(key);
+        self.pin().peek_hashed(hash, key).map(Fragment::cloned)
+    }
+
+    /// Whether the key has a fragment, in whichever tier; not a use.
+    ///
+    /// # Linearization
+    ///
+    /// As [`peek`](Self::peek).
+    ///
+    /// # Progress
+    ///
+    /// As [`peek`](Self::peek).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let store = tierstack::TierStore::<String, u32>::new(1024)?;
+    /// store.store("key".into(), 1)?;
+    /// assert!(store.contains("key") && !store.contains("other"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn contains<Q>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.tier_of(key).is_some()
+    }
+
+    /// The tier of a key's fragment; not a use.
+    ///
+    /// # Linearization
+    ///
+    /// As [`peek`](Self::peek).
+    ///
+    /// # Progress
+    ///
+    /// As [`peek`](Self::peek).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tierstack::{Tier, TierStore};
+    /// # let store = TierStore::<String, u32>::new(1024)?;
+    /// store.store("key".into(), 1)?;
+    /// store.demote("key");
+    /// assert_eq!(store.tier_of("key"), Some(Tier::Warm));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn tier_of<Q>(&self, key: &Q) -> Option<Tier>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let hash = self.hash(key);
+        self.pin().peek_hashed(hash, key).map(|fragment| fragment.tier)
+    }
+
+    /// Moves a fragment one tier up; counts as a use. From hot it stays in hot.
+    ///
+    /// Room in hot is made as by [`store`](Self::store), never by demoting the fragment itself.
+    ///
+    /// # Errors
+    ///
+    /// [`PromoteError`]; the fragment stays as it was, unused. Demotions that were made for room before it turned out to be
+    /// contended stay made.
+    ///
+    /// # Linearization
+    ///
+    /// The CAS of its place word. An error: the read that found the key absent, the budget too small, or no room. Each demotion, and the
+    /// taking of the tick that becomes its recency, are steps of their own within the call, before it.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free. Expected O(1), and the number of fragments demoted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tierstack::{Moved, PromoteError, Tier, TierStore};
+    /// # let store = TierStore::<String, u32>::new(1024)?;
+    /// store.store("key".into(), 1)?;
+    /// store.demote_to("key", Tier::Cold);
+    /// assert_eq!(store.promote("key"), Ok(Moved { from: Tier::Cold, to: Tier::Warm }));
+    /// assert_eq!(store.promote("other"), Err(PromoteError::NotFound));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn promote<Q>(&self, key: &Q) -> Result<Moved, PromoteError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let hash = self.hash(key);
+        self.pin().promote_hashed(hash, key, |from| from.above().unwrap_or(Tier::Hot))
+    }
+
+    /// Moves a fragment up to `tier`; counts as a use. One that is there or above already stays where it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`promote`](Self::promote).
+    ///
+    /// # Linearization
+    ///
+    /// As [`promote`](Self::promote).
+    ///
+    /// # Progress
+    ///
+    /// As [`promote`](Self::promote).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tierstack::{Moved, Tier, TierStore};
+    /// # let store = TierStore::<String, u32>::new(1024)?;
+    /// store.store("key".into(), 1)?;
+    /// store.demote_to("key", Tier::Cold);
+    /// assert_eq!(store.promote_to("key", Tier::Hot), Ok(Moved { from: Tier::Cold, to: Tier::Hot }));
+    /// assert_eq!(store.promote_to("key", Tier::Warm), Ok(Moved { from: Tier::Hot, to: Tier::Hot }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn promote_to<Q>(&self, key: &Q, tier: Tier) -> Result<Moved, PromoteError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let hash = self.hash(key);
+        self.pin().promote_hashed(hash, key, |_| tier)
+    }
+
+    /// Moves a fragment one tier down; it keeps its last use. From cold it stays in cold. `None`: no such key.
+    ///
+    /// # Linearization
+    ///
+    /// The CAS of its place word; where it stays, the read of that word.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free. Expected O(1), and what the tier below pushes out.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tierstack::{Moved, Tier, TierStore};
+    /// # let store = TierStore::<String, u32>::new(1024)?;
+    /// store.store("key".into(), 1)?;
+    /// assert_eq!(store.demote("key"), Some(Moved { from: Tier::Hot, to: Tier::Warm }));
+    /// assert_eq!(store.hot_bytes(), 0);
+    /// assert_eq!(store.demote("other"), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn demote<Q>(&self, key: &Q) -> Option<Moved>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let hash = self.hash(key);
+        self.pin().demote_hashed(hash, key, |from| from.below().unwrap_or(Tier::Cold))
+    }
+
+    /// Moves a fragment down to `tier`; it keeps its last use. One that is there or below already stays where it is.
+    /// `None`: no such key.
+    ///
+    /// # Linearization
+    ///
+    /// As [`demote`](Self::demote).
+    ///
+    /// # Progress
+    ///
+    /// As [`demote`](Self::demote).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tierstack::{Moved, Tier, TierStore};
+    /// # let store = TierStore::<String, u32>::new(1024)?;
+    /// store.store("key".into(), 1)?;
+    /// assert_eq!(store.demote_to("key", Tier::Cold), Some(Moved { from: Tier::Hot, to: Tier::Cold }));
+    /// assert_eq!(store.demote_to("key", Tier::Hot), Some(Moved { from: Tier::Cold, to: Tier::Cold }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn demote_to<Q>(&self, key: &Q, tier: Tier) -> Option<Moved>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let hash = self.hash(key);
+        self.pin().demote_hashed(hash, key, |_| tier)
+    }
+
+    /// Moves the least recently used fragment of `tier` one tier down; out of cold it leaves the store. `None`: the tier is empty.
+    ///
+    /// With no overlapping call the victim is exactly the least recently used. Under overlap no fragment that stood in the tier, older
+    /// and unused, from the start of the call to the move is passed over, "empty" is answered only if none stood there
+    /// throughout, and a `get` that returned before the move took effect makes the move fail.
+    ///
+    /// What leaves cold is handed back here, not to the overflow hook.
+    ///
+    /// # Linearization
+    ///
+    /// The CAS of the victim's place word. The choice of the victim is a step of its own within the call, before it.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free. Amortized O(1): fragments used since they were placed are re-listed on the way, once for each use at most.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tierstack::{Tier, TierStore};
+    /// # let store = TierStore::<&str, u32>::new(1024)?;
+    /// store.store("a", 1)?;
+    /// store.store("b", 2)?;
+    /// store.get("a");
+    /// let evicted = store.evict_lru(Tier::Hot).expect("two are hot");
+    /// assert_eq!((evicted.key, evicted.from, evicted.to), ("b", Tier::Hot, Some(Tier::Warm)));
+    /// assert!(store.evict_lru(Tier::Cold).is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn evict_lru(&self, tier: Tier) -> Option<Evicted<K, V>>
+    where
+        V: Clone,
+    {
+        self.pin().evict_lru(tier).map(Evicted::cloned)
+    }
+
+    /// Takes a fragment out of the store and hands back a clone of its value.
+    ///
+    /// # Linearization
+    ///
+    /// The CAS that makes its place word *removed*. Not found: as [`peek`](Self::peek).
+    ///
+    /// # Progress
+    ///
+    /// Lock-free. Expected O(1).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tierstack::TierStore;
+    /// # let store = TierStore::<String, u32>::new(1024)?;
+    /// store.store("key".into(), 1)?;
+    /// assert_eq!(store.remove("key").map(|fragment| fragment.value), Some(1));
+    /// assert!(store.remove("key").is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn remove<Q>(&self, key: &Q) -> Option<Fragment<V>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+        V: Clone,
+    {
+        let hash = self.hash(key);
+        self.pin().remove_hashed(hash, key).map(Fragment::cloned)
+    }
+
+    /// Sets the hot budget, in bytes, and demotes least recently used hot fragments until it holds; how many.
+    ///
+    /// While the call runs, and while a call runs that held a reservation when the budget was lowered, the old budget is the bound.
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetError`] for a budget above [`MAX_BYTES`]; nothing changes.
+    ///
+    /// # Linearization
+    ///
+    /// The CAS of the budget. Each demotion is a step of its own within the call, after it.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free. O(1), and the number of fragments demoted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tierstack::{Tier, TierStore};
+    /// # let store = TierStore::builder(100).weigher(|_: &u32, _: &u32| 10).build()?;
+    /// (0..10).try_for_each(|key| store.store(key, key).map(drop))?;
+    /// assert_eq!(store.set_hot_budget(35)?, 7);
+    /// assert_eq!((store.len(Tier::Hot), store.len(Tier::Warm)), (3, 7));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_hot_budget(&self, budget: u64) -> Result<usize, BudgetError> {
+        if budget > MAX_BYTES {
+            return Err(BudgetError { budget });
+        }
+        self.core.budget.set_limit(budget);
+        Ok(self.enforce_hot_budget())
+    }
+
+    /// Demotes least recently used hot fragments until the budget holds or hot is empty; how many.
+    ///
+    /// Every operation does so on its own before it returns. This is for a caller who wants to be sure, after a thread of his was
+    /// stopped for good within an operation.
+    ///
+    /// # Linearization
+    ///
+    /// None of its own: each demotion is a step.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free. O(1), and the number of fragments demoted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let store = tierstack::TierStore::<u32, u32>::new(100)?;
+    /// assert_eq!(store.enforce_hot_budget(), 0);
+    /// # Ok::<(), tierstack::BuildError>(())
+    /// ```
+    pub fn enforce_hot_budget(&self) -> usize {
+        self.pin().enforce_hot_budget()
+    }
+
+    /// The hot budget in force, in bytes.
+    ///
+    /// # Linearization
+    ///
+    /// One atomic read. Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let store = tierstack::TierStore::<u32, u32>::new(100)?;
+    /// assert_eq!(store.hot_budget(), 100);
+    /// # Ok::<(), tierstack::BuildError>(())
+    /// ```
+    pub fn hot_budget(&self) -> u64 {
+        self.core.budget.limit()
+    }
+
+    /// The bytes of hot fragments. At rest the sum of their weights; at every instant at most what is reserved, and so at
+    /// most the hot budget (see [`set_hot_budget`](Self::set_hot_budget) for while it is lowered).
+    ///
+    /// # Linearization
+    ///
+    /// One atomic read. Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let store = tierstack::TierStore::builder(100).weigher(|_: &u32, _: &u32| 7).build()?;
+    /// store.store(1, 1)?;
+    /// assert_eq!(store.hot_bytes(), 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn hot_bytes(&self) -> u64 {
+        self.bytes(Tier::Hot)
+    }
+
+    /// How many fragments stand in `tier`: exact at rest, and off by at most the operations in flight.
+    ///
+    /// # Linearization
+    ///
+    /// One atomic read of a count that follows the moves. Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tierstack::{Tier, TierStore};
+    /// # let store = TierStore::<u32, u32>::new(100)?;
+    /// store.store(1, 1)?;
+    /// assert_eq!((store.len(Tier::Hot), store.len(Tier::Warm)), (1, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn len(&self, tier: Tier) -> u64 {
+        self.core.census(tier).fragments()
+    }
+
+    /// Whether no tier has a fragment: exact at rest, and off by at most the operations in flight.
+    ///
+    /// # Linearization
+    ///
+    /// None: three atomic reads. Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let store = tierstack::TierStore::<u32, u32>::new(100)?;
+    /// assert!(store.is_empty());
+    /// # Ok::<(), tierstack::BuildError>(())
+    /// ```
+    pub fn is_empty(&self) -> bool {
+        Tier::ALL.iter().all(|&tier| self.len(tier) == 0)
+    }
+
+    /// The weights of the fragments in `tier` added up, in bytes: exact at rest, and off by at most the operations in flight.
+    ///
+    /// # Linearization
+    ///
+    /// One atomic read of a count that follows the moves. Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tierstack::{Tier, TierStore};
+    /// # let store = TierStore::builder(100).weigher(|_: &u32, _: &u32| 7).build()?;
+    /// store.store(1, 1)?;
+    /// store.demote(&1);
+    /// assert_eq!((store.bytes(Tier::Hot), store.bytes(Tier::Warm)), (0, 7));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn bytes(&self, tier: Tier) -> u64 {
+        self.core.census(tier).bytes()
+    }
+
+    /// The counters: exact at rest, and off by at most the operations in flight.
+    ///
+    /// # Linearization
+    ///
+    /// None: each counter is read on its own. Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let store = tierstack::TierStore::<u32, u32>::new(100)?;
+    /// store.store(1, 1)?;
+    /// store.get(&1);
+    /// store.get(&2);
+    /// let metrics = store.metrics();
+    /// assert_eq!((metrics.stores, metrics.hits, metrics.misses), (1, 1, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn metrics(&self) -> Metrics {
+        self.core.metrics()
+    }
+
+    /// The fragments of `tier`, from the most to the least recently used, as clones; not a use of any.
+    ///
+    /// Taken at the call: what changes later does not show.
+    ///
+    /// # Linearization
+    ///
+    /// None. What stands in the tier throughout the call is met exactly once; what comes or goes meanwhile, at most once.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free. O(n log n) for n fragments in the tier, and as much memory; the thread is pinned meanwhile.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tierstack::{Tier, TierStore};
+    /// # let store = TierStore::<&str, u32>::new(1024)?;
+    /// store.store("a", 1)?;
+    /// store.store("b", 2)?;
+    /// store.get("a");
+    /// let keys: Vec<&str> = store.iter(Tier::Hot).map(|item| item.key).collect();
+    /// assert_eq!(keys, ["a", "b"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn iter(&self, tier: Tier) -> vec::IntoIter<Item<K, V>>
+    where
+        V: Clone,
+    {
+        let items: Vec<_> = self.pin().iter(tier).map(Item::cloned).collect();
+        items.into_iter()
+    }
+}

@@ -1,0 +1,80 @@
+//! Reads: `get`, which counts as a use, and `peek`, which does not.
+//!
+//! # The use
+//!
+//! A `get` finds the node and reads its word p₀, alive and listed: there the fragment is present in p₀'s tier, which is the read's
+//! linearization point. Then it takes one tick t, raises the last use to t, and sees to it that every eviction that has not
+//! decided yet looks at the last use: it goes on until the word is dead, has a tick of t or more, or is touched; where none
+//! holds, it CASes touched on. It moves nothing, and never answers "absent" after p₀.
+//!
+//! An eviction moves a node only from an untouched word after it has confirmed that the last use is not above the tick. If the use
+//! raised it before that confirmation, the eviction sees it. If after, then the eviction had read the word before, and the
+//! use finds that word or a later one: it changes it (the CAS of the eviction fails), or finds it touched (so it is not the word
+//! that the eviction goes by), or younger than t, or the eviction done.
+
+use crossbeam_epoch::Guard;
+
+use super::core::Core;
+use crate::failpoint::{Step, reach};
+use crate::fragment::Fragment;
+use crate::metrics::Event;
+use crate::node::Node;
+use crate::place::Place;
+
+impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
+    #[inline]
+    pub fn get<'g>(&self, hash: u64, is_key: impl Fn(&K) -> bool, guard: &'g Guard) -> Option<Fragment<&'g V>> {
+        let Some((node, place)) = self.observe(hash, is_key, guard) else {
+            self.events.count(Event::Miss);
+            return None;
+        };
+        self.touch(node, place, guard);
+        fragment(node, place)
+    }
+
+    #[inline]
+    pub fn peek<'g>(&self, hash: u64, is_key: impl Fn(&K) -> bool, guard: &'g Guard) -> Option<Fragment<&'g V>> {
+        let (node, place) = self.observe(hash, is_key, guard)?;
+        fragment(node, place)
+    }
+
+    #[inline]
+    fn touch(&self, node: &Node<K, V>, place: Place, guard: &Guard) {
+        if self.recency_slack > 0 && self.clock.now().saturating_sub(node.recency(place)) < self.recency_slack {
+            self.events.count(Event::QuietHit);
+            return;
+        }
+        let Some(tick) = self.clock.tick() else {
+            // No tick is left to order this use by.
+            self.events.count(Event::QuietHit);
+            return;
+        };
+        node.last_use.raise(tick);
+        reach(Step::Raised);
+        let place = node.place.load();
+        if !(place.is_listed() && place.is_touched()) {
+            self.mark_touched(node, place, tick, guard);
+        }
+    }
+
+    /// Wait-free but for listing: a loss means that another thread changed the word.
+    fn mark_touched(&self, node: &Node<K, V>, mut place: Place, tick: u64, guard: &Guard) {
+        while place.tier().is_some() && place.tick() < tick {
+            if !place.is_listed() {
+                self.settle_after(node, None, guard);
+            } else if place.is_touched() {
+                return;
+            } else {
+                // Done or lost, the word is looked at again.
+                let _ = node.place.touch(place);
+            }
+            place = node.place.load();
+        }
+    }
+}
+
+#[inline]
+fn fragment<'g, K, V>(node: &'g Node<K, V>, place: Place) -> Option<Fragment<&'g V>> {
+    let tier = place.tier()?;
+    Some(Fragment { value: node.value(), tier, weight: node.weight() })
+}

@@ -1,0 +1,469 @@
+//! The pinned view: lends what it reads, and pays the pin once.
+
+use core::borrow::Borrow;
+use core::fmt;
+use core::hash::{BuildHasher, Hash};
+use std::vec;
+
+use crossbeam_epoch::Guard;
+
+use super::TierStore;
+use super::outflow::Outflow;
+use super::write::Newcomer;
+use crate::budget::MAX_BYTES;
+use crate::error::{PromoteError, Refusal, StoreError};
+use crate::fragment::{Evicted, Fragment, Item, Moved, Stored};
+use crate::tier::Tier;
+
+/// A pinned view of a [`TierStore`]: its operations lend `&V` instead of cloning, and the cost of pinning is paid once.
+///
+/// From [`TierStore::pin`]. Each operation shows the store as it is at that instant; what was lent stays readable for as long
+/// as the view is not dropped or [repinned](Self::repin), whatever becomes of the fragment meanwhile.
+///
+/// While a view lives, nothing that leaves any store of the process is freed. So drop it, or repin it, now and then; hold none
+/// across a rayon join, an await or any other wait. Neither `Send` nor `Sync`.
+///
+/// What a capacity pushes out of cold through a view is given to the overflow hook when the view is repinned or dropped: after
+/// the pin.
+///
+/// The operations are those of [`TierStore`], with their linearization points, progress and errors. The weigher and `Hash` run while pinned.
+pub struct View<'s, K, V, S>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    store: &'s TierStore<K, V, S>,
+    // Dropped in this order: the hooks run unpinned.
+    guard: Guard,
+    outflow: Delivery<'s, K, V, S>,
+}
+
+/// Hands what has left over to the hook when dropped.
+struct Delivery<'s, K, V, S>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    store: &'s TierStore<K, V, S>,
+    outflow: Outflow<K, V>,
+}
+
+impl<K, V, S> Delivery<'_, K, V, S>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    fn deliver(&self) {
+        if !self.outflow.is_empty() {
+            self.outflow.deliver(self.store.hook.as_deref());
+        }
+    }
+}
+
+impl<K, V, S> Drop for Delivery<'_, K, V, S>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    #[inline]
+    fn drop(&mut self) {
+        self.deliver();
+    }
+}
+
+impl<'s, K, V, S> View<'s, K, V, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    #[inline]
+    pub(super) fn new(store: &'s TierStore<K, V, S>) -> Self {
+        let outflow = Delivery { store, outflow: Outflow::new() };
+        Self { store, guard: crossbeam_epoch::pin(), outflow }
+    }
+
+    /// Unpins and pins again, so that what has left the store can be freed, and gives the overflow hook what has left through this view.
+    ///
+    /// Takes `&mut self`, so that nothing is lent out meanwhile.
+    ///
+    /// # Linearization
+    ///
+    /// None. Lock-free, but for the hook.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let store = tierstack::TierStore::<u32, u32>::new(1024)?;
+    /// let mut view = store.pin();
+    /// for key in 0..10_000 {
+    ///     view.store(key % 10, key)?;
+    ///     if key % 100 == 99 {
+    ///         view.repin();
+    ///     }
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn repin(&mut self) {
+        let outflow = &self.outflow;
+        self.guard.repin_after(|| outflow.deliver());
+    }
+
+    /// As [`TierStore::store`], lending the replaced value.
+    ///
+    /// # Errors
+    ///
+    /// As [`TierStore::store`].
+    ///
+    /// # Linearization
+    ///
+    /// As [`TierStore::store`]; so are progress and panics.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let store = tierstack::TierStore::<u32, String>::new(1024)?;
+    /// let view = store.pin();
+    /// view.store(1, "one".into())?;
+    /// assert_eq!(view.store(1, "uno".into())?.replaced, Some(&"one".to_string()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn store(&self, key: K, value: V) -> Result<Stored<&V>, StoreError<K, V>> {
+        self.store_newcomer(self.store.newcomer(key, value)?)
+    }
+
+    /// As [`TierStore::get`], lending the value.
+    ///
+    /// # Linearization
+    ///
+    /// As [`TierStore::get`]; so is progress.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let store = tierstack::TierStore::<u32, String>::new(1024)?;
+    /// let view = store.pin();
+    /// view.store(1, "one".into())?;
+    /// let lent: &String = view.get(&1).expect("stored above").value;
+    /// view.remove(&1);
+    /// assert_eq!(lent, "one"); // still readable: the view is pinned
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn get<Q>(&self, key: &Q) -> Option<Fragment<&V>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.get_hashed(self.store.hash(key), key)
+    }
+
+    /// As [`TierStore::peek`], lending the value.
+    ///
+    /// # Linearization
+    ///
+    /// As [`TierStore::peek`]; so is progress.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let store = tierstack::TierStore::<u32, u32>::new(1024)?;
+    /// let view = store.pin();
+    /// view.store(1, 2)?;
+    /// assert_eq!(view.peek(&1).map(|fragment| *fragment.value), Some(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn peek<Q>(&self, key: &Q) -> Option<Fragment<&V>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.peek_hashed(self.store.hash(key), key)
+    }
+
+    /// As [`TierStore::contains`].
+    ///
+    /// # Linearization
+    ///
+    /// As [`TierStore::contains`]; so is progress.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let store = tierstack::TierStore::<u32, u32>::new(1024)?;
+    /// assert!(!store.pin().contains(&1));
+    /// # Ok::<(), tierstack::BuildError>(())
+    /// ```
+    pub fn contains<Q>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.peek(key).is_some()
+    }
+
+    /// As [`TierStore::tier_of`].
+    ///
+    /// # Linearization
+    ///
+    /// As [`TierStore::tier_of`]; so is progress.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let store = tierstack::TierStore::<u32, u32>::new(1024)?;
+    /// assert_eq!(store.pin().tier_of(&1), None);
+    /// # Ok::<(), tierstack::BuildError>(())
+    /// ```
+    pub fn tier_of<Q>(&self, key: &Q) -> Option<Tier>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.peek(key).map(|fragment| fragment.tier)
+    }
+
+    /// As [`TierStore::promote`].
+    ///
+    /// # Errors
+    ///
+    /// As [`TierStore::promote`].
+    ///
+    /// # Linearization
+    ///
+    /// As [`TierStore::promote`]; so is progress.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tierstack::PromoteError;
+    /// # let store = tierstack::TierStore::<u32, u32>::new(1024)?;
+    /// assert_eq!(store.pin().promote(&1), Err(PromoteError::NotFound));
+    /// # Ok::<(), tierstack::BuildError>(())
+    /// ```
+    pub fn promote<Q>(&self, key: &Q) -> Result<Moved, PromoteError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.promote_hashed(self.store.hash(key), key, |from| from.above().unwrap_or(Tier::Hot))
+    }
+
+    /// As [`TierStore::promote_to`].
+    ///
+    /// # Errors
+    ///
+    /// As [`TierStore::promote_to`].
+    ///
+    /// # Linearization
+    ///
+    /// As [`TierStore::promote_to`]; so is progress.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tierstack::Tier;
+    /// # let store = tierstack::TierStore::<u32, u32>::new(1024)?;
+    /// let view = store.pin();
+    /// view.store(1, 1)?;
+    /// view.demote_to(&1, Tier::Cold);
+    /// assert_eq!(view.promote_to(&1, Tier::Hot)?.to, Tier::Hot);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn promote_to<Q>(&self, key: &Q, tier: Tier) -> Result<Moved, PromoteError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.promote_hashed(self.store.hash(key), key, |_| tier)
+    }
+
+    /// As [`TierStore::demote`].
+    ///
+    /// # Linearization
+    ///
+    /// As [`TierStore::demote`]; so is progress.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let store = tierstack::TierStore::<u32, u32>::new(1024)?;
+    /// assert_eq!(store.pin().demote(&1), None);
+    /// # Ok::<(), tierstack::BuildError>(())
+    /// ```
+    pub fn demote<Q>(&self, key: &Q) -> Option<Moved>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.demote_hashed(self.store.hash(key), key, |from| from.below().unwrap_or(Tier::Cold))
+    }
+
+    /// As [`TierStore::demote_to`].
+    ///
+    /// # Linearization
+    ///
+    /// As [`TierStore::demote_to`]; so is progress.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tierstack::Tier;
+    /// # let store = tierstack::TierStore::<u32, u32>::new(1024)?;
+    /// assert_eq!(store.pin().demote_to(&1, Tier::Cold), None);
+    /// # Ok::<(), tierstack::BuildError>(())
+    /// ```
+    pub fn demote_to<Q>(&self, key: &Q, tier: Tier) -> Option<Moved>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.demote_hashed(self.store.hash(key), key, |_| tier)
+    }
+
+    /// As [`TierStore::evict_lru`], lending key and value.
+    ///
+    /// # Linearization
+    ///
+    /// As [`TierStore::evict_lru`]; so is progress.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tierstack::Tier;
+    /// # let store = tierstack::TierStore::<u32, u32>::new(1024)?;
+    /// let view = store.pin();
+    /// view.store(1, 1)?;
+    /// assert_eq!(view.evict_lru(Tier::Hot).map(|evicted| *evicted.key), Some(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn evict_lru(&self, tier: Tier) -> Option<Evicted<&K, &V>> {
+        self.store.core.evict_lru(tier, &self.outflow.outflow, &self.guard)
+    }
+
+    /// As [`TierStore::remove`], lending the value.
+    ///
+    /// # Linearization
+    ///
+    /// As [`TierStore::remove`]; so is progress.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let store = tierstack::TierStore::<u32, u32>::new(1024)?;
+    /// let view = store.pin();
+    /// view.store(1, 2)?;
+    /// assert_eq!(view.remove(&1).map(|fragment| *fragment.value), Some(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn remove<Q>(&self, key: &Q) -> Option<Fragment<&V>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.remove_hashed(self.store.hash(key), key)
+    }
+
+    /// As [`TierStore::iter`], lending keys and values.
+    ///
+    /// # Linearization
+    ///
+    /// As [`TierStore::iter`]; so is progress.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tierstack::Tier;
+    /// # let store = tierstack::TierStore::<u32, u32>::new(1024)?;
+    /// let view = store.pin();
+    /// view.store(1, 1)?;
+    /// view.store(2, 2)?;
+    /// assert!(view.iter(Tier::Hot).map(|item| *item.key).eq([2, 1]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn iter(&self, tier: Tier) -> vec::IntoIter<Item<&K, &V>> {
+        self.store.core.scan(tier, &self.guard).into_iter()
+    }
+
+    pub(super) fn enforce_hot_budget(&self) -> usize {
+        self.store.core.enforce_budget(&self.outflow.outflow, &self.guard)
+    }
+
+    pub(super) fn store_newcomer(&self, new: Newcomer<K, V>) -> Result<Stored<&V>, StoreError<K, V>> {
+        self.store.core.store(new, &self.outflow.outflow, &self.guard)
+    }
+
+    #[inline]
+    pub(super) fn get_hashed<Q: Eq + ?Sized>(&self, hash: u64, key: &Q) -> Option<Fragment<&V>>
+    where
+        K: Borrow<Q>,
+    {
+        self.store.core.get(hash, |other| other.borrow() == key, &self.guard)
+    }
+
+    #[inline]
+    pub(super) fn peek_hashed<Q: Eq + ?Sized>(&self, hash: u64, key: &Q) -> Option<Fragment<&V>>
+    where
+        K: Borrow<Q>,
+    {
+        self.store.core.peek(hash, |other| other.borrow() == key, &self.guard)
+    }
+
+    pub(super) fn promote_hashed<Q: Eq + ?Sized>(
+        &self,
+        hash: u64,
+        key: &Q,
+        target: impl Fn(Tier) -> Tier,
+    ) -> Result<Moved, PromoteError>
+    where
+        K: Borrow<Q>,
+    {
+        self.store.core.promote(hash, |other| other.borrow() == key, target, &self.outflow.outflow, &self.guard)
+    }
+
+    pub(super) fn demote_hashed<Q: Eq + ?Sized>(
+        &self,
+        hash: u64,
+        key: &Q,
+        target: impl Fn(Tier) -> Tier,
+    ) -> Option<Moved>
+    where
+        K: Borrow<Q>,
+    {
+        self.store.core.demote(hash, |other| other.borrow() == key, target, &self.outflow.outflow, &self.guard)
+    }
+
+    pub(super) fn remove_hashed<Q: Eq + ?Sized>(&self, hash: u64, key: &Q) -> Option<Fragment<&V>>
+    where
+        K: Borrow<Q>,
+    {
+        self.store.core.remove(hash, |other| other.borrow() == key, &self.guard)
+    }
+}
+
+impl<K, V, S> TierStore<K, V, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// Hashes and weighs: all that is asked of the caller's functions but `Eq`.
+    pub(super) fn newcomer(&self, key: K, value: V) -> Result<Newcomer<K, V>, StoreError<K, V>> {
+        let (hash, weight) = (self.hash(&key), self.weigh(&key, &value));
+        if weight > MAX_BYTES {
+            return Err(StoreError { key, value, reason: Refusal::TooHeavy { weight } });
+        }
+        Ok(Newcomer { key, value, hash, weight })
+    }
+}
+
+impl<K, V, S> fmt::Debug for View<'_, K, V, S>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("View").field(self.store).finish()
+    }
+}

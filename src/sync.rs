@@ -1,0 +1,34 @@
+//! The atomics, from the standard library or from a model checker: the only file that names either.
+//!
+//! Everything that a protocol depends on imports its atomics from here, so that `--cfg tierstack_loom` and
+//! `--cfg tierstack_shuttle` swap them all. Statistics come from [`stat`], which is never swapped: no protocol reads them,
+//! and a model checker would only multiply its schedules by them.
+//!
+//! The ordered map that a tier's order uses as its directory is behind [`crate::order::directory`]; it has no hooks for a
+//! model checker, so that its linearizability is assumed.
+
+#[cfg(not(any(tierstack_loom, tierstack_shuttle)))]
+pub use core::sync::atomic::{AtomicI64, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+#[cfg(tierstack_loom)]
+pub use loom::sync::atomic::{AtomicI64, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+#[cfg(all(tierstack_shuttle, not(tierstack_loom)))]
+pub use shuttle::sync::atomic::{AtomicI64, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+
+/// Atomics for statistics, always the standard library's.
+pub mod stat {
+    pub use core::sync::atomic::{AtomicU64, Ordering};
+}
+
+/// A value on cache lines of its own: two, as adjacent lines are prefetched in pairs.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct Padded<T>(pub T);
+
+impl<T> core::ops::Deref for Padded<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
