@@ -1,4 +1,7 @@
 //! wip
+// The parts are public only to their models.
+#![cfg_attr(any(tierstack_loom, tierstack_shuttle), allow(missing_docs))]
+
 mod budget;
 mod census;
 mod clock;
@@ -25,7 +28,6 @@ pub use tier::Tier;
 /// The parts, for models of them. Not there without the model checkers' cfg flags.
 #[cfg(any(tierstack_loom, tierstack_shuttle))]
 #[doc(hidden)]
-#[allow(missing_docs)]
 pub mod internals {
     pub use crate::budget::{Budget, Reservation};
     pub use crate::census::Census;

@@ -22,6 +22,7 @@ use crossbeam_epoch::Guard;
 use super::cell::{Cell, Content, Kind, Swap};
 use super::table::Table;
 use super::{Index, Settle, settled_end};
+use crate::failpoint::{Step, reach};
 use crate::node::Node;
 use crate::place::State;
 use crate::sync::Ordering;
@@ -89,8 +90,10 @@ impl<K, V> Index<K, V> {
                     }
                 }
                 Kind::FrozenNode(node) => {
+                    reach(Step::Frozen);
                     // SAFETY: found in a cell under the guard.
                     copy(table, cell, seen, unsafe { &*node }.hash(), guard);
+                    reach(Step::Copied);
                     cell.leave(seen);
                     return Run::GoesOn;
                 }
@@ -133,6 +136,7 @@ impl<K, V> Index<K, V> {
             }
         } else if table.next(guard).is_none() {
             table.set_next(Box::new(table.successor()));
+            reach(Step::Grown);
         }
     }
 }

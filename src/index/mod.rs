@@ -35,6 +35,7 @@ use core::ptr;
 
 use crossbeam_epoch::Guard;
 
+use crate::failpoint::{Step, reach};
 use crate::node::Node;
 use crate::place::{Place, State};
 use crate::sync::{AtomicPtr, Ordering};
@@ -241,6 +242,7 @@ impl<K, V> Index<K, V> {
                                 break;
                             }
                             let (last, place) = settled_end(node, steward, guard);
+                            reach(Step::Tidying);
                             if place.state() == State::Removed {
                                 if cell.bury(seen) == Swap::Done {
                                     table.count_buried();

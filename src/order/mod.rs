@@ -35,6 +35,7 @@ use std::sync::Arc;
 use crossbeam_epoch::Guard;
 
 use crate::clock::Clock;
+use crate::failpoint::{Step, reach};
 use crate::node::Counted;
 use crate::sync::{AtomicPtr, Ordering};
 use directory::Directory;
@@ -181,6 +182,7 @@ impl<N: Counted + Send + Sync + 'static> Order<N> {
     /// Seals a segment that is empty and below the clock's own, and removes a sealed one.
     fn seal_if_done(&self, segment: &Segment<N>, clock: &Clock, guard: &Guard) {
         if segment.is_sealed() || (segment.index() < clock.now() / WIDTH && segment.try_seal()) {
+            reach(Step::Sealed);
             self.directory.remove(segment.index(), segment, guard);
         }
     }

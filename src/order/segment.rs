@@ -4,6 +4,7 @@ use core::{array, ptr};
 
 use crossbeam_epoch::Guard;
 
+use crate::failpoint::{Step, reach};
 use crate::node::Counted;
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
 
@@ -79,6 +80,7 @@ impl<N: Counted> Segment<N> {
                 unsafe { N::disown(pointer, guard) };
             }
         }
+        reach(Step::InCell);
         let bit = 1 << slot;
         // Acquire: a sealed word is an answer; a set bit was set after the cell.
         let mut bits = self.bits.load(Ordering::Acquire);
@@ -101,6 +103,7 @@ impl<N: Counted> Segment<N> {
     /// Takes `node` out of the cell of `slot`, then takes the bit off.
     pub fn clear(&self, slot: u64, node: &N, guard: &Guard) {
         self.empty(slot, node, guard);
+        reach(Step::Emptied);
         self.take_bit_off(slot);
     }
 

@@ -82,10 +82,12 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
                 continue;
             }
             let claimed = cause == Cause::OverCapacity;
-            if claimed && !self.census(tier).claim(node.weight()) {
-                return None;
+            if claimed {
+                if !self.census(tier).claim(node.weight()) {
+                    return None;
+                }
+                reach(Step::Claimed);
             }
-            reach(Step::Claimed);
             // What is pushed out of cold is handed to the hook after it may have been retired.
             let keep = if claimed && tier == Tier::Cold { NodeRef::new(node) } else { None };
             let outcome = match tier.below() {

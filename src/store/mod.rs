@@ -22,7 +22,7 @@ mod scan;
 mod view;
 mod write;
 
-#[cfg(all(test, not(any(tierstack_loom, tierstack_shuttle))))]
+#[cfg(all(test, not(tierstack_loom)))]
 mod tests;
 
 use ::core::fmt;

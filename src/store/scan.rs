@@ -1,5 +1,6 @@
 //! Iteration over a tier, from the most to the least recently used.
 
+use core::hash::{Hash, Hasher};
 use std::collections::HashSet;
 
 use crossbeam_epoch::Guard;
@@ -9,30 +10,43 @@ use crate::fragment::Item;
 use crate::node::Node;
 use crate::tier::Tier;
 
-impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
-    /// What stands in `tier`: every fragment that stood there throughout, once.
+/// A node that equals every node of its key.
+struct ByKey<'g, K, V>(&'g Node<K, V>);
+
+impl<K: Eq, V> PartialEq for ByKey<'_, K, V> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.hash() == other.0.hash() && self.0.key() == other.0.key()
+    }
+}
+
+impl<K: Eq, V> Eq for ByKey<'_, K, V> {}
+
+impl<K, V> Hash for ByKey<'_, K, V> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0.hash());
+    }
+}
+
+impl<K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
+    /// What stands in `tier`: every key that stood there throughout, once.
     ///
-    /// The order is walked from the oldest up, and a fragment that moves within it moves up and is listed there before the old
-    /// entry goes, so that it is met at least once.
+    /// The order is walked from the oldest up. A fragment that moves within it moves up, and is listed there before the old entry
+    /// goes, so that it is met at least once; it may be met again further up, as may its replacement, and the youngest counts.
     pub fn scan<'g>(&self, tier: Tier, guard: &'g Guard) -> Vec<Item<&'g K, &'g V>> {
         let mut met: Vec<(u64, &'g Node<K, V>)> = Vec::new();
-        self.order(tier).visit(guard, |tick, node| {
+        self.order(tier).visit(guard, |_, node| {
             let place = node.place.load();
-            let stands = place.tier() == Some(tier);
-            if stands {
-                if !place.is_listed() {
-                    self.settle_after(node, None, guard);
-                }
+            if place.tier() == Some(tier) {
                 met.push((node.recency(place), node));
-            } else if !place.is_at(tier, tick) {
-                // Stale: what became of the node is listed before the walk goes on, so that it is met further up.
+            }
+            if !place.is_listed() {
+                // What became of the node is listed before the walk goes on, so that it is met further up.
                 self.settle_after(node, None, guard);
             }
         });
-        // Youngest first; of a node that was met twice, the youngest.
-        met.sort_unstable_by(|(a, _), (b, _)| b.cmp(a));
+        met.sort_unstable_by_key(|&(recency, _)| core::cmp::Reverse(recency));
         let mut seen = HashSet::with_capacity(met.len());
-        met.retain(|(_, node)| seen.insert(core::ptr::from_ref(*node)));
+        met.retain(|(_, node)| seen.insert(ByKey(node)));
         met.into_iter().map(|(_, node)| Item { key: node.key(), value: node.value(), weight: node.weight() }).collect()
     }
 }

@@ -1,1 +1,9 @@
-//! tests
+//! Tests from within: threads stopped at each step of the protocols, schedules, the end of the clock, and the sweep of a store at rest.
+
+#[cfg(not(tierstack_shuttle))]
+mod clock;
+#[cfg(tierstack_shuttle)]
+mod schedules;
+#[cfg(not(tierstack_shuttle))]
+mod stalled;
+mod sweep;

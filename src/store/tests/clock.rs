@@ -1,0 +1,26 @@
+//! The end of the clock.
+
+use super::sweep::validate;
+use crate::place::MAX_TICK;
+use crate::{PromoteError, Refusal, Tier, TierStore};
+
+#[test]
+fn ticks_near_overflow_order_as_any_others_and_their_end_is_an_error() {
+    let store = TierStore::builder(1_000).weigher(|_: &u32, _: &u32| 10).first_tick(MAX_TICK - 4).build().unwrap();
+    for key in 0..3 {
+        assert_eq!(store.store(key, key).unwrap().tier, Tier::Hot);
+    }
+    assert!(store.get(&0).is_some(), "the use takes the last but one");
+    assert_eq!(store.promote(&1).unwrap().to, Tier::Hot, "and this the last");
+    let refused = store.store(9, 99).unwrap_err();
+    assert_eq!((refused.key, refused.value, refused.reason), (9, 99, Refusal::ClockExhausted));
+    assert_eq!(store.promote(&0), Err(PromoteError::ClockExhausted));
+    // Everything that takes no tick goes on, in the right order.
+    assert_eq!(store.get(&2).unwrap().value, 2);
+    assert_eq!(store.demote(&2).unwrap().to, Tier::Warm);
+    assert_eq!(store.evict_lru(Tier::Hot).unwrap().key, 0);
+    assert_eq!(store.evict_lru(Tier::Hot).unwrap().key, 1);
+    assert_eq!(store.remove(&2).unwrap().value, 2);
+    assert_eq!(store.metrics().hits, 2);
+    assert_eq!(validate(&store), 2);
+}

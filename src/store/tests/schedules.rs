@@ -1,0 +1,176 @@
+//! Random programs under random schedules: the store's own code on a scheduler's atomics.
+//!
+//! `RUSTFLAGS="--cfg tierstack_shuttle" cargo test --release --lib schedules`; `PROGRAMS`, `SCHEDULES` and `SEED` in the environment change
+//! how many, and which. Sequentially consistent, and the epoch and the directory run as single steps: orderings and
+//! reclamation are not tested here. Segments and tables are tiny, so that sealing and growth are.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use shuttle::scheduler::{PctScheduler, RandomScheduler};
+use shuttle::sync::Arc;
+use shuttle::{Config, FailurePersistence, Runner, thread};
+
+use super::sweep::validate;
+use crate::{Capacity, Tier, TierStore};
+
+#[derive(Clone, Copy, Debug)]
+enum Op {
+    Store(u32, u64),
+    Get(u32),
+    Promote(u32, Tier),
+    Demote(u32, Tier),
+    Evict(Tier),
+    Remove(u32),
+    Budget(u64),
+    Scan(Tier),
+}
+
+#[derive(Clone, Debug)]
+struct Program {
+    budget: u64,
+    warm: Capacity,
+    cold: Capacity,
+    /// Nothing is removed or pushed out: a key, once stored, is there.
+    keeps: bool,
+    setup: Vec<Op>,
+    threads: Vec<Vec<Op>>,
+}
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, below: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % below
+    }
+
+    fn tier(&mut self) -> Tier {
+        Tier::ALL[[0, 0, 0, 1, 1, 2][usize::try_from(self.below(6)).unwrap()]]
+    }
+
+    fn op(&mut self, keeps: bool, budget: u64) -> Op {
+        let key = u32::try_from(if self.below(2) == 0 { 0 } else { self.below(5) }).unwrap();
+        match self.below(14) {
+            0..=4 => Op::Store(key, self.below(budget + 2)),
+            5 | 6 => Op::Get(key),
+            7 | 8 => Op::Promote(key, self.tier()),
+            9 => Op::Demote(key, if self.below(2) == 0 { Tier::Warm } else { Tier::Cold }),
+            10 if !keeps => Op::Remove(key),
+            10 | 11 => Op::Evict(if keeps && self.below(2) == 0 { Tier::Warm } else { Tier::Hot }),
+            12 if self.below(3) == 0 => Op::Budget(self.below(budget + 1)),
+            12 if !keeps => Op::Evict(self.tier()),
+            _ => Op::Scan(self.tier()),
+        }
+    }
+
+    fn program(&mut self) -> Program {
+        let keeps = self.below(2) == 0;
+        let budget = 1 + self.below(4);
+        let capacity = |random: &mut Self| match random.below(3) {
+            _ if keeps => Capacity::UNBOUNDED,
+            0 => Capacity::entries(random.below(3)),
+            1 => Capacity::bytes(random.below(4)),
+            _ => Capacity::UNBOUNDED,
+        };
+        let (warm, cold) = (capacity(self), capacity(self));
+        let setup = (0..self.below(6)).map(|_| self.op(keeps, budget)).collect();
+        let threads = (0..2 + self.below(2)).map(|_| (0..1 + self.below(4)).map(|_| self.op(keeps, budget)).collect());
+        let threads = threads.collect();
+        Program { budget, warm, cold, keeps, setup, threads }
+    }
+}
+
+/// Values are their weights.
+type Store = TierStore<u32, u64>;
+
+fn run(store: &Store, ops: &[Op], program: &Program) {
+    // What this thread has stored, and nothing takes away where the program keeps.
+    let mut mine = Vec::new();
+    for &op in ops {
+        match op {
+            Op::Store(key, weight) => {
+                let stored = store.store(key, weight).unwrap();
+                assert!(stored.tier != Tier::Hot || weight <= program.budget);
+                mine.push(key);
+            }
+            Op::Get(key) => {
+                let got = store.get(&key);
+                assert!(!program.keeps || !mine.contains(&key) || got.is_some(), "a present key was missed");
+            }
+            Op::Promote(key, tier) => drop(store.promote_to(&key, tier)),
+            Op::Demote(key, tier) => drop(store.demote_to(&key, tier)),
+            Op::Evict(tier) => drop(store.evict_lru(tier)),
+            Op::Remove(key) => drop(store.remove(&key)),
+            Op::Budget(budget) => drop(store.set_hot_budget(budget).unwrap()),
+            Op::Scan(tier) => {
+                let mut keys: Vec<u32> = store.iter(tier).map(|item| item.key).collect();
+                keys.sort_unstable();
+                keys.dedup_by(|a, b| {
+                    assert_ne!(a, b, "a key was met twice");
+                    false
+                });
+            }
+        }
+        assert!(store.hot_bytes() <= program.budget, "over every budget that was in force");
+    }
+}
+
+fn execute(program: &Program) {
+    let store: Arc<Store> = Arc::new(
+        TierStore::builder(program.budget)
+            .weigher(|_: &u32, weight: &u64| *weight)
+            .warm_capacity(program.warm)
+            .cold_capacity(program.cold)
+            .build()
+            .unwrap(),
+    );
+    run(&store, &program.setup, program);
+    let threads: Vec<_> = program
+        .threads
+        .iter()
+        .cloned()
+        .map(|ops| {
+            let (store, program) = (Arc::clone(&store), program.clone());
+            thread::spawn(move || run(&store, &ops, &program))
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    validate(&store);
+    // Alone again, nothing is contended: no reservation was leaked.
+    store.set_hot_budget(program.budget).unwrap();
+    for key in 0..5 {
+        let stored = store.store(key, program.budget).unwrap();
+        assert!(stored.tier == Tier::Hot && !stored.contended, "contended alone");
+    }
+    validate(&store);
+}
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+#[test]
+fn random_programs_under_random_schedules() {
+    let (programs, schedules) = (setting("PROGRAMS", 1_500), setting("SCHEDULES", 60));
+    let seed = setting("SEED", 0x9E37_79B9);
+    let schedules = usize::try_from(schedules).unwrap();
+    for number in 0..programs {
+        let mut random = Random((seed + number).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+        (0..8).for_each(|_| drop(random.below(2)));
+        let program = random.program();
+        let mut config = Config::new();
+        config.failure_persistence = FailurePersistence::None;
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            let (by_chance, by_priority) = (program.clone(), program.clone());
+            Runner::new(RandomScheduler::new_from_seed(seed + number, schedules), config.clone())
+                .run(move || execute(&by_chance));
+            Runner::new(PctScheduler::new_from_seed(seed + number, 3, schedules), config)
+                .run(move || execute(&by_priority));
+        }));
+        assert!(result.is_ok(), "SEED={} PROGRAMS=1 fails: {program:?}", seed + number);
+    }
+}

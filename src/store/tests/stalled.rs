@@ -1,0 +1,151 @@
+//! A thread is stopped for good at each step of the protocols, and the others finish.
+//!
+//! The victim runs an operation that reaches the step, and stops there while others run every operation on the same keys, grow the
+//! index and pass the budget. A watchdog fails the test if they do not finish. Then the victim goes on, and the store is swept.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use super::sweep::validate;
+use crate::failpoint::{Step, arm};
+use crate::{Capacity, Tier, TierStore};
+
+type Store = TierStore<u32, u64>;
+
+const KEYS: u32 = 8;
+const WEIGHT: u64 = 10;
+const BUDGET: u64 = 50;
+
+fn store() -> Arc<Store> {
+    let store = TierStore::builder(BUDGET)
+        .weigher(|_: &u32, _: &u64| WEIGHT)
+        .warm_capacity(Capacity::entries(3))
+        .cold_capacity(Capacity::entries(4))
+        .build()
+        .unwrap();
+    for key in 0..KEYS {
+        store.store(key, 0).unwrap();
+    }
+    Arc::new(store)
+}
+
+/// What the victim does until it has reached its step.
+fn provoke(store: &Store, step: Step) {
+    for round in 1..200_u64 {
+        for key in 0..KEYS {
+            match step {
+                Step::Raised => drop(store.get(&key)),
+                Step::Removed => drop(store.remove(&key)),
+                Step::Frozen | Step::Copied | Step::Grown | Step::Inserted => {
+                    // New keys: the index grows.
+                    store.store(1_000 + key + KEYS * u32::try_from(round).unwrap(), round).unwrap();
+                }
+                Step::Moved | Step::Listed | Step::Placed | Step::Emptied | Step::InCell | Step::Left
+                    if round % 2 == 0 =>
+                {
+                    store.demote(&key);
+                    drop(store.promote_to(&key, Tier::Hot));
+                }
+                _ => drop(store.store(key, round).unwrap()),
+            }
+        }
+    }
+}
+
+/// What the others do: everything, on the keys of the victim and on new ones.
+fn work(store: &Store, seed: u64) {
+    let mut state = seed | 1;
+    let mut random = |below: u64| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 8) % below
+    };
+    for round in 0..3_000_u64 {
+        let key = u32::try_from(if random(4) == 0 { 5_000 + random(300) } else { random(u64::from(KEYS)) }).unwrap();
+        match random(12) {
+            0..=3 => drop(store.store(key, round).unwrap()),
+            4 | 5 => drop(store.get(&key)),
+            6 => drop(store.promote(&key)),
+            7 => drop(store.promote_to(&key, Tier::Hot)),
+            8 => drop(store.demote(&key)),
+            9 => drop(store.evict_lru(Tier::ALL[usize::try_from(random(3)).unwrap()])),
+            10 => drop(store.remove(&key)),
+            _ => drop(store.iter(Tier::Warm)),
+        }
+        assert!(store.hot_bytes() <= BUDGET);
+        if round % 500 == 0 {
+            store.enforce_hot_budget();
+        }
+    }
+}
+
+fn stop_at(step: Step) {
+    let store = store();
+    let (reached, has_reached): (Sender<()>, Receiver<()>) = channel();
+    let (go_on, may_go_on): (Sender<()>, Receiver<()>) = channel();
+    let victim = thread::spawn({
+        let store = Arc::clone(&store);
+        move || {
+            arm(step, move || {
+                reached.send(()).unwrap();
+                may_go_on.recv().unwrap();
+            });
+            provoke(&store, step);
+        }
+    });
+    has_reached.recv_timeout(Duration::from_secs(60)).unwrap_or_else(|_| panic!("{step:?} was never reached"));
+    let (done, is_done) = channel();
+    let others: Vec<_> = (1..4)
+        .map(|seed| {
+            let (store, done) = (Arc::clone(&store), done.clone());
+            thread::spawn(move || {
+                work(&store, seed * 0x9E37);
+                done.send(()).unwrap();
+            })
+        })
+        .collect();
+    for _ in &others {
+        is_done
+            .recv_timeout(Duration::from_secs(60))
+            .unwrap_or_else(|_| panic!("a thread stopped at {step:?} has stopped others, or they failed"));
+    }
+    for other in others {
+        other.join().unwrap();
+    }
+    go_on.send(()).unwrap();
+    victim.join().unwrap();
+    validate(&store);
+}
+
+macro_rules! stop_at_each {
+    ($($name:ident: $step:ident,)*) => {
+        $(#[test]
+        fn $name() {
+            stop_at(Step::$step);
+        })*
+    };
+}
+
+stop_at_each! {
+    a_use_that_has_raised_the_last_use: Raised,
+    a_newcomer_that_holds_a_reservation: Reserved,
+    a_storer_that_has_announced_its_successor: Announced,
+    a_storer_that_has_committed_and_not_resolved: Committed,
+    a_storer_whose_new_fragment_is_not_listed: Inserted,
+    a_mover_that_has_not_listed: Moved,
+    a_remover_that_has_not_cleaned_up: Removed,
+    a_placer_between_cell_and_bit: InCell,
+    a_placer_that_has_not_marked_the_word: Placed,
+    a_mover_that_has_not_cleared_the_old_entry: Listed,
+    a_clearer_between_cell_and_bit: Emptied,
+    a_sealer_that_has_not_removed_the_segment: Sealed,
+    a_tidier_before_its_swing: Tidying,
+    a_grower_that_has_frozen_a_cell: Frozen,
+    a_grower_that_has_copied_and_not_moved: Copied,
+    a_grower_that_has_moved_nothing: Grown,
+    a_pusher_that_has_claimed: Claimed,
+    an_evictor_that_has_not_released: Left,
+}

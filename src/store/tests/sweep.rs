@@ -1,0 +1,65 @@
+//! A sweep over every structure of a store at rest.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash};
+
+use crate::node::Node;
+use crate::{Tier, TierStore};
+
+/// Asserts that at rest the place words, the orders, the index, the counts and the budget say the same; how many fragments.
+pub fn validate<K, V, S>(store: &TierStore<K, V, S>) -> usize
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    let guard = crossbeam_epoch::pin();
+    let core = &store.core;
+    let mut listed: HashMap<*const Node<K, V>, Tier> = HashMap::new();
+    for tier in Tier::ALL {
+        let (mut fragments, mut bytes) = (0, 0);
+        core.order(tier).visit(&guard, |tick, node| {
+            let place = node.place.load();
+            assert!(place.is_at(tier, tick), "a stale entry at rest: {place:?} in {tier} at {tick}");
+            assert!(place.is_listed(), "an entry that is not marked: {place:?}");
+            assert_eq!(listed.insert(node, tier), None, "a node in two entries");
+            fragments += 1;
+            bytes += node.weight();
+            let found = core.index.find(node.hash(), |key| key == node.key(), &guard);
+            let (found, _) = found.expect("the index finds what is listed");
+            assert!(std::ptr::eq(found, node), "the index finds another node of the key");
+        });
+        assert_eq!(core.census(tier).fragments(), fragments, "fragments in {tier}");
+        assert_eq!(core.census(tier).bytes(), bytes, "bytes in {tier}");
+    }
+    let reserved = i64::try_from(core.budget.limit()).unwrap() - core.budget.free();
+    assert_eq!(reserved, i64::try_from(core.census(Tier::Hot).bytes()).unwrap(), "reserved and hot bytes");
+    assert!(!core.budget.is_overdrawn(), "over the budget at rest");
+    listed.len()
+}
+
+#[test]
+fn a_busy_life_leaves_no_trace() {
+    let store = TierStore::builder(500)
+        .weigher(|_: &u32, value: &u32| u64::from(value % 90))
+        .warm_capacity(crate::Capacity::entries(40))
+        .cold_capacity(crate::Capacity::bytes(2_000))
+        .build()
+        .unwrap();
+    for round in 0..20_000_u32 {
+        let key = round.wrapping_mul(7_919) % 200;
+        match round % 11 {
+            0..=4 => drop(store.store(key, round).unwrap()),
+            5 => drop(store.get(&key)),
+            6 => drop(store.promote_to(&key, Tier::Hot)),
+            7 => drop(store.demote(&key)),
+            8 => drop(store.remove(&key)),
+            9 => drop(store.evict_lru(Tier::ALL[round as usize % 3])),
+            _ => drop(store.set_hot_budget(u64::from(round % 700))),
+        }
+        if round % 1_000 == 0 {
+            validate(&store);
+        }
+    }
+    assert!(validate(&store) > 0);
+}
