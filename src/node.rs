@@ -55,6 +55,11 @@ pub struct Node<K, V> {
 pub struct LastUse(AtomicU64);
 
 impl LastUse {
+    /// A last use at `tick`.
+    pub fn starting_at(tick: u64) -> Self {
+        Self(AtomicU64::new(tick))
+    }
+
     /// Raises it to `tick`, unless it is there already.
     #[inline]
     pub fn raise(&self, tick: u64) {
@@ -132,7 +137,7 @@ impl<K, V> Node<K, V> {
     pub fn new(hash: u64, key: K, value: V, weight: u64, tick: u64, retired: &Arc<Retired>) -> Box<Self> {
         Box::new(Self {
             place: PlaceWord::new(Place::pending(tick)),
-            last_use: LastUse(AtomicU64::new(tick)),
+            last_use: LastUse::starting_at(tick),
             successor: AtomicPtr::new(ptr::null_mut()),
             hash,
             key: ManuallyDrop::new(key),

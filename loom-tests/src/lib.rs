@@ -1,0 +1,57 @@
+//! Explores a model, and asserts that it was one: that more than one execution ran, or that a planted bug was found.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The preemption bound: `LOOM_MAX_PREEMPTIONS`, or the model's own.
+fn bound(default: usize) -> usize {
+    std::env::var("LOOM_MAX_PREEMPTIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+fn explore(name: &str, preemptions: usize, model: impl Fn() + Send + Sync + 'static) -> Result<usize, String> {
+    let executions = Arc::new(AtomicUsize::new(0));
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(bound(preemptions));
+    builder.max_branches = 100_000;
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        let executions = Arc::clone(&executions);
+        builder.check(move || {
+            executions.fetch_add(1, Ordering::Relaxed);
+            model();
+        });
+    }));
+    let executions = executions.load(Ordering::Relaxed);
+    println!("{name}: {executions} executions, at most {} preemptions", bound(preemptions));
+    match result {
+        Ok(()) => Ok(executions),
+        Err(payload) => Err(payload
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| payload.downcast_ref::<&str>().map(ToString::to_string))
+            .unwrap_or_default()),
+    }
+}
+
+/// Explores a model that must hold in every execution, of which there must be more than one.
+///
+/// # Panics
+///
+/// Where the model fails, or nothing in it was instrumented.
+pub fn holds(name: &str, preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
+    match explore(name, preemptions, model) {
+        Ok(executions) => assert!(executions > 1, "{name}: nothing in the model is instrumented"),
+        Err(message) => panic!("{name}: {message}"),
+    }
+}
+
+/// Explores a model with a planted bug, which must be found.
+///
+/// # Panics
+///
+/// Where it is not.
+pub fn fails(name: &str, preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
+    if let Ok(executions) = explore(name, preemptions, model) {
+        panic!("{name}: the planted bug was not found in {executions} executions");
+    }
+}

@@ -1,0 +1,117 @@
+//! The budget: reserve ∥ reserve ∥ release never passes it, and changes of the limit never lend out what is not there.
+
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use loom::thread;
+use loom_tests::{fails, holds};
+use tierstack::internals::{Budget, Reservation};
+
+/// What is held at this instant, added up beside the budget. Its own orderings are the strongest, and it is raised after a
+/// reservation and lowered before a release, so that it is never above what is reserved.
+struct Held(AtomicU64);
+
+impl Held {
+    fn raise(&self, bytes: u64, most: u64) {
+        let held = self.0.fetch_add(bytes, Ordering::AcqRel) + bytes;
+        assert!(held <= most, "{held} bytes held of {most}");
+    }
+
+    fn lower(&self, bytes: u64) {
+        self.0.fetch_sub(bytes, Ordering::AcqRel);
+    }
+}
+
+#[test]
+fn two_reservers_and_a_release_never_pass_the_budget() {
+    holds("reserve, reserve, release", 3, || {
+        let shared = Arc::new((Budget::new(10), Held(AtomicU64::new(0))));
+        let reserver = |bytes: u64| {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                let (budget, held) = &*shared;
+                let mut reservation = Reservation::empty(budget);
+                if reservation.try_grow_to(bytes) {
+                    held.raise(bytes, 10);
+                    held.lower(bytes);
+                }
+            })
+        };
+        let (first, second) = (reserver(6), reserver(7));
+        {
+            let (budget, held) = &*shared;
+            let mut reservation = Reservation::empty(budget);
+            if reservation.try_grow_to(4) {
+                held.raise(4, 10);
+                held.lower(4);
+            }
+        }
+        first.join().unwrap();
+        second.join().unwrap();
+        assert_eq!(shared.0.free(), 10, "everything was given back");
+    });
+}
+
+#[test]
+fn what_is_reserved_is_seen_to_have_been_left() {
+    // A fragment leaves hot (a plain write), then its bytes are released: who reserves them sees that it has left.
+    holds("release publishes the leaving", 3, || {
+        let shared = Arc::new((Budget::new(10), loom::cell::UnsafeCell::new(true)));
+        let mut first = Reservation::empty(&shared.0);
+        assert!(first.try_grow_to(10));
+        first.hand_over();
+        let other = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                let mut second = Reservation::empty(&shared.0);
+                if second.try_grow_to(10) {
+                    // SAFETY: loom fails the model where this access races with the write.
+                    assert!(!shared.1.with(|hot| unsafe { *hot }), "both are hot");
+                }
+            })
+        };
+        // SAFETY: as above.
+        shared.1.with_mut(|hot| unsafe { *hot = false });
+        shared.0.release(10);
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn a_lowering_and_a_raise_never_lend_out_more_than_the_largest_limit() {
+    holds("lower, raise, reserve", 3, || {
+        let budget = Arc::new(Budget::new(10));
+        let setter = |limit: u64| {
+            let budget = Arc::clone(&budget);
+            thread::spawn(move || budget.set_limit(limit))
+        };
+        let (lower, raise) = (setter(2), setter(10));
+        let mut first = Reservation::empty(&budget);
+        let mut second = Reservation::empty(&budget);
+        let got = u64::from(first.try_grow_to(8)) * 8 + u64::from(second.try_grow_to(5)) * 5;
+        assert!(got <= 10, "{got} bytes were reserved of a budget that was never above 10");
+        lower.join().unwrap();
+        raise.join().unwrap();
+        drop((first, second));
+        assert_eq!(budget.free(), budget.limit() as i64);
+    });
+}
+
+#[test]
+fn a_reservation_that_adds_and_then_checks_is_found() {
+    fails("planted: add, then check", 3, || {
+        let shared = Arc::new((AtomicI64::new(10), Held(AtomicU64::new(0))));
+        let reserve = |shared: &(AtomicI64, Held), bytes: i64| {
+            // Looks first, and takes without looking again.
+            if shared.0.load(Ordering::Acquire) >= bytes {
+                shared.0.fetch_sub(bytes, Ordering::AcqRel);
+                shared.1.raise(bytes as u64, 10);
+            }
+        };
+        let other = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || reserve(&shared, 6))
+        };
+        reserve(&shared, 6);
+        other.join().unwrap();
+    });
+}
