@@ -1,0 +1,77 @@
+//! Criterion's own estimates of this run, read back from its files.
+
+use std::{
+    env, fs,
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
+
+/// A median time per operation and its 95 % confidence interval, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Median {
+    pub ns: f64,
+    low: f64,
+    high: f64,
+}
+
+impl Median {
+    /// Reads the file's `median` object: it is criterion's format, not any JSON.
+    fn parse(json: &str) -> Option<Self> {
+        let median = &json[json.find("\"median\"")?..];
+        let number = |field: &str| {
+            let from = median.find(field)? + field.len();
+            let digits = median[from..].trim_start_matches([':', ' ']);
+            digits[..digits.find([',', '}'])?].trim().parse::<f64>().ok()
+        };
+        Some(Self {
+            ns: number("\"point_estimate\"")?,
+            low: number("\"lower_bound\"")?,
+            high: number("\"upper_bound\"")?,
+        })
+    }
+
+    /// Half the width of the interval, as a share of the median.
+    pub fn spread(&self) -> f64 {
+        (self.high - self.low) / 2.0 / self.ns
+    }
+}
+
+/// Where criterion writes, and when the run began: older files are another run's.
+pub struct Estimates {
+    directory: PathBuf,
+    since: SystemTime,
+}
+
+impl Estimates {
+    /// To be called before the first measurement.
+    pub fn of_this_run() -> Self {
+        // Some file systems keep times by the second.
+        let since = SystemTime::now() - Duration::from_secs(1);
+        Self { directory: directory(), since }
+    }
+
+    pub fn directory(&self) -> &PathBuf {
+        &self.directory
+    }
+
+    /// The median of a benchmark, if it was measured in this run.
+    pub fn median(&self, group: &str, function: &str, parameter: &str) -> Option<Median> {
+        let benchmark = self.directory.join(group).join(function).join(parameter.replace('/', "_"));
+        let file = benchmark.join("new/estimates.json");
+        let written = fs::metadata(&file).ok()?.modified().ok()?;
+        if written < self.since {
+            return None;
+        }
+        Median::parse(&fs::read_to_string(file).ok()?)
+    }
+}
+
+/// `criterion` in the target directory, where the benchmark's own executable lies in `<profile>/deps`.
+fn directory() -> PathBuf {
+    if let Some(home) = env::var_os("CRITERION_HOME") {
+        return home.into();
+    }
+    let executable = env::current_exe().ok();
+    let target = executable.as_deref().and_then(|path| path.ancestors().nth(3));
+    target.map_or_else(|| "target".into(), PathBuf::from).join("criterion")
+}

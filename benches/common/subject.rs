@@ -1,0 +1,122 @@
+//! What a subject of the benchmarks can do.
+
+use std::{hint::black_box, sync::Arc};
+
+/// The hasher of every subject.
+pub type Hasher = foldhash::fast::RandomState;
+
+/// What is stored. Speed is measured with a `u64`, a handle that costs nothing to clone: most subjects can hand a
+/// value out only as a clone, and a reference count shared by all readers would be most of what is measured there.
+pub trait Payload: Clone + Send + Sync + 'static {
+    /// The bytes that the value stands for.
+    fn bytes(&self) -> u64;
+    /// Reads from the value what a user of it would read first.
+    fn touch(&self);
+}
+
+impl Payload for u64 {
+    fn bytes(&self) -> u64 {
+        8
+    }
+
+    #[inline]
+    fn touch(&self) {
+        black_box(*self);
+    }
+}
+
+impl Payload for Arc<[u8]> {
+    fn bytes(&self) -> u64 {
+        self.len() as u64
+    }
+
+    #[inline]
+    fn touch(&self) {
+        black_box(self.first());
+    }
+}
+
+/// A fragment's weight, for every subject.
+#[inline]
+pub fn weigh(key: &str, value: &impl Payload) -> u64 {
+    key.len() as u64 + value.bytes()
+}
+
+/// How much the tiers may hold, in bytes, for fragments of equal weight.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    pub hot: u64,
+    /// `None`: unbounded.
+    pub warm: Option<u64>,
+    /// `None`: unbounded.
+    pub cold: Option<u64>,
+    /// The weight of one fragment.
+    pub each: u64,
+    /// How many there will be in all. Only who cannot do without, as `quick_cache`, uses it.
+    pub fragments: u64,
+}
+
+impl Bounds {
+    /// Room for twice the fragments in hot: nothing is ever demoted, however a subject splits its budget.
+    pub fn all_hot(fragments: u64, each: u64) -> Self {
+        Self { hot: 2 * fragments * each, warm: None, cold: None, each, fragments }
+    }
+
+    /// Room for `hot` of the fragments in hot, for all others in warm.
+    pub fn hot_and_warm(hot: u64, fragments: u64, each: u64) -> Self {
+        Self { hot: hot * each, warm: None, cold: None, each, fragments }
+    }
+
+    /// `total` bytes: a quarter in hot, a quarter in warm, the rest in cold.
+    pub fn quarters(total: u64, each: u64) -> Self {
+        let quarter = total / 4;
+        let cold = total - 2 * quarter;
+        Self { hot: quarter, warm: Some(quarter), cold: Some(cold), each, fragments: total / each }
+    }
+
+    /// How many fragments are to be expected in a tier of that bound.
+    pub fn expected_in(&self, bound: Option<u64>) -> u64 {
+        bound.map_or(self.fragments, |bytes| (bytes / self.each).min(self.fragments))
+    }
+}
+
+/// What the tiers hold together.
+#[derive(Clone, Copy, Debug)]
+pub struct Held {
+    pub fragments: u64,
+    /// The sum of weights.
+    pub bytes: u64,
+}
+
+/// A store with a hot, a warm and a cold tier, shared by the threads of a run.
+pub trait Subject<V: Payload>: Sync {
+    const NAME: &'static str;
+
+    type Session<'s>: Session<V>
+    where
+        Self: 's;
+
+    fn new(bounds: Bounds) -> Self;
+
+    /// What one thread works through.
+    fn session(&self) -> Self::Session<'_>;
+
+    /// Does what the subject has put off: bookkeeping, reclamation.
+    fn settle(&self) {}
+
+    /// Exact once the subject is at rest and settled.
+    fn held(&self) -> Held;
+
+    /// The most bytes that hot has held, where the subject knows.
+    fn peak_hot_bytes(&self) -> Option<u64> {
+        None
+    }
+}
+
+pub trait Session<V> {
+    /// Looks a key up in all tiers, counts that as a use, and reads the value. Whether it was there.
+    fn get(&mut self, key: &str) -> bool;
+
+    /// Puts a fragment into hot, replacing it in whichever tier it is, and demotes what it displaces.
+    fn store(&mut self, key: String, value: V);
+}

@@ -1,0 +1,38 @@
+//! The harness alone: what each number includes that is not the subject's.
+
+use std::hint::black_box;
+
+use crate::common::subject::{Bounds, Held, Payload, Session, Subject};
+
+pub struct Nothing;
+
+impl<V: Payload> Subject<V> for Nothing {
+    const NAME: &'static str = "harness";
+
+    type Session<'s> = Self;
+
+    fn new(_: Bounds) -> Self {
+        Self
+    }
+
+    fn session(&self) -> Self {
+        Self
+    }
+
+    fn held(&self) -> Held {
+        Held { fragments: 0, bytes: 0 }
+    }
+}
+
+impl<V: Payload> Session<V> for Nothing {
+    #[inline]
+    fn get(&mut self, key: &str) -> bool {
+        black_box(key);
+        true
+    }
+
+    #[inline]
+    fn store(&mut self, key: String, value: V) {
+        black_box((key, value));
+    }
+}

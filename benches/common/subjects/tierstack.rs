@@ -1,0 +1,141 @@
+//! tierstack, through the pinned view and through the owned operations.
+
+use ::tierstack::{Capacity, TierStore, View};
+
+use super::collect_garbage;
+use crate::common::subject::{Bounds, Hasher, Held, Payload, Session, Subject, weigh};
+
+type Store<V> = TierStore<String, V, Hasher>;
+
+fn build<V: Payload>(bounds: Bounds) -> Store<V> {
+    let capacity = |bound: Option<u64>| bound.map_or(Capacity::UNBOUNDED, Capacity::bytes);
+    TierStore::builder(bounds.hot)
+        .weigher(|key: &String, value: &V| weigh(key, value))
+        .warm_capacity(capacity(bounds.warm))
+        .cold_capacity(capacity(bounds.cold))
+        .hasher(Hasher::default())
+        .build()
+        .expect("the bounds are far below the largest budget")
+}
+
+fn held<V: Payload>(store: &Store<V>) -> Held {
+    let metrics = store.metrics();
+    let tiers = [metrics.hot, metrics.warm, metrics.cold];
+    Held { fragments: tiers.iter().map(|tier| tier.fragments).sum(), bytes: tiers.iter().map(|tier| tier.bytes).sum() }
+}
+
+/// Pins often enough that whatever the store's collector waits for comes round.
+fn settle<V: Payload>(store: &Store<V>) {
+    for _ in 0..10_000 {
+        drop(store.pin());
+    }
+    collect_garbage();
+}
+
+/// Each thread holds a view, and repins it now and then as a long loop should.
+pub struct Pinned<V: Payload>(Store<V>);
+
+pub struct PinnedSession<'s, V: Payload> {
+    view: View<'s, String, V, Hasher>,
+    operations: u32,
+}
+
+impl<V: Payload> PinnedSession<'_, V> {
+    const REPIN_AFTER: u32 = 256;
+
+    #[inline]
+    fn count(&mut self) {
+        self.operations += 1;
+        if self.operations == Self::REPIN_AFTER {
+            self.operations = 0;
+            self.view.repin();
+        }
+    }
+}
+
+impl<V: Payload> Subject<V> for Pinned<V> {
+    const NAME: &'static str = "tierstack_pinned";
+
+    type Session<'s> = PinnedSession<'s, V>;
+
+    fn new(bounds: Bounds) -> Self {
+        Self(build(bounds))
+    }
+
+    fn session(&self) -> Self::Session<'_> {
+        PinnedSession { view: self.0.pin(), operations: 0 }
+    }
+
+    fn settle(&self) {
+        settle(&self.0);
+    }
+
+    fn held(&self) -> Held {
+        held(&self.0)
+    }
+
+    fn peak_hot_bytes(&self) -> Option<u64> {
+        Some(self.0.metrics().peak_hot_bytes)
+    }
+}
+
+impl<V: Payload> Session<V> for PinnedSession<'_, V> {
+    #[inline]
+    fn get(&mut self, key: &str) -> bool {
+        self.count();
+        self.view.get(key).is_some_and(|fragment| {
+            fragment.value.touch();
+            true
+        })
+    }
+
+    #[inline]
+    fn store(&mut self, key: String, value: V) {
+        self.count();
+        assert!(self.view.store(key, value).is_ok(), "no weight is above the limit");
+    }
+}
+
+/// Every operation pins for itself, and what it hands back is a clone.
+pub struct Owned<V: Payload>(Store<V>);
+
+impl<V: Payload> Subject<V> for Owned<V> {
+    const NAME: &'static str = "tierstack_owned";
+
+    type Session<'s> = &'s Self;
+
+    fn new(bounds: Bounds) -> Self {
+        Self(build(bounds))
+    }
+
+    fn session(&self) -> &Self {
+        self
+    }
+
+    fn settle(&self) {
+        settle(&self.0);
+    }
+
+    fn held(&self) -> Held {
+        held(&self.0)
+    }
+
+    fn peak_hot_bytes(&self) -> Option<u64> {
+        Some(self.0.metrics().peak_hot_bytes)
+    }
+}
+
+impl<V: Payload> Session<V> for &Owned<V> {
+    #[inline]
+    fn get(&mut self, key: &str) -> bool {
+        self.0.get(key).is_some_and(|fragment| {
+            fragment.value.touch();
+            true
+        })
+    }
+
+    #[inline]
+    fn store(&mut self, key: String, value: V) {
+        assert!(self.0.store(key, value).is_ok(), "no weight is above the limit");
+    }
+}
