@@ -1,4 +1,89 @@
-//! wip
+//! A lock-free, linearizable three-tier fragment store with a strict hot-tier byte budget.
+//!
+//! An agent's context is kept in three tiers: *hot* is what goes into the next prompt, under a strict byte budget; *warm* and
+//! *cold* are what overflowed. Many strategies run in parallel over that one context: they read, they promote what they pick and
+//! demote what they reject, while others go on storing. [`TierStore`] is that context as one concurrent structure: nothing is lost, the
+//! budget is never passed, and no thread ever waits for another.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use tierstack::{Tier, TierStore};
+//!
+//! let store: TierStore<String, Arc<str>> =
+//!     TierStore::builder(20).weigher(|_, text: &Arc<str>| text.len() as u64).build()?;
+//!
+//! store.store("goal".into(), "find the bug".into())?; // 12 bytes, hot
+//! store.store("note".into(), "it is in main".into())?; // 13 bytes: "goal" makes room
+//! assert_eq!(store.tier_of("goal"), Some(Tier::Warm));
+//!
+//! let view = store.pin(); // lends `&V`, and pays the pin once
+//! assert_eq!(&**view.get("goal").unwrap().value, "find the bug");
+//! view.promote("goal")?; // hot again: "note" makes room
+//! assert_eq!(store.hot_bytes(), 12);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Guarantees
+//!
+//! - **One place.** A key that is present is in exactly one tier at every instant. No reader misses a present key, or sees it twice,
+//!   while it moves, is replaced or is evicted.
+//! - **The budget.** The weights of the hot fragments never add up to more than the hot budget, at any instant, not only after a call
+//!   has returned. (While a call that lowers the budget runs, or a call that held a reservation then, the old one is the bound.)
+//! - **Nothing is lost.** Overflow demotes. A fragment leaves the store only by `remove`, by replacement, or out of the bottom of
+//!   cold, and then it is handed to the caller or to the overflow hook. A capacity pushes out no more than it must.
+//! - **Exact LRU.** With no overlapping call the victim is exactly the tier's least recently used fragment. Under overlap no
+//!   fragment that stood there, older and unused, from the start of the call to the move is passed over; and a `get` that returned
+//!   before the move took effect makes the move fail.
+//! - **Linearizable.** Every operation on a key takes effect at one instant, which its documentation names. Two things are steps of their
+//!   own within the call: the demotions that a `store` or `promote` causes, and the instant that fixes a use's place in the recency order.
+//! - **Lock-free.** No mutex, condition variable, wait loop, yield or sleep: a thread that is stopped at any instruction stops nobody
+//!   else.
+//!
+//! # What is not guaranteed
+//!
+//! - *Reclamation is epoch-based.* What left the store is freed when every thread that was pinned then has unpinned. A thread that
+//!   stays pinned, by holding a [`View`] or by being descheduled within a call, delays the freeing of everything, in every store of
+//!   the process; it delays no operation. [`Metrics::retired_bytes`] says how much waits. With nobody stalled, what is dead is a
+//!   small part of what lives.
+//! - *Iteration and counts* are exact at rest only: see [`TierStore::iter`], [`TierStore::len`], [`TierStore::metrics`].
+//! - *Fairness*: lock-free is not wait-free. A call can be overtaken again and again by others that make progress.
+//! - *Contention has an answer*: a `store` that finds the room it needs held by operations in flight goes to warm and
+//!   [says so](Stored::contended), and a `promote` returns [`PromoteError::Contended`], rather than wait.
+//! - The default hasher is fast and randomly seeded, and not meant to withstand keys chosen to collide.
+//!
+//! What is lock-free here rests on [crossbeam-epoch] and [crossbeam-skiplist], which are, and on the allocator, which may not be.
+//!
+//! # The race that users will write
+//!
+//! ```
+//! # use tierstack::{Tier, TierStore};
+//! # let store = TierStore::<&str, u32>::new(1024)?;
+//! # store.store("key", 1)?;
+//! if store.tier_of("key") == Some(Tier::Hot) {
+//!     // Somebody else may have demoted or removed it by now: each call is one instant, two calls are two.
+//!     assert!(store.get("key").is_some_and(|fragment| fragment.value == 1));
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Act on what one call returned ([`get`](TierStore::get) says the tier, [`promote`](TierStore::promote) says from where to where) rather
+//! than on what an earlier call saw. Read, change and store back is not one step either: two who do so overwrite each other.
+//!
+//! # When something else is the better choice
+//!
+//! With one thread, or with calls so rare that they never meet, `lru::LruCache`s behind one mutex are simpler, and their `store` is
+//! faster. Without tiers and where a budget may be passed for a moment, a cache such as `moka` or `quick_cache` evicts by better policies
+//! than LRU and needs less memory for each entry.
+//!
+//! # How it works
+//!
+//! Each fragment's node has a *place word*, one atomic that says everything about where it is; every move is one CAS of it. A lock-free
+//! open-addressing index finds nodes, a chunked skip list for each tier lists them by recency, and both are hints that the word overrules.
+//! Bytes of hot are reserved before a fragment becomes hot and released after it has left. The protocols stand at the heads of the modules.
+//!
+//! [crossbeam-epoch]: https://docs.rs/crossbeam-epoch
+//! [crossbeam-skiplist]: https://docs.rs/crossbeam-skiplist
+
 // The parts are public only to their models.
 #![cfg_attr(any(tierstack_loom, tierstack_shuttle), allow(missing_docs))]
 

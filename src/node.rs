@@ -134,8 +134,8 @@ pub enum Announced {
 
 impl<K, V> Node<K, V> {
     /// A node that nobody sees yet, owned once: by the index, as soon as it is published.
-    pub fn new(hash: u64, key: K, value: V, weight: u64, tick: u64, retired: &Arc<Retired>) -> Box<Self> {
-        Box::new(Self {
+    pub fn new(hash: u64, key: K, value: V, weight: u64, tick: u64, retired: &Arc<Retired>) -> Self {
+        Self {
             place: PlaceWord::new(Place::pending(tick)),
             last_use: LastUse::starting_at(tick),
             successor: AtomicPtr::new(ptr::null_mut()),
@@ -146,7 +146,7 @@ impl<K, V> Node<K, V> {
             grant: AtomicU64::new(Grant { bytes: 0, fit: Fit::Never }.pack()),
             owners: AtomicUsize::new(1),
             retired: Arc::as_ptr(retired),
-        })
+        }
     }
 
     #[inline]
@@ -320,7 +320,7 @@ impl<K, V> Node<K, V> {
     ///
     /// # Safety
     ///
-    /// The node came from [`Node::new`], has no owner left, and nobody reaches it.
+    /// The node was boxed, has no owner left, and nobody reaches it.
     unsafe fn free(this: *mut Self) {
         // SAFETY: the caller hands over the only access. The content of a `ManuallyDrop` is dropped once, here, and the
         // box afterwards frees the allocation alone.

@@ -81,7 +81,7 @@ impl<K, V> Index<K, V> {
                     if place.state() == State::Removed {
                         if cell.bury(seen) == Swap::Done {
                             table.count_buried();
-                            self.retire_chain(node, core::ptr::null(), guard);
+                            Self::retire_chain(node, core::ptr::null(), guard);
                             return Run::GoesOn;
                         }
                     } else {

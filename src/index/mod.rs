@@ -203,7 +203,7 @@ impl<K, V> Index<K, V> {
                                 }
                                 steward.settle(node, guard);
                                 if cell.swing(seen, content) == Swap::Done {
-                                    self.retire_chain(node, ptr::null(), guard);
+                                    Self::retire_chain(node, ptr::null(), guard);
                                     return Inserted::Done;
                                 }
                             }
@@ -246,13 +246,13 @@ impl<K, V> Index<K, V> {
                             if place.state() == State::Removed {
                                 if cell.bury(seen) == Swap::Done {
                                     table.count_buried();
-                                    self.retire_chain(node, ptr::null(), guard);
+                                    Self::retire_chain(node, ptr::null(), guard);
                                     break;
                                 }
                             } else if ptr::eq(last, node) {
                                 break;
                             } else if cell.swing(seen, Content::of(last, hash)) == Swap::Done {
-                                self.retire_chain(node, last, guard);
+                                Self::retire_chain(node, last, guard);
                             }
                         }
                     }
@@ -263,7 +263,7 @@ impl<K, V> Index<K, V> {
     }
 
     /// Retires the chain from `first` up to and without `until`; null: all of it. The caller has taken it out of its cell.
-    fn retire_chain(&self, first: &Node<K, V>, until: *const Node<K, V>, guard: &Guard) {
+    fn retire_chain(first: &Node<K, V>, until: *const Node<K, V>, guard: &Guard) {
         let mut node = ptr::from_ref(first);
         while !ptr::eq(node, until) {
             // SAFETY: the chain was in a cell under the guard, so that nothing of it is freed before the pin ends.

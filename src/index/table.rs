@@ -15,11 +15,7 @@ use super::cell::Cell;
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering, Padded};
 
 /// The smallest table. Smaller in models, so that they reach its growth.
-#[cfg(not(any(tierstack_loom, tierstack_shuttle)))]
-const SMALLEST: usize = 64;
-/// The smallest table. Smaller in models, so that they reach its growth.
-#[cfg(any(tierstack_loom, tierstack_shuttle))]
-const SMALLEST: usize = 4;
+const SMALLEST: usize = if cfg!(any(tierstack_loom, tierstack_shuttle)) { 4 } else { 64 };
 
 /// The most cells that a hint makes at once: 128 MiB of them.
 const LARGEST_FIRST: usize = 1 << 24;

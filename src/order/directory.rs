@@ -57,7 +57,7 @@ mod real {
         pub fn first_from<'g>(&self, index: u64, guard: &'g Guard) -> Option<&'g T> {
             let entry =
                 if index == 0 { self.0.front(guard) } else { self.0.lower_bound(Bound::Included(&index), guard) };
-            let segment: *const T = &**entry?.value();
+            let segment = Arc::as_ptr(entry?.value());
             // SAFETY: as above; and the map outlives the operations on it.
             Some(unsafe { &*segment })
         }

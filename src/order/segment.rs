@@ -8,12 +8,11 @@ use crate::failpoint::{Step, reach};
 use crate::node::Counted;
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
 
-/// Cells a segment. Small in models, so that they reach the sealing of segments.
-#[cfg(not(any(tierstack_loom, tierstack_shuttle)))]
-pub const WIDTH: u64 = 16;
-/// Cells a segment. Small in models, so that they reach the sealing of segments.
-#[cfg(any(tierstack_loom, tierstack_shuttle))]
-pub const WIDTH: u64 = 2;
+/// Cells a segment. Few in models, so that they reach the sealing of segments.
+const CELLS: usize = if cfg!(any(tierstack_loom, tierstack_shuttle)) { 2 } else { 16 };
+
+/// Ticks a segment.
+pub const WIDTH: u64 = CELLS as u64;
 
 const SEALED: u64 = 1 << 63;
 
@@ -23,7 +22,7 @@ pub struct Segment<N: Counted> {
     /// A bit for each occupied cell, or `SEALED` alone, for good.
     bits: AtomicU64,
     /// Null, or a node of which the cell owns a count.
-    cells: [AtomicPtr<N>; WIDTH as usize],
+    cells: [AtomicPtr<N>; CELLS],
 }
 
 /// The outcome of placing.

@@ -74,7 +74,7 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
 }
 
 #[inline]
-fn fragment<'g, K, V>(node: &'g Node<K, V>, place: Place) -> Option<Fragment<&'g V>> {
+fn fragment<K, V>(node: &Node<K, V>, place: Place) -> Option<Fragment<&V>> {
     let tier = place.tier()?;
     Some(Fragment { value: node.value(), tier, weight: node.weight() })
 }

@@ -32,6 +32,7 @@ impl<K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
     ///
     /// The order is walked from the oldest up. A fragment that moves within it moves up, and is listed there before the old entry
     /// goes, so that it is met at least once; it may be met again further up, as may its replacement, and the youngest counts.
+    #[expect(clippy::mutable_key_type, reason = "hash and key of a node never change")]
     pub fn scan<'g>(&self, tier: Tier, guard: &'g Guard) -> Vec<Item<&'g K, &'g V>> {
         let mut met: Vec<(u64, &'g Node<K, V>)> = Vec::new();
         self.order(tier).visit(guard, |_, node| {

@@ -2,7 +2,7 @@
 //!
 //! # Insert
 //!
-//! Where the key has no live node: room is made, the node's word is set to its tier, unlisted, and the index cell is CASed to it: the
+//! Where the key has no live node: room is made, the node's word is set to its tier, unlisted, and a CAS puts it into the index cell: the
 //! linearization point. Then it is listed. Nothing is published hot without a reservation held.
 //!
 //! # Replace
@@ -224,8 +224,8 @@ impl<K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
 struct Unpublished<K, V>(core::ptr::NonNull<Node<K, V>>);
 
 impl<K, V> Unpublished<K, V> {
-    fn new(node: Box<Node<K, V>>) -> Self {
-        Self(core::ptr::NonNull::from(Box::leak(node)))
+    fn new(node: Node<K, V>) -> Self {
+        Self(core::ptr::NonNull::from(Box::leak(Box::new(node))))
     }
 
     /// Gives the node to the index.
