@@ -22,6 +22,7 @@
 //!
 //! `free` is changed by `AcqRel` read-modify-writes: who reserves bytes sees that the fragment they came from has left hot.
 
+use crate::failpoint::{Step, reach};
 use crate::sync::{AtomicI64, AtomicU64, Ordering, Padded};
 
 /// The largest budget and the largest weight, in bytes: 2⁴⁰.
@@ -100,6 +101,7 @@ impl Budget {
             self.free.fetch_add(difference, Ordering::AcqRel);
         }
         let swapped = self.limit.compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        reach(Step::Raising);
         // A raise is lent out only now; a cut that lost is undone.
         if swapped && difference > 0 {
             self.free.fetch_add(difference, Ordering::AcqRel);

@@ -1,21 +1,26 @@
 //! What a tier holds, counted; and its capacity.
 //!
-//! # The rule
+//! # The rules
 //!
-//! A fragment is counted in a tier after its placement there is listed, and taken off after the placement that took it away is listed.
-//! So a count lags behind the words by at most the operations in flight, and it can be below zero for a moment: a fragment
-//! is moved on by another thread before the first has counted it. Readers see zero then.
+//! An operation gathers what it changed in a [`Tally`], and the tally is added to the counts before the operation returns, before it
+//! hands bytes on, and when it unwinds. So a count is off by at most what the operations in flight have moved; it can be below
+//! zero for a moment, where a fragment is moved on before the thread that placed it has counted it. Readers see zero then.
 //!
-//! Hot's bytes are added after they were reserved and taken off before they are released, so that they never pass what is
-//! reserved, and so never the budget.
+//! *Hot's bytes* are added after they were reserved and taken off before they are given to anybody else, so that they never pass what
+//! is reserved, and so never the budget.
+//!
+//! *A tier with a capacity* is never counted above what stands in it: a fragment is counted in after it is listed there, and taken
+//! off before the CAS that takes it away, to be counted in again where the CAS is lost.
 //!
 //! # Capacities
 //!
 //! Warm and cold push out only while they are over, and never more than they must: who would push a fragment out first *claims*
 //! it, by a CAS that takes its weight off the count only while that is over the capacity; if the move then fails, it gives the claim
-//! back. Two threads that see the same excess cannot both claim it.
+//! back. Two threads that see the same excess cannot both claim it, and as the count is not above what stands there, what is
+//! claimed is an excess.
 
 use crate::sync::{AtomicI64, Ordering, Padded};
+use crate::tier::Tier;
 
 /// How much a tier may hold: a number of fragments, of bytes, of both, or without bound.
 ///
@@ -75,24 +80,37 @@ impl Census {
         Self { fragments: Padded(AtomicI64::new(0)), bytes: Padded(AtomicI64::new(0)), capacity }
     }
 
-    /// Counts a fragment in; the bytes after it.
-    pub fn enter(&self, weight: u64) -> u64 {
-        // AcqRel: who sees the count sees the placement that it counts.
-        self.fragments.fetch_add(1, Ordering::AcqRel);
-        self.grow(weight.cast_signed())
+    /// Whether it has a capacity, so that departures are counted before they are made.
+    #[inline]
+    pub fn is_bounded(&self) -> bool {
+        self.capacity.entries.is_some() || self.capacity.bytes.is_some()
     }
 
-    /// Takes a fragment off.
-    pub fn leave(&self, weight: u64) {
+    /// Adds to the counts; the bytes after it.
+    fn add(&self, fragments: i64, bytes: i64) -> u64 {
+        // AcqRel: who sees the count sees the placements that it counts.
+        if fragments != 0 {
+            self.fragments.fetch_add(fragments, Ordering::AcqRel);
+        }
+        if bytes == 0 {
+            return 0;
+        }
         // AcqRel: as above.
-        self.fragments.fetch_sub(1, Ordering::AcqRel);
-        self.bytes.fetch_sub(weight.cast_signed(), Ordering::AcqRel);
+        unsigned(self.bytes.fetch_add(bytes, Ordering::AcqRel).wrapping_add(bytes))
     }
 
-    /// Changes the bytes, where one fragment took another's place; the bytes after it.
-    pub fn grow(&self, difference: i64) -> u64 {
-        // AcqRel: as above.
-        unsigned(self.bytes.fetch_add(difference, Ordering::AcqRel) + difference)
+    /// Takes a fragment off before the CAS that would take it away, where departures are counted so.
+    pub fn leave_early(&self, weight: u64) {
+        if self.is_bounded() {
+            self.add(-1, -weight.cast_signed());
+        }
+    }
+
+    /// Counts a fragment in again whose CAS was lost.
+    pub fn come_back(&self, weight: u64) {
+        if self.is_bounded() {
+            self.add(1, weight.cast_signed());
+        }
     }
 
     pub fn fragments(&self) -> u64 {
@@ -118,21 +136,55 @@ impl Census {
         if let Some(most) = self.capacity.entries
             && take_while_over(&self.fragments, 1, most)
         {
-            self.bytes.fetch_sub(weight, Ordering::AcqRel);
+            self.add(0, -weight);
             return true;
         }
         if let Some(most) = self.capacity.bytes
             && take_while_over(&self.bytes, weight, most)
         {
-            self.fragments.fetch_sub(1, Ordering::AcqRel);
+            self.add(-1, 0);
             return true;
         }
         false
     }
+}
 
-    /// Counts in again what was claimed and not moved.
-    pub fn unclaim(&self, weight: u64) {
-        self.enter(weight);
+/// What an operation has changed and not yet added to the counts.
+#[derive(Debug, Default)]
+pub struct Tally([Change; 3]);
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Change {
+    fragments: i64,
+    bytes: i64,
+}
+
+impl Tally {
+    /// A fragment is listed in `tier`.
+    pub fn enter(&mut self, tier: Tier, weight: u64) {
+        let change = &mut self.0[tier.index()];
+        change.fragments += 1;
+        change.bytes = change.bytes.wrapping_add(weight.cast_signed());
+    }
+
+    /// A fragment has left `tier`, from which it was not taken off before.
+    pub fn leave(&mut self, tier: Tier, weight: u64) {
+        let change = &mut self.0[tier.index()];
+        change.fragments -= 1;
+        change.bytes = change.bytes.wrapping_sub(weight.cast_signed());
+    }
+
+    /// Adds everything to the counts. Hot's bytes after it, where they grew.
+    pub fn add_to(&mut self, tiers: &[Census; 3]) -> Option<u64> {
+        let mut hot_bytes = None;
+        for (census, (change, tier)) in tiers.iter().zip(self.0.iter_mut().zip(Tier::ALL)) {
+            let Change { fragments, bytes } = core::mem::take(change);
+            let after = census.add(fragments, bytes);
+            if tier == Tier::Hot && bytes > 0 {
+                hot_bytes = Some(after);
+            }
+        }
+        hot_bytes
     }
 }
 
@@ -161,26 +213,32 @@ mod tests {
     fn a_claim_is_granted_only_while_over() {
         let census = Census::new(Capacity::entries(2));
         for _ in 0..3 {
-            census.enter(10);
+            census.add(1, 10);
         }
         assert!(census.is_over() && census.claim(10) && !census.claim(10));
-        census.unclaim(10);
+        census.come_back(10);
         assert!(census.claim(10));
         assert_eq!((census.fragments(), census.bytes()), (2, 20));
 
         let census = Census::new(Capacity::bytes(25));
-        census.enter(20);
-        census.enter(10);
+        census.add(1, 20);
+        census.add(1, 10);
         assert!(census.claim(20) && !census.is_over());
         assert_eq!((census.fragments(), census.bytes()), (1, 10));
     }
 
     #[test]
-    fn a_count_below_zero_reads_as_zero() {
-        let census = Census::new(Capacity::UNBOUNDED);
-        census.leave(5);
-        assert_eq!((census.fragments(), census.bytes()), (0, 0));
-        census.enter(5);
-        assert_eq!((census.fragments(), census.bytes(), census.is_over()), (0, 0, false));
+    fn a_tally_is_added_once_and_a_count_below_zero_reads_as_zero() {
+        let tiers = [(); 3].map(|()| Census::new(Capacity::UNBOUNDED));
+        let mut tally = Tally::default();
+        tally.leave(Tier::Warm, 5);
+        tally.enter(Tier::Hot, 5);
+        assert_eq!(tally.add_to(&tiers), Some(5));
+        assert_eq!(tally.add_to(&tiers), None);
+        let counts = [0, 1, 2].map(|tier: usize| (tiers[tier].fragments(), tiers[tier].bytes()));
+        assert_eq!(counts, [(1, 5), (0, 0), (0, 0)]);
+        tally.enter(Tier::Warm, 5);
+        tally.add_to(&tiers);
+        assert_eq!((tiers[1].fragments(), tiers[1].bytes(), tiers[1].is_over()), (0, 0, false));
     }
 }

@@ -38,6 +38,8 @@ pub enum Step {
     Grown,
     /// A push out of a tier over capacity is claimed, and not made.
     Claimed,
+    /// A raised budget is set; the difference is not free yet.
+    Raising,
     /// A hot fragment has left; its bytes are not released.
     Left,
 }

@@ -98,6 +98,7 @@ mod metrics;
 mod node;
 mod order;
 mod place;
+mod stats;
 mod store;
 mod sync;
 mod tier;
@@ -117,10 +118,10 @@ pub mod internals {
     pub use crate::budget::{Budget, Reservation};
     pub use crate::census::Census;
     pub use crate::clock::Clock;
-    pub use crate::index::{Index, Inserted, Settle};
-    pub use crate::metrics::Retired;
-    pub use crate::node::{Announced, Counted, Fit, Grant, LastUse, Node};
+    pub use crate::index::{Index, Inserted};
+    pub use crate::node::{Announced, LastUse, Node};
     pub use crate::order::Order;
     pub use crate::order::segment::{Placed, Segment, WIDTH};
-    pub use crate::place::{Outcome, Place, PlaceWord, State};
+    pub use crate::place::{Fit, Outcome, Place, PlaceWord, State};
+    pub use crate::stats::Stats;
 }

@@ -6,19 +6,18 @@
 //! # States
 //!
 //! ```text
-//!                       resolve                 sink (demote, evict)
-//!   Pending ──────────────► In(hot) ──────────────► In(warm) ──────────────► In(cold)
-//!         └────────────────────▲──────────────────────▲ │ ▲                     │
-//!                              └────────────────────────┘ └─────────────────────┘   rise (promote, fresh tick)
+//!                     resolve               sink (demote, evict)
+//!   Pending(fit) ──────────────► In(hot) ──────────────► In(warm) ──────────────► In(cold)
+//!              └────────────────────▲──────────────────────▲ │ ▲                     │
+//!                                   └────────────────────────┘ └─────────────────────┘   rise (promote, fresh tick)
 //!
-//!   In(any) ── replace ──► Replaced(was hot?) ── settle ──► Replaced, settled
+//!   In(any) ── replace ──► Replaced(from which tier)
 //!   In(any) ── remove (also: evicted out of cold) ──► Removed
 //! ```
 //!
 //! `In` carries the *tick* that is the node's key in its tier's order, *listed* (the order's cell for that tick holds the
 //! node) and *touched* (a use is younger than the tick; the eviction has to look at the last use). `Pending` is a successor
-//! whose predecessor has not been replaced yet. `Replaced` and `Removed` are terminal but for
-//! the *settled* mark, which says that the successor has been listed.
+//! whose predecessor has not been replaced yet; it carries what decides its tier. `Replaced` and `Removed` are terminal.
 //!
 //! # A place word never recurs
 //!
@@ -39,10 +38,13 @@ const WARM: u64 = Tier::Warm as u64;
 const COLD: u64 = Tier::Cold as u64;
 const PENDING: u64 = 3;
 const REMOVED: u64 = 4;
+/// And the tier's number: 5, 6, 7.
 const REPLACED: u64 = 5;
-const REPLACED_HOT: u64 = 6;
 const TOUCHED: u64 = 1 << 3;
 const LISTED: u64 = 1 << 4;
+// A pending word is neither touched nor listed; the two bits say into which tier it goes.
+const FITS: u64 = TOUCHED;
+const FITS_AFTER_HOT: u64 = LISTED;
 const TICK_SHIFT: u32 = 5;
 
 /// The largest tick that fits into a place word.
@@ -63,9 +65,30 @@ pub enum State {
     Removed,
     /// Its successor has taken effect in its stead.
     Replaced {
-        /// Whether it stood in hot when it was replaced, so that its bytes went to the successor.
-        was_hot: bool,
+        /// Where it stood when it was replaced.
+        from: Tier,
     },
+}
+
+/// Into which tier a successor goes when it takes effect: fixed by its storer, and the same for every helper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// Warm.
+    Never,
+    /// Hot if its predecessor was hot, whose bytes make up the difference; else warm.
+    AfterHot,
+    /// Hot: its own reservation covers it.
+    Always,
+}
+
+impl Fit {
+    /// The successor's tier.
+    pub const fn tier(self, predecessor_was_in: Tier) -> Tier {
+        match (self, predecessor_was_in) {
+            (Self::Always, _) | (Self::AfterHot, Tier::Hot) => Tier::Hot,
+            (Self::AfterHot | Self::Never, _) => Tier::Warm,
+        }
+    }
 }
 
 /// The outcome of a transition.
@@ -85,8 +108,24 @@ impl Place {
     }
 
     /// A successor that has not taken effect.
-    pub const fn pending(tick: u64) -> Self {
-        Self(PENDING | tick << TICK_SHIFT)
+    pub const fn pending(tick: u64, fit: Fit) -> Self {
+        let fit = match fit {
+            Fit::Never => 0,
+            Fit::AfterHot => FITS_AFTER_HOT,
+            Fit::Always => FITS | FITS_AFTER_HOT,
+        };
+        Self(PENDING | fit | tick << TICK_SHIFT)
+    }
+
+    /// Of a pending word.
+    const fn fit(self) -> Fit {
+        if self.0 & FITS != 0 {
+            Fit::Always
+        } else if self.0 & FITS_AFTER_HOT != 0 {
+            Fit::AfterHot
+        } else {
+            Fit::Never
+        }
     }
 
     /// What the word says.
@@ -98,8 +137,9 @@ impl Place {
             COLD => State::In(Tier::Cold),
             PENDING => State::Pending,
             REMOVED => State::Removed,
-            REPLACED => State::Replaced { was_hot: false },
-            _ => State::Replaced { was_hot: true },
+            REPLACED => State::Replaced { from: Tier::Hot },
+            6 => State::Replaced { from: Tier::Warm },
+            _ => State::Replaced { from: Tier::Cold },
         }
     }
 
@@ -128,12 +168,6 @@ impl Place {
     #[inline]
     pub const fn is_touched(self) -> bool {
         self.0 & TOUCHED != 0
-    }
-
-    /// Of a replaced word: whether the successor has been listed.
-    #[inline]
-    pub const fn is_settled(self) -> bool {
-        self.is_listed()
     }
 
     /// Whether both words are about one placement: same tier, same tick.
@@ -229,22 +263,17 @@ impl PlaceWord {
         self.cas(from, from.ended_as(REMOVED))
     }
 
-    /// Ends the fragment in favour of its announced successor, noting whether it was hot.
+    /// Ends the fragment in favour of its announced successor, noting where it was.
     pub fn replace(&self, from: Place) -> Outcome {
         debug_assert!(from.is_listed() && from.tier().is_some());
-        self.cas(from, from.ended_as(if from.tier() == Some(Tier::Hot) { REPLACED_HOT } else { REPLACED }))
+        self.cas(from, from.ended_as(REPLACED + (from.0 & STATE)))
     }
 
-    /// Marks a replaced word: its successor has been listed.
-    pub fn settle(&self, from: Place) -> Outcome {
-        debug_assert!(matches!(from.state(), State::Replaced { .. }) && !from.is_settled());
-        self.cas(from, Place(from.0 | LISTED))
-    }
-
-    /// Places a pending successor in `tier`, once its predecessor is replaced: the same tier for every helper.
-    pub fn resolve(&self, tier: Tier) {
+    /// Places a pending successor, once its predecessor is replaced: alike for every helper.
+    pub fn resolve(&self, predecessor_was_in: Tier) {
         let now = self.load();
         if now.state() == State::Pending {
+            let tier = now.fit().tier(predecessor_was_in);
             // A loss means that another has resolved it.
             let _ = self.cas(now, Place::unlisted(tier, now.tick()));
         }
@@ -268,19 +297,26 @@ mod tests {
                 assert!(touched.is_listed() && touched.is_touched() && touched.is_same_placement(place));
                 assert_eq!(word.list(place), Outcome::Lost(touched));
                 let Outcome::Done(dead) = word.replace(touched) else { panic!("nobody else") };
-                assert_eq!(dead.state(), State::Replaced { was_hot: tier == Tier::Hot });
-                assert!(!dead.is_settled());
+                assert_eq!((dead.state(), dead.tick(), dead.tier()), (State::Replaced { from: tier }, tick, None));
             }
         }
     }
 
     #[test]
-    fn a_pending_word_is_resolved_once() {
-        let word = PlaceWord::new(Place::pending(9));
-        assert_eq!((word.load().state(), word.load().tick()), (State::Pending, 9));
-        word.resolve(Tier::Warm);
-        word.resolve(Tier::Hot);
-        assert_eq!(word.load(), Place::unlisted(Tier::Warm, 9));
+    fn a_pending_word_is_resolved_once_by_what_it_carries() {
+        for (fit, after_hot, after_other) in [
+            (Fit::Always, Tier::Hot, Tier::Hot),
+            (Fit::AfterHot, Tier::Hot, Tier::Warm),
+            (Fit::Never, Tier::Warm, Tier::Warm),
+        ] {
+            for (from, tier) in [(Tier::Hot, after_hot), (Tier::Warm, after_other), (Tier::Cold, after_other)] {
+                let word = PlaceWord::new(Place::pending(9, fit));
+                assert_eq!((word.load().state(), word.load().tick()), (State::Pending, 9));
+                word.resolve(from);
+                word.resolve(if from == Tier::Hot { Tier::Cold } else { Tier::Hot });
+                assert_eq!(word.load(), Place::unlisted(tier, 9));
+            }
+        }
     }
 
     #[test]

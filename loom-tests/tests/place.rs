@@ -4,7 +4,7 @@ use loom::sync::Arc;
 use loom::thread;
 use loom_tests::{fails, holds};
 use tierstack::Tier;
-use tierstack::internals::{LastUse, Outcome, Place, PlaceWord, State};
+use tierstack::internals::{Fit, LastUse, Outcome, Place, PlaceWord, State};
 
 /// A word that is placed and listed, and a last use.
 struct Fragment {
@@ -150,11 +150,11 @@ fn of_all_moves_of_one_word_each_starts_where_another_ended() {
         let last = fragment.place.load();
         match last.state() {
             State::Removed => assert!(removed.is_some()),
-            State::Replaced { was_hot } => {
+            State::Replaced { from } => {
                 assert!(replaced);
                 // The note says where it was at the end.
                 let was_risen = risen.is_some_and(|(_, now)| now.tick() == last.tick());
-                assert_eq!(was_hot, was_risen);
+                assert_eq!(from, if was_risen { Tier::Hot } else { Tier::Warm });
             }
             State::In(tier) => assert_eq!(tier, if risen.is_some() { Tier::Hot } else { Tier::Warm }),
             State::Pending => unreachable!("never pending"),
@@ -165,7 +165,7 @@ fn of_all_moves_of_one_word_each_starts_where_another_ended() {
 #[test]
 fn helpers_resolve_a_successor_alike() {
     holds("resolve, resolve, move", 3, || {
-        let word = Arc::new(PlaceWord::new(Place::pending(9)));
+        let word = Arc::new(PlaceWord::new(Place::pending(9, Fit::AfterHot)));
         let helper = {
             let word = Arc::clone(&word);
             thread::spawn(move || word.resolve(Tier::Warm))

@@ -21,7 +21,7 @@ use crossbeam_epoch::Guard;
 
 use super::cell::{Cell, Content, Kind, Swap};
 use super::table::Table;
-use super::{Index, Settle, settled_end};
+use super::{Index, end};
 use crate::failpoint::{Step, reach};
 use crate::node::Node;
 use crate::place::State;
@@ -39,31 +39,25 @@ enum Run {
 
 impl<K, V> Index<K, V> {
     /// Moves every cell of the run of `hash`, and so all that could be of that hash, out of `table`.
-    pub(super) fn move_run(&self, table: &Table<Node<K, V>>, hash: u64, steward: &impl Settle<K, V>, guard: &Guard) {
+    pub(super) fn move_run(table: &Table<Node<K, V>>, hash: u64, guard: &Guard) {
         for step in 0..table.len() {
-            if self.move_cell(table, table.probe(hash, step), steward, guard) == Run::Ends {
+            if Self::move_cell(table, table.probe(hash, step), guard) == Run::Ends {
                 return;
             }
         }
     }
 
     /// Moves a share of the cells; ends the move where all are shared out.
-    pub(super) fn move_some(&self, table: &Table<Node<K, V>>, steward: &impl Settle<K, V>, guard: &Guard) {
+    pub(super) fn move_some(&self, table: &Table<Node<K, V>>, guard: &Guard) {
         for place in table.take_range(SHARE) {
-            self.move_cell(table, table.cell(place), steward, guard);
+            Self::move_cell(table, table.cell(place), guard);
         }
         if table.is_shared_out() {
-            self.finish(table, steward, guard);
+            self.finish(table, guard);
         }
     }
 
-    fn move_cell(
-        &self,
-        table: &Table<Node<K, V>>,
-        cell: &Cell<Node<K, V>>,
-        steward: &impl Settle<K, V>,
-        guard: &Guard,
-    ) -> Run {
+    fn move_cell(table: &Table<Node<K, V>>, cell: &Cell<Node<K, V>>, guard: &Guard) -> Run {
         loop {
             let seen = cell.load();
             match seen.kind() {
@@ -76,12 +70,11 @@ impl<K, V> Index<K, V> {
                 Kind::Tomb | Kind::Moved => return Run::GoesOn,
                 Kind::Node(node) => {
                     // SAFETY: found in a cell under the guard.
-                    let node = unsafe { &*node };
-                    let (_, place) = settled_end(node, steward, guard);
+                    let (_, place) = end(unsafe { &*node }, guard);
                     if place.state() == State::Removed {
                         if cell.bury(seen) == Swap::Done {
                             table.count_buried();
-                            Self::retire_chain(node, core::ptr::null(), guard);
+                            Self::retire_chain(node, core::ptr::null_mut(), guard);
                             return Run::GoesOn;
                         }
                     } else {
@@ -101,38 +94,33 @@ impl<K, V> Index<K, V> {
         }
     }
 
-    /// Moves whatever is left in `table`, and has the root pass it.
-    fn finish(&self, table: &Table<Node<K, V>>, steward: &impl Settle<K, V>, guard: &Guard) {
-        let Some(next) = table.next(guard) else { return };
+    /// Moves whatever is left in `table`, if it is being moved, and has the root pass it.
+    fn finish(&self, table: &Table<Node<K, V>>, guard: &Guard) {
+        let (old, next) = (core::ptr::from_ref(table).cast_mut(), table.next_pointer());
+        if next.is_null() {
+            return;
+        }
         for place in 0..table.len() {
             if !self.is_root(table) {
                 return;
             }
-            self.move_cell(table, table.cell(place), steward, guard);
+            Self::move_cell(table, table.cell(place), guard);
         }
-        let old = core::ptr::from_ref(table).cast_mut();
-        let next = core::ptr::from_ref(next).cast_mut();
         // Release: whoever sees the new root sees every copy. Relaxed on a loss: another has advanced it.
-        if self.root.compare_exchange(old, next, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+        if let Ok(old) = self.root.compare_exchange(old, next, Ordering::AcqRel, Ordering::Relaxed) {
             // SAFETY: the root has passed the table, so that nobody who pins from now on reaches it; freed once, as the CAS
-            // was won once. Its cells hold no node any more.
+            // was won once, through the pointer that was the root. Its cells hold no node any more.
             unsafe { guard.defer_unchecked(move || drop(Box::from_raw(old))) };
         }
     }
 
     /// Sees to room for an insert that found none in `table`.
-    pub(super) fn make_room(
-        &self,
-        table: &Table<Node<K, V>>,
-        was_root: bool,
-        steward: &impl Settle<K, V>,
-        guard: &Guard,
-    ) {
+    pub(super) fn make_room(&self, table: &Table<Node<K, V>>, was_root: bool, guard: &Guard) {
         if !was_root {
             // Room is kept for what is still to come from the table before: have it all come.
             let root = self.root(guard);
             if !core::ptr::eq(root, table) {
-                self.finish(root, steward, guard);
+                self.finish(root, guard);
             }
         } else if table.next(guard).is_none() {
             table.set_next(Box::new(table.successor()));

@@ -42,12 +42,6 @@ use crate::sync::{AtomicPtr, Ordering};
 use cell::{Content, Kind, Swap};
 use table::Table;
 
-/// What the index needs of the store: that a node's successors are listed before the node is taken out.
-pub trait Settle<K, V> {
-    /// Has what `node` became listed, all along its chain, and marks each replaced node of the chain as settled.
-    fn settle(&self, node: &Node<K, V>, guard: &Guard);
-}
-
 /// The index.
 pub struct Index<K, V> {
     root: AtomicPtr<Table<Node<K, V>>>,
@@ -83,11 +77,9 @@ fn end<'g, K, V>(mut node: &'g Node<K, V>, guard: &'g Guard) -> Found<'g, K, V> 
     loop {
         let place = node.place.load();
         match place.state() {
-            State::Replaced { was_hot } => {
-                // SAFETY: the chain was entered at a cell's node, under the guard. The cell is swung past a successor before that
-                // is retired, so none of the chain was retired before the pin.
-                let Some(successor) = (unsafe { node.successor(guard) }) else { return (node, place) };
-                successor.resolve(was_hot);
+            State::Replaced { from } => {
+                // SAFETY: the chain was entered at a cell's node, under the guard.
+                let Some(successor) = (unsafe { node.follow(from, guard) }) else { return (node, place) };
                 node = successor;
             }
             _ => return (node, place),
@@ -153,21 +145,16 @@ impl<K, V> Index<K, V> {
     }
 
     /// Publishes `new`, whose place says where it will be, unless its key has a live node.
-    pub fn insert(
-        &self,
-        new: &Node<K, V>,
-        is_key: impl Fn(&K) -> bool,
-        steward: &impl Settle<K, V>,
-        guard: &Guard,
-    ) -> Inserted {
-        let hash = new.hash();
-        let content = Content::of(new, hash);
+    pub fn insert(&self, new: ptr::NonNull<Node<K, V>>, is_key: impl Fn(&K) -> bool, guard: &Guard) -> Inserted {
+        // SAFETY: the caller's own node.
+        let hash = unsafe { new.as_ref() }.hash();
+        let content = Content::of(new.as_ptr(), hash);
         'restart: loop {
             let mut table = self.root(guard);
             'table: loop {
                 if let Some(next) = table.next(guard) {
-                    self.move_run(table, hash, steward, guard);
-                    self.move_some(table, steward, guard);
+                    Self::move_run(table, hash, guard);
+                    self.move_some(table, guard);
                     table = next;
                     continue;
                 }
@@ -180,7 +167,7 @@ impl<K, V> Index<K, V> {
                             Kind::Null => {
                                 let is_root = self.is_root(table);
                                 if !claim.make(is_root) {
-                                    self.make_room(table, is_root, steward, guard);
+                                    self.make_room(table, is_root, guard);
                                     continue 'restart;
                                 }
                                 if cell.fill(content) == Swap::Done {
@@ -191,9 +178,9 @@ impl<K, V> Index<K, V> {
                             Kind::Tomb => break,
                             // A next table was set after this one was entered.
                             Kind::FrozenNull | Kind::FrozenNode(_) | Kind::Moved => continue 'table,
-                            Kind::Node(node) => {
+                            Kind::Node(pointer) => {
                                 // SAFETY: found in a cell under the guard.
-                                let node = unsafe { &*node };
+                                let node = unsafe { &*pointer };
                                 if !seen.may_have(hash) || node.hash() != hash || !is_key(node.key()) {
                                     break;
                                 }
@@ -201,9 +188,8 @@ impl<K, V> Index<K, V> {
                                 if place.tier().is_some() {
                                     return Inserted::Present;
                                 }
-                                steward.settle(node, guard);
                                 if cell.swing(seen, content) == Swap::Done {
-                                    Self::retire_chain(node, ptr::null(), guard);
+                                    Self::retire_chain(pointer, ptr::null_mut(), guard);
                                     return Inserted::Done;
                                 }
                             }
@@ -212,19 +198,19 @@ impl<K, V> Index<K, V> {
                 }
                 // No null at all: the room is kept so that this does not happen.
                 drop(claim);
-                self.make_room(table, self.is_root(table), steward, guard);
+                self.make_room(table, self.is_root(table), guard);
                 continue 'restart;
             }
         }
     }
 
     /// Has the cells of `hash` say what is true: swings them to the ends of their chains, buries what is removed.
-    pub fn tidy(&self, hash: u64, steward: &impl Settle<K, V>, guard: &Guard) {
+    pub fn tidy(&self, hash: u64, guard: &Guard) {
         'restart: loop {
             let mut table = self.root(guard);
             while let Some(next) = table.next(guard) {
-                self.move_run(table, hash, steward, guard);
-                self.move_some(table, steward, guard);
+                Self::move_run(table, hash, guard);
+                self.move_some(table, guard);
                 table = next;
             }
             for step in 0..table.len() {
@@ -235,24 +221,31 @@ impl<K, V> Index<K, V> {
                         Kind::Null => return,
                         Kind::Tomb => break,
                         Kind::FrozenNull | Kind::FrozenNode(_) | Kind::Moved => continue 'restart,
-                        Kind::Node(node) => {
+                        Kind::Node(pointer) => {
                             // SAFETY: found in a cell under the guard.
-                            let node = unsafe { &*node };
+                            let node = unsafe { &*pointer };
                             if node.hash() != hash {
                                 break;
                             }
-                            let (last, place) = settled_end(node, steward, guard);
+                            let (mut last, mut place) = (pointer, node.place.load());
+                            while let State::Replaced { from } = place.state() {
+                                // SAFETY: the chain was entered at a cell's node, under the guard.
+                                let here = unsafe { &*last };
+                                // SAFETY: as above.
+                                let Some(successor) = (unsafe { here.follow(from, guard) }) else { break };
+                                (last, place) = (here.successor(), successor.place.load());
+                            }
                             reach(Step::Tidying);
                             if place.state() == State::Removed {
                                 if cell.bury(seen) == Swap::Done {
                                     table.count_buried();
-                                    Self::retire_chain(node, ptr::null(), guard);
+                                    Self::retire_chain(pointer, ptr::null_mut(), guard);
                                     break;
                                 }
-                            } else if ptr::eq(last, node) {
+                            } else if ptr::eq(last, pointer) {
                                 break;
                             } else if cell.swing(seen, Content::of(last, hash)) == Swap::Done {
-                                Self::retire_chain(node, last, guard);
+                                Self::retire_chain(pointer, last, guard);
                             }
                         }
                     }
@@ -263,80 +256,52 @@ impl<K, V> Index<K, V> {
     }
 
     /// Retires the chain from `first` up to and without `until`; null: all of it. The caller has taken it out of its cell.
-    fn retire_chain(first: &Node<K, V>, until: *const Node<K, V>, guard: &Guard) {
-        let mut node = ptr::from_ref(first);
-        while !ptr::eq(node, until) {
-            // SAFETY: the chain was in a cell under the guard, so that nothing of it is freed before the pin ends.
-            let this = unsafe { &*node };
-            let next = match this.place.load().state() {
-                // SAFETY: as above.
-                State::Replaced { .. } => unsafe { this.successor(guard) }.map_or(ptr::null(), ptr::from_ref),
-                _ => ptr::null(),
-            };
+    fn retire_chain(first: *mut Node<K, V>, until: *mut Node<K, V>, guard: &Guard) {
+        let mut node = first;
+        while !node.is_null() && !ptr::eq(node, until) {
+            let next = Self::successor(node);
             // SAFETY: the CAS that took the chain out of its cell made this thread the one that retires it.
             unsafe { Node::retire(node, guard) };
             node = next;
-            if node.is_null() {
-                return;
-            }
         }
     }
 
-    /// Gives up every node, at once.
+    /// What replaced a node of a dead chain, or null at its end.
+    fn successor(node: *mut Node<K, V>) -> *mut Node<K, V> {
+        // SAFETY: the chain is or was in a cell, and was entered there under a guard that is still held.
+        let node = unsafe { &*node };
+        match node.place.load().state() {
+            State::Replaced { .. } => node.successor(),
+            _ => ptr::null_mut(),
+        }
+    }
+
+    /// Frees every node, at once.
     ///
     /// # Safety
     ///
     /// No other thread has access to the index or its nodes.
     pub unsafe fn tear_down(&mut self) {
-        use crate::node::Counted;
         // SAFETY: the caller has the only access.
         let guard = unsafe { crossbeam_epoch::unprotected() };
-        // Relaxed: exclusive access.
-        let mut table = self.root.load(Ordering::Relaxed);
-        while !table.is_null() {
-            // SAFETY: the chain of tables is this index's own.
-            let this = unsafe { &*table };
+        let mut table = Some(self.root(guard));
+        while let Some(this) = table {
             for place in 0..this.len() {
-                let (Kind::Node(node) | Kind::FrozenNode(node)) = this.cell(place).load().kind() else { continue };
+                let content = this.cell(place).load();
+                let (Kind::Node(node) | Kind::FrozenNode(node)) = content.kind() else { continue };
                 // What was copied and not yet marked as moved is in the next table as well.
-                if this.next(guard).is_some_and(|next| grow::holds(next, this.cell(place).load())) {
+                if this.next(guard).is_some_and(|next| grow::holds(next, content)) {
                     continue;
                 }
                 let mut node = node;
                 while !node.is_null() {
-                    // SAFETY: a cell's chain is not freed while the index owns it.
-                    let here = unsafe { &*node };
-                    let next = match here.place.load().state() {
-                        // SAFETY: as above.
-                        State::Replaced { .. } => unsafe { here.successor(guard) }.map_or(ptr::null(), ptr::from_ref),
-                        _ => ptr::null(),
-                    };
-                    // SAFETY: the index's count, given up once: a node is in one cell's chain.
-                    unsafe { Node::disown(node, guard) };
+                    let next = Self::successor(node);
+                    // SAFETY: a node is in one cell's chain, and nobody else reaches it.
+                    unsafe { Node::free(node) };
                     node = next;
                 }
             }
-            table = this.next_of_dropped();
-        }
-    }
-}
-
-/// The end of a chain as far as it is settled: the first node that is not both replaced and settled.
-fn settled_end<'g, K, V>(mut node: &'g Node<K, V>, steward: &impl Settle<K, V>, guard: &'g Guard) -> Found<'g, K, V> {
-    if matches!(node.place.load().state(), State::Replaced { .. }) {
-        steward.settle(node, guard);
-    }
-    loop {
-        let place = node.place.load();
-        match place.state() {
-            State::Replaced { .. } if place.is_settled() => {
-                // SAFETY: the chain was entered at a cell's node, under the guard.
-                match unsafe { node.successor(guard) } {
-                    Some(successor) => node = successor,
-                    None => return (node, place),
-                }
-            }
-            _ => return (node, place),
+            table = this.next(guard);
         }
     }
 }
@@ -377,7 +342,7 @@ impl<K, V> Drop for Index<K, V> {
         while !table.is_null() {
             // SAFETY: each table is freed once; those before the root were given to the collector when it passed them.
             let this = unsafe { Box::from_raw(table) };
-            table = this.next_of_dropped();
+            table = this.next_pointer();
         }
     }
 }

@@ -93,8 +93,15 @@ impl<N> Table<N> {
     #[inline]
     pub fn next<'g>(&self, _guard: &'g Guard) -> Option<&'g Self> {
         // SAFETY: a table is freed through the epoch after the root has passed it; the caller reached this one, pinned,
-        // and the next one outlives it. Acquire: pairs with `set_next`.
-        unsafe { self.next.load(Ordering::Acquire).as_ref() }
+        // and the next one outlives it.
+        unsafe { self.next_pointer().as_ref() }
+    }
+
+    /// The same, as what the root is advanced to and what is freed in the end; null where there is none.
+    #[inline]
+    pub fn next_pointer(&self) -> *mut Self {
+        // Acquire: pairs with `set_next`.
+        self.next.load(Ordering::Acquire)
     }
 
     /// Makes `next` the next table; a loser's is freed.
@@ -105,12 +112,6 @@ impl<N> Table<N> {
             // SAFETY: made above, and nobody else saw it.
             drop(unsafe { Box::from_raw(next) });
         }
-    }
-
-    /// The next table, for the owner of the last access.
-    pub fn next_of_dropped(&self) -> *mut Self {
-        // Relaxed: exclusive access.
-        self.next.load(Ordering::Relaxed)
     }
 
     /// Claims room for an insert.

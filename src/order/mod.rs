@@ -12,14 +12,17 @@
 //!
 //! # Steps
 //!
-//! - *Place*: find or make the segment; take a count of the node; CAS the cell null → node; set the bit. Helpers
-//!   may do it again: same cell, same node. Where the segment is sealed, the cell is emptied and all is done anew in another.
-//! - *Clear*: CAS the cell node → null, then take the bit off. A bit over an empty cell belongs to nobody (the placement ended,
-//!   as the cell is written before the bit and emptied only after the end), so whoever meets it takes it off.
-//! - *Seal*: CAS the word of an empty segment below the clock's own 0 → sealed, then remove that very entry. Who meets a
-//!   sealed segment removes it too. A placer that had written its cell but not its bit finds the seal, and starts again.
+//! - *Place*: find or make the segment; CAS the cell null → node; set the bit. Helpers may do it again: same cell, same node.
+//!   Where the segment is sealed, the cell is emptied and all is done anew in another.
+//! - *Clear*: CAS the cell node → null. The bit stays. A set bit over an empty cell means that the placement has ended, as the
+//!   cell is filled before the bit is set and emptied only after the end: readers pass it by.
+//! - *Seal*: once every cell whose bit is set is empty, and the segment is below the clock's own, CAS its word from those very bits →
+//!   sealed, then remove that very entry. Who meets a sealed segment removes it too. A placer that had filled its cell but not
+//!   set its bit finds the seal, and starts again.
 //!
-//! Nobody waits for anybody: each loop runs again only when another thread sealed a segment or changed a bit.
+//! A cell may hold a node whose placement has ended for as long as whoever ended or listed it has not cleared it, who is pinned:
+//! [`crate::node`] says why it is not freed under a reader. Nobody waits for anybody: each loop runs again only when another
+//! thread sealed a segment or set a bit.
 //!
 //! # The tail
 //!
@@ -36,36 +39,35 @@ use crossbeam_epoch::Guard;
 
 use crate::clock::Clock;
 use crate::failpoint::{Step, reach};
-use crate::node::Counted;
 use crate::sync::{AtomicPtr, Ordering};
 use directory::Directory;
 use segment::{Placed, Segment, WIDTH};
 
 /// The recency order of one tier.
-pub struct Order<N: Counted> {
+pub struct Order<N> {
     directory: Directory<Segment<N>>,
     /// The youngest segment that anything was placed in, or null; owns a count of it.
     tail: AtomicPtr<Segment<N>>,
 }
 
-// SAFETY: the nodes are shared with, and may be freed by, every thread that uses the order.
-unsafe impl<N: Counted + Send + Sync> Send for Order<N> {}
+// SAFETY: an order shares nodes between the threads that use it; it neither owns nor drops them.
+unsafe impl<N: Sync> Send for Order<N> {}
 // SAFETY: as above.
-unsafe impl<N: Counted + Send + Sync> Sync for Order<N> {}
+unsafe impl<N: Sync> Sync for Order<N> {}
 
-impl<N: Counted> Order<N> {
+impl<N> Order<N> {
     pub fn new() -> Self {
         Self { directory: Directory::new(), tail: AtomicPtr::new(ptr::null_mut()) }
     }
 }
 
-impl<N: Counted + Send + Sync + 'static> Order<N> {
-    /// Puts `node` into the cell of `tick`, unless it is there. A node without owners is left out: its placement has ended.
+impl<N: Send + Sync + 'static> Order<N> {
+    /// Puts `node` into the cell of `tick`, unless it is there.
     pub fn place(&self, tick: u64, node: &N, clock: &Clock, guard: &Guard) {
         loop {
             let segment = self.segment_for(tick / WIDTH, clock, guard);
-            match segment.place(tick % WIDTH, node, guard) {
-                Placed::Listed | Placed::Ownerless => return,
+            match segment.place(tick % WIDTH, node) {
+                Placed::Listed => return,
                 Placed::Sealed => self.directory.remove(segment.index(), segment, guard),
             }
         }
@@ -81,7 +83,8 @@ impl<N: Counted + Send + Sync + 'static> Order<N> {
                 _ => return,
             },
         };
-        segment.clear(tick % WIDTH, node, guard);
+        segment.clear(tick % WIDTH, node);
+        reach(Step::Emptied);
         self.seal_if_done(segment, clock, guard);
     }
 
@@ -112,21 +115,6 @@ impl<N: Counted + Send + Sync + 'static> Order<N> {
                 visit(segment.index() * WIDTH + slot, node);
                 from = slot + 1;
             }
-            index = segment.index() + 1;
-        }
-    }
-
-    /// Gives up every count, at once.
-    ///
-    /// # Safety
-    ///
-    /// No other thread has access to the order or its nodes.
-    pub unsafe fn tear_down(&mut self) {
-        // SAFETY: the caller has the only access.
-        let guard = unsafe { crossbeam_epoch::unprotected() };
-        let mut index = 0;
-        while let Some(segment) = self.directory.first_from(index, guard) {
-            segment.clear_all(guard);
             index = segment.index() + 1;
         }
     }
@@ -166,12 +154,12 @@ impl<N: Counted + Send + Sync + 'static> Order<N> {
         let new = Arc::into_raw(Arc::clone(new)).cast_mut();
         let expected = old.map_or(ptr::null_mut(), |old| ptr::from_ref(old).cast_mut());
         // Release: publishes the segment to `tail`. Relaxed on a loss: nothing is read through what was found.
-        if self.tail.compare_exchange(expected, new, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+        if let Ok(former) = self.tail.compare_exchange(expected, new, Ordering::AcqRel, Ordering::Relaxed) {
             if let Some(old) = old {
                 // It may have become empty while the clock was still in it.
                 self.seal_if_done(old, clock, guard);
                 // SAFETY: the tail's count is this thread's since the swap; those who still read the segment are pinned.
-                unsafe { guard.defer_unchecked(move || drop(Arc::from_raw(expected))) };
+                unsafe { guard.defer_unchecked(move || drop(Arc::from_raw(former))) };
             }
         } else {
             // SAFETY: the count made above, which nobody else saw.
@@ -188,7 +176,7 @@ impl<N: Counted + Send + Sync + 'static> Order<N> {
     }
 }
 
-impl<N: Counted> Drop for Order<N> {
+impl<N> Drop for Order<N> {
     fn drop(&mut self) {
         // Relaxed: exclusive access.
         let tail = self.tail.load(Ordering::Relaxed);

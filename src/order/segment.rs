@@ -5,7 +5,6 @@ use core::{array, ptr};
 use crossbeam_epoch::Guard;
 
 use crate::failpoint::{Step, reach};
-use crate::node::Counted;
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
 
 /// Cells a segment. Few in models, so that they reach the sealing of segments.
@@ -17,11 +16,11 @@ pub const WIDTH: u64 = CELLS as u64;
 const SEALED: u64 = 1 << 63;
 
 /// `WIDTH` consecutive ticks of one tier.
-pub struct Segment<N: Counted> {
+pub struct Segment<N> {
     index: u64,
-    /// A bit for each occupied cell, or `SEALED` alone, for good.
+    /// A bit for each cell that was filled, or `SEALED` alone, for good.
     bits: AtomicU64,
-    /// Null, or a node of which the cell owns a count.
+    /// Null, or a node.
     cells: [AtomicPtr<N>; CELLS],
 }
 
@@ -32,16 +31,9 @@ pub enum Placed {
     Listed,
     /// The segment is sealed; nothing of the node is left in it.
     Sealed,
-    /// The node has no owner left: its placement has ended.
-    Ownerless,
 }
 
-// SAFETY: the cells share nodes, which every thread that has the segment may own and free.
-unsafe impl<N: Counted + Send + Sync> Send for Segment<N> {}
-// SAFETY: as above.
-unsafe impl<N: Counted + Send + Sync> Sync for Segment<N> {}
-
-impl<N: Counted> Segment<N> {
+impl<N> Segment<N> {
     pub fn new(index: u64) -> Self {
         Self { index, bits: AtomicU64::new(0), cells: array::from_fn(|_| AtomicPtr::new(ptr::null_mut())) }
     }
@@ -59,33 +51,24 @@ impl<N: Counted> Segment<N> {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "below WIDTH")]
+    #[inline]
     fn cell(&self, slot: u64) -> &AtomicPtr<N> {
         &self.cells[slot as usize]
     }
 
     /// Puts `node` into the cell of `slot`, then sets the bit.
-    pub fn place(&self, slot: u64, node: &N, guard: &Guard) -> Placed {
+    pub fn place(&self, slot: u64, node: &N) -> Placed {
         let pointer = ptr::from_ref(node).cast_mut();
-        let cell = self.cell(slot);
-        // Acquire: pairs with the helper's CAS that put it there.
-        if cell.load(Ordering::Acquire).is_null() {
-            if !node.try_own() {
-                return Placed::Ownerless;
-            }
-            // Release: whoever finds the node in the cell sees it whole.
-            if let Err(there) = cell.compare_exchange(ptr::null_mut(), pointer, Ordering::AcqRel, Ordering::Acquire) {
-                debug_assert!(ptr::eq(there, pointer), "a tick has one node");
-                // SAFETY: the count taken above.
-                unsafe { N::disown(pointer, guard) };
-            }
-        }
+        // Release: whoever finds the node in the cell sees it whole. Acquire on a loss: a helper's CAS put it there.
+        let filled = self.cell(slot).compare_exchange(ptr::null_mut(), pointer, Ordering::AcqRel, Ordering::Acquire);
+        debug_assert!(filled.err().is_none_or(|there| ptr::eq(there, pointer)), "a tick has one node");
         reach(Step::InCell);
         let bit = 1 << slot;
         // Acquire: a sealed word is an answer; a set bit was set after the cell.
         let mut bits = self.bits.load(Ordering::Acquire);
         loop {
             if bits == SEALED {
-                self.empty(slot, node, guard);
+                self.clear(slot, node);
                 return Placed::Sealed;
             }
             if bits & bit != 0 {
@@ -99,77 +82,48 @@ impl<N: Counted> Segment<N> {
         }
     }
 
-    /// Takes `node` out of the cell of `slot`, then takes the bit off.
-    pub fn clear(&self, slot: u64, node: &N, guard: &Guard) {
-        self.empty(slot, node, guard);
-        reach(Step::Emptied);
-        self.take_bit_off(slot);
-    }
-
-    fn empty(&self, slot: u64, node: &N, guard: &Guard) {
+    /// Takes `node` out of the cell of `slot`. The bit stays: see the head of the module above.
+    pub fn clear(&self, slot: u64, node: &N) {
         let pointer = ptr::from_ref(node).cast_mut();
-        let cell = self.cell(slot);
-        // Acquire on success: the count goes with the cell's content. Relaxed on a loss: another has taken it.
-        if cell.compare_exchange(pointer, ptr::null_mut(), Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-            // SAFETY: the cell's count, which is this thread's since the exchange.
-            unsafe { N::disown(pointer, guard) };
-        }
+        // Release: what became of the node is seen by whoever sees it gone. Relaxed on a loss: another has taken it out.
+        let _ = self.cell(slot).compare_exchange(pointer, ptr::null_mut(), Ordering::AcqRel, Ordering::Relaxed);
     }
 
-    fn take_bit_off(&self, slot: u64) {
-        // Release: the empty cell is seen by whoever sees the bit gone (and may seal).
-        self.bits.fetch_and(!(1 << slot), Ordering::AcqRel);
-    }
-
-    /// Seals the segment if it is empty. Once sealed it stays so.
+    /// Seals the segment if every cell that was filled is empty. Once sealed it stays so.
     pub fn try_seal(&self) -> bool {
+        // Acquire: a bit is seen with its cell.
+        let bits = self.bits.load(Ordering::Acquire);
+        if bits == SEALED {
+            return false;
+        }
+        let mut left = bits;
+        while left != 0 {
+            // Acquire: pairs with the CAS that emptied it.
+            if !self.cell(u64::from(left.trailing_zeros())).load(Ordering::Acquire).is_null() {
+                return false;
+            }
+            left &= left - 1;
+        }
         // Relaxed on a loss: it is in use, which is all that matters.
-        self.bits.compare_exchange(0, SEALED, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        self.bits.compare_exchange(bits, SEALED, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// The first entry at `from` or above.
+    #[inline]
     pub fn first_from<'g>(&self, from: u64, _guard: &'g Guard) -> Option<(u64, &'g N)> {
-        if from >= WIDTH {
-            return None;
-        }
-        loop {
-            // Acquire: a bit is seen with its cell.
-            let bits = self.bits.load(Ordering::Acquire) & !SEALED & (u64::MAX << from);
-            if bits == 0 {
-                return None;
-            }
-            let slot = u64::from(bits.trailing_zeros());
+        // Acquire: a bit is seen with its cell.
+        let bits = self.bits.load(Ordering::Acquire) & !SEALED;
+        let mut left = if from < WIDTH { bits & (u64::MAX << from) } else { 0 };
+        while left != 0 {
+            let slot = u64::from(left.trailing_zeros());
             // Acquire: pairs with the CAS that put the node there.
             let node = self.cell(slot).load(Ordering::Acquire);
-            // SAFETY: the cell owned a count when it was read; the free of a node that loses its last one waits for this pin.
-            match unsafe { node.as_ref() } {
-                Some(node) => return Some((slot, node)),
-                // Its placement has ended: see the head of the module above.
-                None => self.take_bit_off(slot),
+            // SAFETY: what a cell holds is not freed before the pins of those who read it have ended: see `crate::node`.
+            if let Some(node) = unsafe { node.as_ref() } {
+                return Some((slot, node));
             }
+            left &= left - 1;
         }
-    }
-
-    /// Empties every cell.
-    pub fn clear_all(&self, guard: &Guard) {
-        for cell in &self.cells {
-            let node = cell.swap(ptr::null_mut(), Ordering::AcqRel);
-            if !node.is_null() {
-                // SAFETY: the cell's count, which is this thread's since the swap.
-                unsafe { N::disown(node, guard) };
-            }
-        }
-        // Bits over empty cells belong to nobody.
-        self.bits.fetch_and(SEALED, Ordering::AcqRel);
-    }
-}
-
-impl<N: Counted> Drop for Segment<N> {
-    /// Gives up what is left in the cells: nothing, but for a placer that was killed between cell and bit.
-    fn drop(&mut self) {
-        // Relaxed: exclusive access.
-        if self.cells.iter().any(|cell| !cell.load(Ordering::Relaxed).is_null()) {
-            self.clear_all(&crossbeam_epoch::pin());
-        }
+        None
     }
 }

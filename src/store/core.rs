@@ -8,11 +8,12 @@ use crate::budget::Budget;
 use crate::census::{Capacity, Census};
 use crate::clock::Clock;
 use crate::failpoint::{Step, reach};
-use crate::index::{Found, Index, Settle};
-use crate::metrics::{Event, Events, Metrics, Retired, TierMetrics};
+use crate::index::{Found, Index};
+use crate::metrics::{Metrics, TierMetrics};
 use crate::node::Node;
 use crate::order::Order;
 use crate::place::{Outcome, State};
+use crate::stats::{Event, Stats};
 use crate::tier::Tier;
 
 /// The parts of a store, without the caller's functions.
@@ -21,9 +22,8 @@ pub struct Core<K: Send + Sync + 'static, V: Send + Sync + 'static> {
     orders: [Order<Node<K, V>>; 3],
     pub(super) clock: Clock,
     pub(super) budget: Budget,
-    census: [Census; 3],
-    pub(super) events: Events,
-    pub(super) retired: Arc<Retired>,
+    pub(super) census: [Census; 3],
+    pub(super) stats: Arc<Stats>,
     pub(super) recency_slack: u64,
 }
 
@@ -48,9 +48,8 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
             orders: [Order::new(), Order::new(), Order::new()],
             clock: Clock::starting_at(settings.first_tick),
             budget: Budget::new(settings.hot_budget),
-            census: [Census::new(Capacity::UNBOUNDED), Census::new(settings.warm), Census::new(settings.cold)],
-            events: Events::new(),
-            retired: Arc::new(Retired::new()),
+            census: [Capacity::UNBOUNDED, settings.warm, settings.cold].map(Census::new),
+            stats: Arc::new(Stats::new()),
             recency_slack: settings.recency_slack,
         }
     }
@@ -63,7 +62,7 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         &self.census[tier.index()]
     }
 
-    /// The live, listed node of a key, and its word: what every operation but a read without use starts from.
+    /// The live, listed node of a key, and its word: what every operation on a key starts from.
     #[inline]
     pub(super) fn observe<'g>(
         &self,
@@ -84,7 +83,7 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         guard: &'g Guard,
     ) -> Option<Found<'g, K, V>> {
         loop {
-            self.settle_after(node, None, guard);
+            self.settle(node, None, guard);
             let place = node.place.load();
             if place.tier().is_some() && place.is_listed() {
                 return Some((node, place));
@@ -98,17 +97,17 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         }
     }
 
-    /// Has what `node` became listed, all along its chain of successors, and then clears `ended`, an entry of the node that is stale.
+    /// Has what became of `node` listed, at the end of its chain of successors, and then clears `ended`, an entry of the node that is
+    /// stale.
     ///
     /// The rule that this keeps: an entry is cleared only after a later placement of its node was listed, or the node was removed,
     /// or it was replaced and its successor listed. A placement is moved on from only after it was listed (every mover observes it
     /// listed first), so at every instant some entry leads to the fragment: to its current placement, or to one from which a
     /// helper comes to it. A helper that lists a placement which has ended meanwhile finds that out when it marks
-    /// the word, and clears its own entry in the same way.
-    pub(super) fn settle_after(&self, node: &Node<K, V>, ended: Option<Placement>, guard: &Guard) {
-        // Neither allocates until this thread has lost a race.
+    /// the word, and clears its own entry in the same way, before it unpins: [`crate::node`] relies on that.
+    pub(super) fn settle(&self, node: &Node<K, V>, ended: Option<Placement>, guard: &Guard) {
+        // Does not allocate until this thread has lost a race.
         let mut stale: Vec<(&Node<K, V>, Placement)> = Vec::new();
-        let mut replaced: Vec<&Node<K, V>> = Vec::new();
         let mut here = node;
         loop {
             let place = here.place.load();
@@ -128,17 +127,12 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
                     }
                 }
                 State::Removed | State::Pending => break,
-                State::Replaced { .. } => match here.effective_successor(place, guard) {
+                // SAFETY: reached through the index or an order, or from such a node by its successors, under the guard.
+                State::Replaced { from } => match unsafe { here.follow(from, guard) } {
+                    Some(successor) => here = successor,
                     None => break,
-                    Some(successor) => {
-                        replaced.push(here);
-                        here = successor;
-                    }
                 },
             }
-        }
-        for node in replaced.into_iter().rev() {
-            node.settle();
         }
         for (node, (tier, tick)) in stale {
             self.order(tier).clear(tick, node, &self.clock, guard);
@@ -150,25 +144,25 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
 
     /// The counters, exact at rest.
     pub fn metrics(&self) -> Metrics {
-        let events = &self.events;
+        let stats = &self.stats;
         let tier =
             |tier: Tier| TierMetrics { fragments: self.census(tier).fragments(), bytes: self.census(tier).bytes() };
         // Every hit takes a tick, but for those that the slack lets be; everything else that takes one counts it.
-        let other_ticks = events.sum(Event::OtherTick);
-        let hits = self.clock.taken().saturating_sub(other_ticks) + events.sum(Event::QuietHit);
+        let other_ticks = stats.sum(Event::OtherTick);
+        let hits = self.clock.taken().saturating_sub(other_ticks) + stats.sum(Event::QuietHit);
         Metrics {
             hits,
-            misses: events.sum(Event::Miss),
-            stores: events.sum(Event::Store),
-            replacements: events.sum(Event::Replacement),
-            promotions: events.sum(Event::Promotion),
-            demotions: events.sum(Event::Demotion),
-            evictions: events.sum(Event::Eviction),
-            removals: events.sum(Event::Removal),
-            overflowed: events.sum(Event::Overflow),
-            contended: events.sum(Event::Contended),
-            retired_bytes: self.retired.bytes(),
-            peak_hot_bytes: events.peak_hot_bytes(),
+            misses: stats.sum(Event::Miss),
+            stores: stats.sum(Event::Store),
+            replacements: stats.sum(Event::Replacement),
+            promotions: stats.sum(Event::Promotion),
+            demotions: stats.sum(Event::Demotion),
+            evictions: stats.sum(Event::Eviction),
+            removals: stats.sum(Event::Removal),
+            overflowed: stats.sum(Event::Overflow),
+            contended: stats.sum(Event::Contended),
+            retired_bytes: stats.retired_bytes(),
+            peak_hot_bytes: stats.peak_hot_bytes(),
             hot: tier(Tier::Hot),
             warm: tier(Tier::Warm),
             cold: tier(Tier::Cold),
@@ -178,27 +172,17 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
     /// A tick for anything but a hit.
     pub(super) fn other_tick(&self) -> Option<u64> {
         let tick = self.clock.tick()?;
-        self.events.count(Event::OtherTick);
+        self.stats.count(Event::OtherTick);
         if tick % 64 == 0 {
-            self.retired.adapt(Tier::ALL.iter().map(|&tier| self.census(tier).bytes()).sum());
+            self.stats.adapt(self.census.iter().map(Census::bytes).fold(0, u64::saturating_add));
         }
         Some(tick)
     }
 }
 
-impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Settle<K, V> for Core<K, V> {
-    fn settle(&self, node: &Node<K, V>, guard: &Guard) {
-        self.settle_after(node, None, guard);
-    }
-}
-
 impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Drop for Core<K, V> {
     fn drop(&mut self) {
-        for order in &mut self.orders {
-            // SAFETY: `&mut self` is the only access to the store, and so to its orders and nodes.
-            unsafe { order.tear_down() };
-        }
-        // SAFETY: as above.
+        // SAFETY: `&mut self` is the only access to the store, and so to its nodes. The orders only point to them.
         unsafe { self.index.tear_down() };
     }
 }

@@ -12,20 +12,18 @@
 //!
 //! After each of these the bits are read again, from the oldest. "Empty" is answered only after a pass over the whole order
 //! that found nothing. So no fragment that stood in the tier, older and unused, from the start of the call to the move is passed
-//! over: its entry, or the one that it was re-listed at before the older went, was in the way.
+//! over: its entry, or the one that it was re-listed at before the older went, was in the way. (For evictions and iterations a
+//! fragment that comes into a tier stands there from its listing on, which is within the call that brings it, and no later than
+//! anybody else sees it there.)
 //!
 //! A stalled evictor has at most moved a node without listing it: whoever meets the stale entry, or the key, lists it.
 
-use crossbeam_epoch::Guard;
-
-use super::core::Core;
-use super::outflow::Outflow;
-use crate::budget::Reservation;
+use super::operation::Operation;
 use crate::failpoint::{Step, reach};
 use crate::fragment::Evicted;
-use crate::metrics::Event;
 use crate::node::{Node, NodeRef};
 use crate::place::Outcome;
+use crate::stats::Event;
 use crate::tier::Tier;
 
 /// On whose account a fragment is evicted.
@@ -42,31 +40,26 @@ enum Cause {
 pub(super) enum Room {
     /// The reservation covers it.
     Made,
-    /// At an instant of the call it did not fit, and no other hot fragment was there to demote. Nothing is held.
+    /// At an instant of the call it did not fit, and no other hot fragment was there to demote; or it is above the budget. Nothing
+    /// is held.
     Contended,
 }
 
-impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
-    /// Moves the least recently used fragment of `tier`, other than those that `spare` names, one tier down or out, and counts
+impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K, V> {
+    /// Moves the least recently used fragment of `tier`, other than those that `spare` names, one tier down or out, and tallies
     /// it. A hot fragment's bytes are the caller's then, to reserve or to release.
-    fn evict_one<'g>(
-        &self,
-        tier: Tier,
-        cause: Cause,
-        spare: impl Fn(&Node<K, V>) -> bool,
-        outflow: &Outflow<K, V>,
-        guard: &'g Guard,
-    ) -> Option<&'g Node<K, V>> {
+    fn evict_one(&mut self, tier: Tier, cause: Cause, spare: impl Fn(&Node<K, V>) -> bool) -> Option<&'g Node<K, V>> {
+        let (core, guard) = (self.core, self.guard);
         let mut from = 0;
         loop {
-            let (tick, node) = self.order(tier).first_from(from, &self.clock, guard)?;
+            let (tick, node) = core.order(tier).first_from(from, &core.clock, guard)?;
             let place = node.place.load();
             if !place.is_at(tier, tick) {
-                self.settle_after(node, Some((tier, tick)), guard);
+                core.settle(node, Some((tier, tick)), guard);
                 continue;
             }
             if !place.is_listed() {
-                self.settle_after(node, None, guard);
+                core.settle(node, None, guard);
                 continue;
             }
             if spare(node) {
@@ -77,115 +70,111 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
             if last_use > tick {
                 if let Outcome::Done(_) = node.place.relist(place, tier, last_use) {
                     reach(Step::Moved);
-                    self.settle_after(node, Some((tier, tick)), guard);
+                    core.settle(node, Some((tier, tick)), guard);
                 }
                 continue;
             }
-            let claimed = cause == Cause::OverCapacity;
-            if claimed {
-                if !self.census(tier).claim(node.weight()) {
-                    return None;
-                }
-                reach(Step::Claimed);
+            match cause {
+                Cause::Asked => self.before_departure(node, tier),
+                Cause::OverCapacity if core.census(tier).claim(node.weight()) => reach(Step::Claimed),
+                Cause::OverCapacity => return None,
             }
             // What is pushed out of cold is handed to the hook after it may have been retired.
-            let keep = if claimed && tier == Tier::Cold { NodeRef::new(node) } else { None };
+            let keep = (cause == Cause::OverCapacity && tier == Tier::Cold).then(|| NodeRef::new(node));
             let outcome = match tier.below() {
                 Some(below) => node.place.sink(place, below),
                 None => node.place.remove(place),
             };
             if let Outcome::Lost(_) = outcome {
-                if claimed {
-                    self.census(tier).unclaim(node.weight());
-                }
+                self.no_departure(node, tier);
                 continue;
             }
             reach(Step::Moved);
-            self.settle_after(node, Some((tier, tick)), guard);
-            if !claimed {
-                self.census(tier).leave(node.weight());
-            }
+            self.departed(node, tier);
+            core.settle(node, Some((tier, tick)), guard);
             match tier.below() {
-                Some(below) => {
-                    self.census(below).enter(node.weight());
-                }
-                None => self.index.tidy(node.hash(), self, guard),
+                Some(below) => self.tally.enter(below, node.weight()),
+                None => core.index.tidy(node.hash(), guard),
             }
             if let Some(keep) = keep {
-                self.events.count(Event::Overflow);
-                outflow.push(keep);
+                core.stats.count(Event::Overflow);
+                self.outflow.push(keep);
             }
-            self.events.count(Event::Eviction);
+            core.stats.count(Event::Eviction);
             reach(Step::Left);
             return Some(node);
         }
     }
 
-    /// Has `reservation` hold `need` bytes: of what is free, or else of what the least recently used hot fragments, other than
-    /// those that `spare` names, hold when they are demoted.
-    pub(super) fn make_room(
-        &self,
-        reservation: &mut Reservation<'_>,
-        need: u64,
-        spare: impl Fn(&Node<K, V>) -> bool,
-        outflow: &Outflow<K, V>,
-        guard: &Guard,
-    ) -> Room {
-        loop {
-            if reservation.try_grow_to(need) {
-                reservation.shrink_to(need);
+    /// Has `need` bytes reserved: of what is free, or else of what the least recently used hot fragments, other than those that
+    /// `spare` names, hold when they are demoted.
+    pub(super) fn make_room(&mut self, need: u64, spare: impl Fn(&Node<K, V>) -> bool) -> Room {
+        let budget = &self.core.budget;
+        while need <= budget.limit() {
+            if self.reservation.try_grow_to(need) {
+                self.shrink_reservation_to(need);
                 reach(Step::Reserved);
                 return Room::Made;
             }
-            if let Some(victim) = self.evict_one(Tier::Hot, Cause::Asked, &spare, outflow, guard) {
-                reservation.join(victim.weight());
-            } else {
-                reservation.shrink_to(0);
-                return if reservation.try_grow_to(need) { Room::Made } else { Room::Contended };
+            match self.evict_one(Tier::Hot, Cause::Asked, &spare) {
+                Some(victim) => {
+                    self.reservation.join(victim.weight());
+                    if budget.is_overdrawn() {
+                        // The budget was lowered: what was taken over is owed to it first.
+                        self.shrink_reservation_to(0);
+                    }
+                }
+                None => {
+                    self.shrink_reservation_to(0);
+                    return if self.reservation.try_grow_to(need) { Room::Made } else { Room::Contended };
+                }
             }
         }
+        self.shrink_reservation_to(0);
+        Room::Contended
     }
 
-    pub fn evict_lru<'g>(
-        &self,
-        tier: Tier,
-        outflow: &Outflow<K, V>,
-        guard: &'g Guard,
-    ) -> Option<Evicted<&'g K, &'g V>> {
-        let victim = self.evict_one(tier, Cause::Asked, |_| false, outflow, guard)?;
-        if tier == Tier::Hot {
-            self.budget.release(victim.weight());
+    pub fn evict_lru(mut self, tier: Tier) -> Option<Evicted<&'g K, &'g V>> {
+        let victim = self.evict_one(tier, Cause::Asked, |_| false);
+        if let (Some(victim), Tier::Hot) = (victim, tier) {
+            // Released when the operation has accounted for it.
+            self.reservation.join(victim.weight());
         }
-        self.enforce_capacities(outflow, guard);
+        self.finish();
+        let victim = victim?;
         let (key, value, weight) = (victim.key(), victim.value(), victim.weight());
         Some(Evicted { key, value, weight, from: tier, to: tier.below() })
     }
 
-    /// Demotes least recently used fragments until what is reserved fits the budget or hot is empty; how many.
-    pub fn enforce_budget(&self, outflow: &Outflow<K, V>, guard: &Guard) -> usize {
-        let mut demoted = 0;
-        while self.budget.is_overdrawn() {
-            let Some(victim) = self.evict_one(Tier::Hot, Cause::Asked, |_| false, outflow, guard) else { break };
-            self.budget.release(victim.weight());
-            demoted += 1;
-        }
-        self.enforce_capacities(outflow, guard);
+    /// Demotes least recently used fragments until the budget holds or hot is empty; how many.
+    pub fn enforce_hot_budget(mut self) -> usize {
+        let demoted = self.enforce_budget();
+        self.finish();
         demoted
     }
 
-    /// What an operation that published a hot fragment, or moved one down, owes before it returns.
-    pub(super) fn enforce(&self, outflow: &Outflow<K, V>, guard: &Guard) {
-        if self.budget.is_overdrawn() {
-            self.enforce_budget(outflow, guard);
-        } else {
-            self.enforce_capacities(outflow, guard);
+    /// Demotes while more is reserved than the budget allows and hot holds more than it: while two calls change the budget, the
+    /// first alone may be so for a moment without need.
+    fn enforce_budget(&mut self) -> usize {
+        let core = self.core;
+        let mut demoted = 0;
+        while core.budget.is_overdrawn() && core.census(Tier::Hot).bytes() > core.budget.limit() {
+            let Some(victim) = self.evict_one(Tier::Hot, Cause::Asked, |_| false) else { break };
+            self.reservation.join(victim.weight());
+            self.shrink_reservation_to(0);
+            demoted += 1;
         }
+        demoted
     }
 
-    pub(super) fn enforce_capacities(&self, outflow: &Outflow<K, V>, guard: &Guard) {
+    /// The budget and the capacities hold, as far as this operation and those that have returned are concerned.
+    pub(super) fn enforce(&mut self) {
+        self.account();
+        self.enforce_budget();
         for tier in [Tier::Warm, Tier::Cold] {
-            while self.census(tier).is_over() {
-                if self.evict_one(tier, Cause::OverCapacity, |_| false, outflow, guard).is_none() {
+            loop {
+                self.account();
+                if !self.core.census(tier).is_over() || self.evict_one(tier, Cause::OverCapacity, |_| false).is_none() {
                     break;
                 }
             }

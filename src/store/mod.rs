@@ -7,6 +7,7 @@
 //! | `write` | `store` |
 //! | `moves` | `promote`, `demote`, `remove` |
 //! | `evict` | eviction, room, capacities |
+//! | `operation` | what an operation holds and owes, whichever way it ends |
 //! | `scan` | iteration |
 //! | `outflow` | what left cold, on its way to the hook |
 //! | `view`, `owned` | the two ways to call all of it |
@@ -15,6 +16,7 @@ mod builder;
 mod core;
 mod evict;
 mod moves;
+mod operation;
 mod outflow;
 mod owned;
 mod read;

@@ -4,133 +4,147 @@
 //! cleared, before anything is counted or released. A loss means that another thread moved, used, replaced or removed the
 //! fragment: then all is decided anew.
 
-use crossbeam_epoch::Guard;
-
-use super::core::Core;
 use super::evict::Room;
-use super::outflow::Outflow;
-use crate::budget::Reservation;
+use super::operation::Operation;
 use crate::error::PromoteError;
 use crate::failpoint::{Step, reach};
 use crate::fragment::{Fragment, Moved};
-use crate::metrics::Event;
 use crate::node::Node;
 use crate::place::Outcome;
+use crate::stats::Event;
 use crate::tier::Tier;
 
-impl<K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
+impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K, V> {
     /// Moves a fragment up to where `target` says, given where it is; never down.
     pub fn promote(
-        &self,
+        mut self,
         hash: u64,
         is_key: impl Fn(&K) -> bool,
         target: impl Fn(Tier) -> Tier,
-        outflow: &Outflow<K, V>,
-        guard: &Guard,
     ) -> Result<Moved, PromoteError> {
-        let mut reservation = Reservation::empty(&self.budget);
-        let mut tick = 0;
-        let moved = loop {
-            let (node, place) = self.observe(hash, &is_key, guard).ok_or(PromoteError::NotFound)?;
-            let Some(from) = place.tier() else { continue };
-            let to = target(from).min(from);
-            let (weight, rises_to_hot) = (node.weight(), to == Tier::Hot && from != Tier::Hot);
-            if rises_to_hot {
-                let spare = |other: &Node<K, V>| other.hash() == hash && is_key(other.key());
-                let over = |budget| Err(PromoteError::OverBudget { weight, budget });
-                let budget = self.budget.limit();
-                if weight > budget {
-                    return over(budget);
-                }
-                if self.make_room(&mut reservation, weight, spare, outflow, guard) == Room::Contended {
-                    self.enforce(outflow, guard);
-                    let budget = self.budget.limit();
-                    if weight > budget {
-                        return over(budget);
-                    }
-                    self.events.count(Event::Contended);
-                    return Err(PromoteError::Contended { weight });
-                }
-            }
-            if tick <= place.tick() {
-                let Some(fresh) = self.other_tick() else {
-                    drop(reservation);
-                    self.enforce(outflow, guard);
-                    return Err(PromoteError::ClockExhausted);
-                };
-                tick = fresh;
-            }
-            if tick <= place.tick() {
-                continue;
-            }
-            if let Outcome::Done(_) = node.place.rise(place, to, tick) {
-                reach(Step::Moved);
-                if rises_to_hot {
-                    reservation.hand_over();
-                }
-                self.settle_after(node, Some((from, place.tick())), guard);
-                if from != to {
-                    self.census(from).leave(weight);
-                    self.enter(to, weight);
-                    self.events.count(Event::Promotion);
-                }
-                break Moved { from, to };
-            }
-        };
-        drop(reservation);
-        self.enforce(outflow, guard);
-        Ok(moved)
+        let moved = self.raise(hash, is_key, target);
+        match moved {
+            Ok(Moved { from, to }) if from != to => self.core.stats.count(Event::Promotion),
+            Err(PromoteError::Contended { .. }) => self.core.stats.count(Event::Contended),
+            _ => {}
+        }
+        self.finish();
+        moved
     }
 
-    /// Moves a fragment down to where `target` says, given where it is; never up.
-    pub fn demote(
-        &self,
+    fn raise(
+        &mut self,
         hash: u64,
         is_key: impl Fn(&K) -> bool,
         target: impl Fn(Tier) -> Tier,
-        outflow: &Outflow<K, V>,
-        guard: &Guard,
-    ) -> Option<Moved> {
+    ) -> Result<Moved, PromoteError> {
+        let (core, guard) = (self.core, self.guard);
+        let mut tick = 0;
         loop {
-            let (node, place) = self.observe(hash, &is_key, guard)?;
+            let (node, place) = core.observe(hash, &is_key, guard).ok_or(PromoteError::NotFound)?;
             let Some(from) = place.tier() else { continue };
-            let to = target(from).max(from);
-            if from == to {
-                return Some(Moved { from, to });
+            let to = target(from).min(from);
+            let rises_to_hot = to == Tier::Hot && from != Tier::Hot;
+            if rises_to_hot {
+                self.reserve_for(node, |other| other.hash() == hash && is_key(other.key()))?;
             }
-            if let Outcome::Done(_) = node.place.sink(place, to) {
-                reach(Step::Moved);
-                self.settle_after(node, Some((from, place.tick())), guard);
-                self.census(from).leave(node.weight());
-                self.enter(to, node.weight());
-                if from == Tier::Hot {
-                    reach(Step::Left);
-                    self.budget.release(node.weight());
+            while tick <= place.tick() {
+                tick = core.other_tick().ok_or(PromoteError::ClockExhausted)?;
+            }
+            if from != to {
+                self.before_departure(node, from);
+            }
+            match node.place.rise(place, to, tick) {
+                Outcome::Lost(_) if from != to => self.no_departure(node, from),
+                Outcome::Lost(_) => {}
+                Outcome::Done(_) => {
+                    reach(Step::Moved);
+                    if rises_to_hot {
+                        self.reservation.hand_over();
+                    }
+                    core.settle(node, Some((from, place.tick())), guard);
+                    if from != to {
+                        self.departed(node, from);
+                        self.tally.enter(to, node.weight());
+                    }
+                    return Ok(Moved { from, to });
                 }
-                self.events.count(Event::Demotion);
-                self.enforce_capacities(outflow, guard);
-                return Some(Moved { from, to });
             }
         }
     }
 
-    /// Ends a fragment.
-    pub fn remove<'g>(&self, hash: u64, is_key: impl Fn(&K) -> bool, guard: &'g Guard) -> Option<Fragment<&'g V>> {
-        loop {
-            let (node, place) = self.observe(hash, &is_key, guard)?;
-            let Some(tier) = place.tier() else { continue };
-            if let Outcome::Done(_) = node.place.remove(place) {
-                reach(Step::Removed);
-                self.settle_after(node, Some((tier, place.tick())), guard);
-                self.index.tidy(hash, self, guard);
-                self.census(tier).leave(node.weight());
-                if tier == Tier::Hot {
-                    reach(Step::Left);
-                    self.budget.release(node.weight());
-                }
-                self.events.count(Event::Removal);
-                return Some(Fragment { value: node.value(), tier, weight: node.weight() });
+    /// Reserves what `node` weighs.
+    fn reserve_for(&mut self, node: &Node<K, V>, spare: impl Fn(&Node<K, V>) -> bool) -> Result<(), PromoteError> {
+        let weight = node.weight();
+        let fits = weight <= self.core.budget.limit();
+        if fits && self.make_room(weight, spare) == Room::Made {
+            return Ok(());
+        }
+        let budget = self.core.budget.limit();
+        Err(if weight > budget {
+            PromoteError::OverBudget { weight, budget }
+        } else {
+            PromoteError::Contended { weight }
+        })
+    }
+
+    /// Moves a fragment down to where `target` says, given where it is; never up.
+    pub fn demote(mut self, hash: u64, is_key: impl Fn(&K) -> bool, target: impl Fn(Tier) -> Tier) -> Option<Moved> {
+        let (core, guard) = (self.core, self.guard);
+        let moved = loop {
+            let Some((node, place)) = core.observe(hash, &is_key, guard) else { break None };
+            let Some(from) = place.tier() else { continue };
+            let to = target(from).max(from);
+            if from == to {
+                break Some(Moved { from, to });
             }
+            self.before_departure(node, from);
+            match node.place.sink(place, to) {
+                Outcome::Lost(_) => self.no_departure(node, from),
+                Outcome::Done(_) => {
+                    reach(Step::Moved);
+                    core.settle(node, Some((from, place.tick())), guard);
+                    self.departed(node, from);
+                    self.tally.enter(to, node.weight());
+                    self.take_over_bytes(node, from);
+                    core.stats.count(Event::Demotion);
+                    break Some(Moved { from, to });
+                }
+            }
+        };
+        self.finish();
+        moved
+    }
+
+    /// Ends a fragment.
+    pub fn remove(mut self, hash: u64, is_key: impl Fn(&K) -> bool) -> Option<Fragment<&'g V>> {
+        let (core, guard) = (self.core, self.guard);
+        let removed = loop {
+            let Some((node, place)) = core.observe(hash, &is_key, guard) else { break None };
+            let Some(tier) = place.tier() else { continue };
+            self.before_departure(node, tier);
+            match node.place.remove(place) {
+                Outcome::Lost(_) => self.no_departure(node, tier),
+                Outcome::Done(_) => {
+                    reach(Step::Removed);
+                    core.settle(node, Some((tier, place.tick())), guard);
+                    core.index.tidy(hash, guard);
+                    self.departed(node, tier);
+                    self.take_over_bytes(node, tier);
+                    core.stats.count(Event::Removal);
+                    break Some(Fragment { value: node.value(), tier, weight: node.weight() });
+                }
+            }
+        };
+        self.finish();
+        removed
+    }
+
+    /// The bytes of a fragment that this operation took out of `tier` are its own then, to be released when it is accounted for.
+    fn take_over_bytes(&mut self, node: &Node<K, V>, tier: Tier) {
+        if tier == Tier::Hot {
+            reach(Step::Left);
+            self.reservation.join(node.weight());
         }
     }
 }

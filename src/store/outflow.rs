@@ -4,6 +4,7 @@
 //! store, and panic.
 
 use core::cell::RefCell;
+use core::mem::{forget, take};
 use core::panic::AssertUnwindSafe;
 use std::panic::{catch_unwind, resume_unwind};
 
@@ -30,18 +31,23 @@ impl<K, V> Outflow<K, V> {
 
     /// Hands everything over. A panic of the hook goes on to the caller after the rest was handed over too.
     pub(super) fn deliver(&self, hook: Option<&Hook<K, V>>) {
-        let nodes = core::mem::take(&mut *self.0.borrow_mut());
+        let nodes = take(&mut *self.0.borrow_mut());
         let Some(hook) = hook else { return };
         let mut panicked = None;
         for node in nodes {
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| hook(node.key(), node.value()))) {
-                panicked.get_or_insert(payload);
+                if panicked.is_none() {
+                    panicked = Some(payload);
+                } else {
+                    // Its own destructor may panic as well.
+                    forget(payload);
+                }
             }
         }
-        if let Some(payload) = panicked
-            && !std::thread::panicking()
-        {
-            resume_unwind(payload);
+        match panicked {
+            Some(payload) if std::thread::panicking() => forget(payload),
+            Some(payload) => resume_unwind(payload),
+            None => {}
         }
     }
 }

@@ -590,7 +590,8 @@ where
     ///
     /// # Linearization
     ///
-    /// None. What stands in the tier throughout the call is met exactly once; what comes or goes meanwhile, at most once.
+    /// None. A fragment that stands in the tier throughout the call is met exactly once. One that comes, goes or is replaced meanwhile
+    /// may be met or missed; no key is met twice.
     ///
     /// # Progress
     ///

@@ -17,15 +17,15 @@ use crossbeam_epoch::Guard;
 use super::core::Core;
 use crate::failpoint::{Step, reach};
 use crate::fragment::Fragment;
-use crate::metrics::Event;
 use crate::node::Node;
 use crate::place::Place;
+use crate::stats::Event;
 
 impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
     #[inline]
     pub fn get<'g>(&self, hash: u64, is_key: impl Fn(&K) -> bool, guard: &'g Guard) -> Option<Fragment<&'g V>> {
         let Some((node, place)) = self.observe(hash, is_key, guard) else {
-            self.events.count(Event::Miss);
+            self.stats.count(Event::Miss);
             return None;
         };
         self.touch(node, place, guard);
@@ -41,12 +41,12 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
     #[inline]
     fn touch(&self, node: &Node<K, V>, place: Place, guard: &Guard) {
         if self.recency_slack > 0 && self.clock.now().saturating_sub(node.recency(place)) < self.recency_slack {
-            self.events.count(Event::QuietHit);
+            self.stats.count(Event::QuietHit);
             return;
         }
         let Some(tick) = self.clock.tick() else {
             // No tick is left to order this use by.
-            self.events.count(Event::QuietHit);
+            self.stats.count(Event::QuietHit);
             return;
         };
         node.last_use.raise(tick);
@@ -61,7 +61,7 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
     fn mark_touched(&self, node: &Node<K, V>, mut place: Place, tick: u64, guard: &Guard) {
         while place.tier().is_some() && place.tick() < tick {
             if !place.is_listed() {
-                self.settle_after(node, None, guard);
+                self.settle(node, None, guard);
             } else if place.is_touched() {
                 return;
             } else {

@@ -28,10 +28,11 @@ impl<K, V> Hash for ByKey<'_, K, V> {
 }
 
 impl<K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
-    /// What stands in `tier`: every key that stood there throughout, once.
+    /// What stands in `tier`: every fragment that stood there throughout, and no key twice.
     ///
     /// The order is walked from the oldest up. A fragment that moves within it moves up, and is listed there before the old entry
     /// goes, so that it is met at least once; it may be met again further up, as may its replacement, and the youngest counts.
+    /// A replacement can also be listed behind the walk, by a tick that its storer has taken before.
     #[expect(clippy::mutable_key_type, reason = "hash and key of a node never change")]
     pub fn scan<'g>(&self, tier: Tier, guard: &'g Guard) -> Vec<Item<&'g K, &'g V>> {
         let mut met: Vec<(u64, &'g Node<K, V>)> = Vec::new();
@@ -42,7 +43,7 @@ impl<K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
             }
             if !place.is_listed() {
                 // What became of the node is listed before the walk goes on, so that it is met further up.
-                self.settle_after(node, None, guard);
+                self.settle(node, None, guard);
             }
         });
         met.sort_unstable_by_key(|&(recency, _)| core::cmp::Reverse(recency));

@@ -8,6 +8,7 @@ use std::vec;
 use crossbeam_epoch::Guard;
 
 use super::TierStore;
+use super::operation::Operation;
 use super::outflow::Outflow;
 use super::write::Newcomer;
 use crate::budget::MAX_BYTES;
@@ -339,7 +340,7 @@ where
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn evict_lru(&self, tier: Tier) -> Option<Evicted<&K, &V>> {
-        self.store.core.evict_lru(tier, &self.outflow.outflow, &self.guard)
+        self.operation().evict_lru(tier)
     }
 
     /// As [`TierStore::remove`], lending the value.
@@ -386,12 +387,16 @@ where
         self.store.core.scan(tier, &self.guard).into_iter()
     }
 
+    fn operation(&self) -> Operation<'_, '_, K, V> {
+        Operation::new(&self.store.core, &self.outflow.outflow, &self.guard)
+    }
+
     pub(super) fn enforce_hot_budget(&self) -> usize {
-        self.store.core.enforce_budget(&self.outflow.outflow, &self.guard)
+        self.operation().enforce_hot_budget()
     }
 
     pub(super) fn store_newcomer(&self, new: Newcomer<K, V>) -> Result<Stored<&V>, StoreError<K, V>> {
-        self.store.core.store(new, &self.outflow.outflow, &self.guard)
+        self.operation().store(new)
     }
 
     #[inline]
@@ -419,7 +424,7 @@ where
     where
         K: Borrow<Q>,
     {
-        self.store.core.promote(hash, |other| other.borrow() == key, target, &self.outflow.outflow, &self.guard)
+        self.operation().promote(hash, |other| other.borrow() == key, target)
     }
 
     pub(super) fn demote_hashed<Q: Eq + ?Sized>(
@@ -431,14 +436,14 @@ where
     where
         K: Borrow<Q>,
     {
-        self.store.core.demote(hash, |other| other.borrow() == key, target, &self.outflow.outflow, &self.guard)
+        self.operation().demote(hash, |other| other.borrow() == key, target)
     }
 
     pub(super) fn remove_hashed<Q: Eq + ?Sized>(&self, hash: u64, key: &Q) -> Option<Fragment<&V>>
     where
         K: Borrow<Q>,
     {
-        self.store.core.remove(hash, |other| other.borrow() == key, &self.guard)
+        self.operation().remove(hash, |other| other.borrow() == key)
     }
 }
 

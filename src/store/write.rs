@@ -15,27 +15,28 @@
 //! 2. *Commit*: anyone CASes the predecessor's word, wherever it is alive and listed → replaced, noting whether it was hot: the
 //!    linearization point. Where a remover wins instead, the successor never takes effect: the storer takes its bytes back and
 //!    starts again.
-//! 3. *Resolve*: the successor's word goes from pending to hot or warm, by grant and note: the same for every helper.
-//! 4. *List* the successor, *settle* the predecessor (mark that this was done), clear its entry, *swing* the index cell.
-//! 5. The winner of the commit, storer or helper, counts the change and gives back the bytes that are too much.
+//! 3. *Resolve*: the successor's word goes from pending to hot or warm, by what it carries and where its predecessor was: the
+//!    same for every helper.
+//! 4. *List* the successor, clear the predecessor's entry, *swing* the index cell.
+//! 5. The storer counts the change, and gives back the bytes that are too much.
 //!
 //! A thread may stop between any two of these: before 1 it has changed nothing; after 1 whoever stores to the key commits; after
-//! 2 whoever finds the key resolves and lists. What the winner of 2 alone does is 5: bytes that it does not give back are
+//! 2 whoever finds the key resolves and lists. What the storer alone does is 5: bytes that it does not give back are
 //! missing to others, who then answer that they were contended, and wait for nothing.
 
-use crossbeam_epoch::Guard;
+use core::mem::forget;
+use core::ops::Deref;
+use core::ptr::NonNull;
 
-use super::core::Core;
 use super::evict::Room;
-use super::outflow::Outflow;
-use crate::budget::Reservation;
+use super::operation::Operation;
 use crate::error::{Refusal, StoreError};
 use crate::failpoint::{Step, reach};
 use crate::fragment::Stored;
 use crate::index::Inserted;
-use crate::metrics::Event;
-use crate::node::{Announced, Fit, Grant, Node};
-use crate::place::{Outcome, Place, State};
+use crate::node::{Announced, Node};
+use crate::place::{Fit, Outcome, Place, State};
+use crate::stats::Event;
 use crate::tier::Tier;
 
 /// A fragment to store, with what the caller's functions said of it.
@@ -57,198 +58,176 @@ enum Claim {
     Contended,
 }
 
-impl<K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
-    pub fn store<'g>(
-        &self,
-        new: Newcomer<K, V>,
-        outflow: &Outflow<K, V>,
-        guard: &'g Guard,
-    ) -> Result<Stored<&'g V>, StoreError<K, V>> {
+impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K, V> {
+    pub fn store(mut self, new: Newcomer<K, V>) -> Result<Stored<&'g V>, StoreError<K, V>> {
         let Newcomer { key, value, hash, weight } = new;
-        let Some(tick) = self.other_tick() else {
+        let Some(tick) = self.core.other_tick() else {
             return Err(StoreError { key, value, reason: Refusal::ClockExhausted });
         };
-        let new = Unpublished::new(Node::new(hash, key, value, weight, tick, &self.retired));
-        let stored = self.publish(new, tick, outflow, guard);
-        self.events.count(Event::Store);
+        let new = Unpublished::new(Node::new(hash, key, value, weight, tick, &self.core.stats));
+        let stored = self.publish(new, tick);
+        let stats = &self.core.stats;
+        stats.count(Event::Store);
         if stored.replaced.is_some() {
-            self.events.count(Event::Replacement);
+            stats.count(Event::Replacement);
         }
         if stored.contended {
-            self.events.count(Event::Contended);
+            stats.count(Event::Contended);
         }
-        self.enforce(outflow, guard);
+        self.finish();
         Ok(stored)
     }
 
-    fn publish<'g>(
-        &self,
-        new: Unpublished<K, V>,
-        tick: u64,
-        outflow: &Outflow<K, V>,
-        guard: &'g Guard,
-    ) -> Stored<&'g V> {
+    fn publish(&mut self, new: Unpublished<K, V>, tick: u64) -> Stored<&'g V> {
+        let (core, guard) = (self.core, self.guard);
         let (hash, weight) = (new.hash(), new.weight());
-        let mut reservation = Reservation::empty(&self.budget);
         loop {
-            let Some((old, place)) = self.observe(hash, |key| key == new.key(), guard) else {
-                let claim = self.claim_room(&mut reservation, &new, weight, outflow, guard);
+            let Some((old, place)) = core.observe(hash, |key| key == new.key(), guard) else {
+                let claim = self.claim_room(&new, weight);
                 let tier = if claim == Claim::Hot { Tier::Hot } else { Tier::Warm };
                 new.place.prepare(Place::unlisted(tier, tick));
-                match self.index.insert(&new, |key| key == new.key(), self, guard) {
+                if core.index.insert(new.pointer(), |key| key == new.key(), guard) == Inserted::Present {
                     // The key is there by now; what is reserved is kept for the next round.
-                    Inserted::Present => continue,
-                    Inserted::Done => {}
+                    continue;
                 }
-                let new = new.published();
-                reservation.hand_over();
+                self.reservation.hand_over();
                 reach(Step::Inserted);
-                self.settle_after(new, None, guard);
-                self.enter(tier, weight);
+                core.settle(&new, None, guard);
+                new.published();
+                self.tally.enter(tier, weight);
                 return Stored { tier, replaced: None, contended: claim == Claim::Contended };
             };
             let own = if place.tier() == Some(Tier::Hot) { old.weight() } else { 0 };
-            let claim = self.claim_room(&mut reservation, &new, weight.saturating_sub(own), outflow, guard);
-            if claim == Claim::Hot && reservation.held() < weight && old.place.load().tier() != Some(Tier::Hot) {
+            let claim = self.claim_room(&new, weight.saturating_sub(own));
+            let covered = self.reservation.held() >= weight;
+            if claim == Claim::Hot && !covered && old.place.load().tier() != Some(Tier::Hot) {
                 // The predecessor, whose bytes were to make up the difference, has left hot: make room anew.
                 continue;
             }
             let fit = match claim {
-                Claim::Hot if reservation.held() >= weight => Fit::Always,
+                Claim::Hot if covered => Fit::Always,
                 Claim::Hot => Fit::AfterHot,
                 Claim::OverBudget | Claim::Contended => Fit::Never,
             };
-            let grant = Grant { bytes: reservation.held(), fit };
-            new.prepare_successor(tick, grant);
-            if let Announced::Taken = old.announce(&new) {
-                self.commit(old, outflow, guard);
+            new.place.prepare(Place::pending(tick, fit));
+            if let Announced::Taken = old.announce(new.pointer()) {
+                self.commit(old);
                 continue;
             }
-            reservation.hand_over();
+            let granted = self.reservation.held();
+            self.reservation.hand_over();
             reach(Step::Announced);
-            let State::Replaced { was_hot } = self.commit(old, outflow, guard) else {
-                reservation.take_back(grant.bytes);
+            let State::Replaced { from } = self.commit(old) else {
+                self.reservation.take_back(granted);
                 continue;
             };
             new.published();
-            let tier = grant.tier(was_hot);
+            let tier = fit.tier(from);
+            self.tally.enter(tier, weight);
+            if from == Tier::Hot {
+                self.tally.leave(from, old.weight());
+                self.reservation.take_back(granted + old.weight());
+            } else {
+                self.reservation.take_back(granted);
+            }
+            self.shrink_reservation_to(if tier == Tier::Hot { weight } else { 0 });
+            self.reservation.hand_over();
             let contended = tier == Tier::Warm && claim != Claim::OverBudget;
             return Stored { tier, replaced: Some(old.value()), contended };
         }
     }
 
     /// Reserves `need` bytes for `new`, by demoting others if it must.
-    fn claim_room(
-        &self,
-        reservation: &mut Reservation<'_>,
-        new: &Node<K, V>,
-        need: u64,
-        outflow: &Outflow<K, V>,
-        guard: &Guard,
-    ) -> Claim {
-        if new.weight() <= self.budget.limit() {
+    fn claim_room(&mut self, new: &Node<K, V>, need: u64) -> Claim {
+        let budget = &self.core.budget;
+        if new.weight() <= budget.limit() {
             let spare = |other: &Node<K, V>| other.hash() == new.hash() && other.key() == new.key();
-            if self.make_room(reservation, need, spare, outflow, guard) == Room::Made {
+            if self.make_room(need, spare) == Room::Made {
                 return Claim::Hot;
             }
-            if new.weight() <= self.budget.limit() {
+            if new.weight() <= budget.limit() {
                 return Claim::Contended;
             }
         }
-        reservation.shrink_to(0);
+        self.shrink_reservation_to(0);
         Claim::OverBudget
     }
 
-    /// Has the announced successor of `old` take effect, unless `old` is removed first; what became of `old`.
-    fn commit(&self, old: &Node<K, V>, outflow: &Outflow<K, V>, guard: &Guard) -> State {
+    /// Has the announced successor of `old` take effect, unless `old` is removed first; what became of `old`. The successor is
+    /// listed when this returns.
+    fn commit(&mut self, old: &Node<K, V>) -> State {
+        let (core, guard) = (self.core, self.guard);
         let mut place = old.place.load();
         loop {
             let Some(tier) = place.tier() else {
-                // Another has committed it, or removed it; the storer returns only after its successor is listed.
-                self.settle_after(old, None, guard);
-                self.index.tidy(old.hash(), self, guard);
+                core.settle(old, None, guard);
+                core.index.tidy(old.hash(), guard);
                 return place.state();
             };
             if !place.is_listed() {
-                self.settle_after(old, None, guard);
+                core.settle(old, None, guard);
                 place = old.place.load();
                 continue;
             }
+            // What leaves hot is the storer's to count, with the bytes; what leaves another tier is the winner's.
+            if tier != Tier::Hot {
+                self.before_departure(old, tier);
+            }
             match old.place.replace(place) {
-                Outcome::Lost(now) => place = now,
+                Outcome::Lost(now) => {
+                    if tier != Tier::Hot {
+                        self.no_departure(old, tier);
+                    }
+                    place = now;
+                }
                 Outcome::Done(replaced) => {
                     reach(Step::Committed);
-                    self.complete(old, (tier, place.tick()), replaced, outflow, guard);
+                    if tier != Tier::Hot {
+                        self.departed(old, tier);
+                    }
+                    core.settle(old, Some((tier, place.tick())), guard);
+                    core.index.tidy(old.hash(), guard);
+                    reach(Step::Left);
                     return replaced.state();
                 }
             }
-        }
-    }
-
-    /// What the winner of a commit does.
-    fn complete(&self, old: &Node<K, V>, ended: (Tier, u64), replaced: Place, outflow: &Outflow<K, V>, guard: &Guard) {
-        let Some(new) = old.effective_successor(replaced, guard) else { return };
-        self.settle_after(old, Some(ended), guard);
-        self.index.tidy(old.hash(), self, guard);
-        let (from, was_hot) = (ended.0, ended.0 == Tier::Hot);
-        let grant = new.grant();
-        let to = grant.tier(was_hot);
-        if from == to {
-            let bytes = self.census(to).grow(new.weight().cast_signed() - old.weight().cast_signed());
-            self.note_hot(to, bytes);
-        } else {
-            self.census(from).leave(old.weight());
-            self.enter(to, new.weight());
-        }
-        reach(Step::Left);
-        let had = grant.bytes + if was_hot { old.weight() } else { 0 };
-        self.budget.release(if to == Tier::Hot { had - new.weight() } else { had });
-        self.enforce(outflow, guard);
-    }
-
-    /// Counts a fragment into a tier where it is listed.
-    pub(super) fn enter(&self, tier: Tier, weight: u64) {
-        let bytes = self.census(tier).enter(weight);
-        self.note_hot(tier, bytes);
-    }
-
-    fn note_hot(&self, tier: Tier, bytes: u64) {
-        if tier == Tier::Hot {
-            self.events.note_hot_bytes(bytes);
         }
     }
 }
 
 /// A node that its storer owns: not published, or announced to a predecessor that was removed before it took effect, which nobody
 /// follows.
-struct Unpublished<K, V>(core::ptr::NonNull<Node<K, V>>);
+struct Unpublished<K, V>(NonNull<Node<K, V>>);
 
 impl<K, V> Unpublished<K, V> {
     fn new(node: Node<K, V>) -> Self {
-        Self(core::ptr::NonNull::from(Box::leak(Box::new(node))))
+        Self(NonNull::from(Box::leak(Box::new(node))))
     }
 
-    /// Gives the node to the index.
-    fn published<'g>(self) -> &'g Node<K, V> {
-        let node = core::mem::ManuallyDrop::new(self).0;
-        // SAFETY: published, by the caller, while pinned: the node outlives the pin, and `'g` is only used within it.
-        unsafe { node.as_ref() }
+    /// What the node is published and freed through.
+    const fn pointer(&self) -> NonNull<Node<K, V>> {
+        self.0
+    }
+
+    /// The node is the index's now.
+    fn published(self) {
+        forget(self);
     }
 }
 
-impl<K, V> core::ops::Deref for Unpublished<K, V> {
+impl<K, V> Deref for Unpublished<K, V> {
     type Target = Node<K, V>;
 
     fn deref(&self) -> &Node<K, V> {
-        // SAFETY: owned, and not freed before the drop.
+        // SAFETY: owned until published, and pinned for the while after that.
         unsafe { self.0.as_ref() }
     }
 }
 
 impl<K, V> Drop for Unpublished<K, V> {
-    /// Where the caller's `Eq` panicked.
+    /// Where the caller's `Eq` panicked: nothing else can, between the publication of a node and `published`.
     fn drop(&mut self) {
         // SAFETY: made from a box, and nobody else has the node or follows a pointer to it.
-        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+        unsafe { Node::free(self.0.as_ptr()) };
     }
 }

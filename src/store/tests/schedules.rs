@@ -4,6 +4,7 @@
 //! how many, and which. Sequentially consistent, and the epoch and the directory run as single steps: orderings and
 //! reclamation are not tested here. Segments and tables are tiny, so that sealing and growth are.
 
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
@@ -83,7 +84,7 @@ impl Random {
 }
 
 /// Values are their weights.
-type Store = TierStore<u32, u64>;
+type Store = TierStore<u32, u64, BuildHasherDefault<DefaultHasher>>;
 
 fn run(store: &Store, ops: &[Op], program: &Program) {
     // What this thread has stored, and nothing takes away where the program keeps.
@@ -123,6 +124,8 @@ fn execute(program: &Program) {
             .weigher(|_: &u32, weight: &u64| *weight)
             .warm_capacity(program.warm)
             .cold_capacity(program.cold)
+            // Not seeded, so that what fails fails again.
+            .hasher(BuildHasherDefault::default())
             .build()
             .unwrap(),
     );
@@ -164,6 +167,7 @@ fn random_programs_under_random_schedules() {
         let program = random.program();
         let mut config = Config::new();
         config.failure_persistence = FailurePersistence::None;
+        config.stack_size = 1 << 20;
         let result = catch_unwind(AssertUnwindSafe(|| {
             let (by_chance, by_priority) = (program.clone(), program.clone());
             Runner::new(RandomScheduler::new_from_seed(seed + number, schedules), config.clone())

@@ -38,7 +38,7 @@ fn provoke(store: &Store, step: Step) {
             match step {
                 Step::Raised => drop(store.get(&key)),
                 Step::Removed => drop(store.remove(&key)),
-                Step::Frozen | Step::Copied | Step::Grown | Step::Inserted => {
+                Step::Frozen | Step::Copied | Step::Grown | Step::Inserted | Step::Claimed => {
                     // New keys: the index grows.
                     store.store(1_000 + key + KEYS * u32::try_from(round).unwrap(), round).unwrap();
                 }
@@ -46,7 +46,7 @@ fn provoke(store: &Store, step: Step) {
                     if round % 2 == 0 =>
                 {
                     store.demote(&key);
-                    drop(store.promote_to(&key, Tier::Hot));
+                    let _ = store.promote_to(&key, Tier::Hot);
                 }
                 _ => drop(store.store(key, round).unwrap()),
             }

@@ -31,6 +31,7 @@ where
         });
         assert_eq!(core.census(tier).fragments(), fragments, "fragments in {tier}");
         assert_eq!(core.census(tier).bytes(), bytes, "bytes in {tier}");
+        assert!(!core.census(tier).is_over(), "{tier} is over its capacity at rest");
     }
     let reserved = i64::try_from(core.budget.limit()).unwrap() - core.budget.free();
     assert_eq!(reserved, i64::try_from(core.census(Tier::Hot).bytes()).unwrap(), "reserved and hot bytes");

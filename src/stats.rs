@@ -1,0 +1,230 @@
+//! Counters of what happened, spread over the threads.
+//!
+//! Statistics only: `Relaxed` throughout, as nothing is published through them and no protocol reads them. Each of the first threads
+//! has a stripe of its own while it lives, and counts in it by a plain load and store; those beyond share the last stripe. Sums are
+//! exact once the counting threads have synchronized with the reader.
+//!
+//! A store's counters outlive it where nodes that it retired are freed later.
+
+use core::array;
+
+use crate::sync::Padded;
+use crate::sync::stat::{AtomicU64, Ordering};
+
+/// What is counted.
+#[derive(Clone, Copy, Debug)]
+pub enum Event {
+    /// A `get` that found its key and took no tick for it (see [`crate::Builder::recency_slack`]).
+    QuietHit,
+    /// A `get` that did not find its key.
+    Miss,
+    /// A `store` that took effect.
+    Store,
+    /// A `store` that replaced a fragment.
+    Replacement,
+    /// A `promote` that changed the tier.
+    Promotion,
+    /// A `demote` that changed the tier.
+    Demotion,
+    /// A least recently used fragment moved down, or out.
+    Eviction,
+    /// A `remove` that found its key.
+    Removal,
+    /// A fragment that a capacity pushed out of cold.
+    Overflow,
+    /// A `store` or `promote` that was contended.
+    Contended,
+    /// A tick taken by anything but a hit.
+    OtherTick,
+    /// Bytes of fragments that have left the store.
+    RetiredBytes,
+    /// Bytes of fragments that have left the store and are freed.
+    FreedBytes,
+    /// Bytes that the thread has retired since it last flushed the collector.
+    UnflushedBytes,
+}
+
+const EVENTS: usize = Event::UnflushedBytes as usize + 1;
+/// One for each thread with a slot of its own, and one for all others.
+const STRIPES: usize = 64;
+const SHARED: usize = STRIPES - 1;
+
+/// The counters of a store.
+pub struct Stats {
+    stripes: [Padded<[AtomicU64; EVENTS]>; STRIPES],
+    peak_hot_bytes: Padded<AtomicU64>,
+    /// Bytes that a thread retires before it flushes the collector.
+    patience: AtomicU64,
+}
+
+/// Flushing for less would cost more than the memory is worth.
+const LEAST_PATIENCE: u64 = 32 << 10;
+
+impl Stats {
+    pub fn new() -> Self {
+        Self {
+            stripes: array::from_fn(|_| Padded(array::from_fn(|_| AtomicU64::new(0)))),
+            peak_hot_bytes: Padded(AtomicU64::new(0)),
+            patience: AtomicU64::new(LEAST_PATIENCE),
+        }
+    }
+
+    /// Counts one.
+    #[inline]
+    pub fn count(&self, event: Event) {
+        self.add(event, 1);
+    }
+
+    /// Adds to a counter; what the calling thread's stripe holds then.
+    #[inline]
+    fn add(&self, event: Event, amount: u64) -> u64 {
+        let slot = slot::of_this_thread();
+        let counter = &self.stripes[slot].0[event as usize];
+        // Relaxed: see the head of the module.
+        if slot == SHARED {
+            counter.fetch_add(amount, Ordering::Relaxed).wrapping_add(amount)
+        } else {
+            let sum = counter.load(Ordering::Relaxed).wrapping_add(amount);
+            counter.store(sum, Ordering::Relaxed);
+            sum
+        }
+    }
+
+    /// The sum over the stripes.
+    pub fn sum(&self, event: Event) -> u64 {
+        // Relaxed: see the head of the module.
+        let counts = self.stripes.iter().map(|stripe| stripe.0[event as usize].load(Ordering::Relaxed));
+        counts.fold(0, u64::wrapping_add)
+    }
+
+    /// Notes hot's bytes after they grew.
+    #[inline]
+    pub fn note_hot_bytes(&self, bytes: u64) {
+        // Relaxed: see the head of the module.
+        if bytes > self.peak_hot_bytes.load(Ordering::Relaxed) {
+            self.peak_hot_bytes.fetch_max(bytes, Ordering::Relaxed);
+        }
+    }
+
+    pub fn peak_hot_bytes(&self) -> u64 {
+        // Relaxed: see the head of the module.
+        self.peak_hot_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Counts a fragment that has left.
+    pub fn retire(&self, weight: u64) {
+        self.add(Event::RetiredBytes, weight);
+        self.add(Event::UnflushedBytes, weight);
+    }
+
+    /// Whether it is time for this thread to flush the collector; if so, it is taken to be done.
+    #[inline]
+    pub fn is_flush_due(&self) -> bool {
+        let unflushed = self.add(Event::UnflushedBytes, 0);
+        // Relaxed: see the head of the module.
+        let due = unflushed > self.patience.load(Ordering::Relaxed);
+        if due {
+            self.add(Event::UnflushedBytes, unflushed.wrapping_neg());
+        }
+        due
+    }
+
+    /// Counts a fragment that is freed.
+    pub fn free(&self, weight: u64) {
+        self.add(Event::FreedBytes, weight);
+    }
+
+    /// Bytes that have left and are not freed yet.
+    pub fn retired_bytes(&self) -> u64 {
+        // Freed first: what is retired and freed in between then counts as retired still, and the difference is not below zero.
+        let freed = self.sum(Event::FreedBytes);
+        self.sum(Event::RetiredBytes).saturating_sub(freed)
+    }
+
+    /// Sets the patience for a store that holds `live` bytes: a 256th of them.
+    pub fn adapt(&self, live: u64) {
+        // Relaxed: see the head of the module.
+        self.patience.store((live / 256).max(LEAST_PATIENCE), Ordering::Relaxed);
+    }
+}
+
+/// The stripes that threads have for themselves.
+mod slot {
+    use super::{AtomicU64, Ordering, SHARED};
+
+    /// A bit for each slot that a thread has.
+    static TAKEN: AtomicU64 = AtomicU64::new(0);
+
+    struct Slot(usize);
+
+    thread_local! {
+        static SLOT: Slot = Slot::take();
+    }
+
+    impl Slot {
+        fn take() -> Self {
+            // Relaxed: a bound; the CAS decides.
+            let mut taken = TAKEN.load(Ordering::Relaxed);
+            loop {
+                let free = taken.trailing_ones() as usize;
+                if free >= SHARED {
+                    return Self(SHARED);
+                }
+                // Acquire: pairs with the release of the thread that had the slot before, whose counts this one goes on from.
+                match TAKEN.compare_exchange_weak(taken, taken | 1 << free, Ordering::Acquire, Ordering::Relaxed) {
+                    Ok(_) => return Self(free),
+                    Err(now) => taken = now,
+                }
+            }
+        }
+    }
+
+    impl Drop for Slot {
+        fn drop(&mut self) {
+            if self.0 < SHARED {
+                TAKEN.fetch_and(!(1 << self.0), Ordering::Release);
+            }
+        }
+    }
+
+    /// The current thread's; the shared one where its locals are gone already.
+    #[inline]
+    pub fn of_this_thread() -> usize {
+        SLOT.try_with(|slot| slot.0).unwrap_or(SHARED)
+    }
+}
+
+#[cfg(all(test, not(any(tierstack_loom, tierstack_shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stripes_add_up_over_more_threads_than_there_are() {
+        let stats = Stats::new();
+        let barrier = std::sync::Barrier::new(STRIPES + 8);
+        std::thread::scope(|scope| {
+            for _ in 0..STRIPES + 8 {
+                scope.spawn(|| {
+                    barrier.wait();
+                    (0..1000).for_each(|_| stats.count(Event::Miss));
+                    barrier.wait();
+                });
+            }
+        });
+        assert_eq!((stats.sum(Event::Miss), stats.sum(Event::Store)), (1000 * (STRIPES as u64 + 8), 0));
+    }
+
+    #[test]
+    fn retired_bytes_ask_for_a_flush_now_and_then() {
+        let stats = Stats::new();
+        stats.retire(LEAST_PATIENCE);
+        assert!(!stats.is_flush_due());
+        stats.retire(1);
+        assert!(stats.is_flush_due() && !stats.is_flush_due());
+        stats.free(LEAST_PATIENCE);
+        assert_eq!(stats.retired_bytes(), 1);
+        stats.adapt(LEAST_PATIENCE * 1000);
+        stats.retire(LEAST_PATIENCE * 3);
+        assert!(!stats.is_flush_due());
+    }
+}

@@ -1,0 +1,97 @@
+//! One operation that changes the store: what it holds and owes, whichever way it ends.
+
+use core::cell::Cell;
+use core::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
+
+use crossbeam_epoch::Guard;
+
+use super::core::Core;
+use super::outflow::Outflow;
+use crate::budget::Reservation;
+use crate::census::Tally;
+use crate::node::Node;
+use crate::tier::Tier;
+
+/// An operation in progress. Dropped, also by a panic of the caller's `Eq`, it adds its tally to the counts, and then gives back what
+/// it has reserved: hot's bytes are never counted above what is reserved.
+pub struct Operation<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> {
+    pub(super) core: &'c Core<K, V>,
+    pub(super) guard: &'g Guard,
+    pub(super) outflow: &'c Outflow<K, V>,
+    pub(super) tally: Tally,
+    /// Bytes of hot. Dropped after the tally was added.
+    pub(super) reservation: Reservation<'c>,
+}
+
+impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'c, 'g, K, V> {
+    pub fn new(core: &'c Core<K, V>, outflow: &'c Outflow<K, V>, guard: &'g Guard) -> Self {
+        let reservation = Reservation::empty(&core.budget);
+        Self { core, guard, outflow, tally: Tally::default(), reservation }
+    }
+
+    /// Adds to the counts what this operation has changed.
+    pub(super) fn account(&mut self) {
+        if let Some(hot_bytes) = self.tally.add_to(&self.core.census) {
+            self.core.stats.note_hot_bytes(hot_bytes);
+        }
+    }
+
+    /// Gives back what is reserved above `bytes`.
+    pub(super) fn shrink_reservation_to(&mut self, bytes: u64) {
+        if self.reservation.held() > bytes {
+            self.account();
+            self.reservation.shrink_to(bytes);
+        }
+    }
+
+    /// Before the CAS that takes a fragment out of a tier other than by replacing it in hot: see [`crate::census`].
+    pub(super) fn before_departure(&self, node: &Node<K, V>, tier: Tier) {
+        self.core.census(tier).leave_early(node.weight());
+    }
+
+    /// After that CAS was lost.
+    pub(super) fn no_departure(&self, node: &Node<K, V>, tier: Tier) {
+        self.core.census(tier).come_back(node.weight());
+    }
+
+    /// After that CAS was won.
+    pub(super) fn departed(&mut self, node: &Node<K, V>, tier: Tier) {
+        if !self.core.census(tier).is_bounded() {
+            self.tally.leave(tier, node.weight());
+        }
+    }
+
+    /// What every operation that changed anything ends with: the budget and the capacities hold, and the collector is flushed now and
+    /// then.
+    ///
+    /// The flush runs destructors of whatever the process has retired, which may panic, and may use this or another store: so it
+    /// comes when nothing is held or owed, catches panics, and does not nest.
+    pub fn finish(mut self) {
+        self.shrink_reservation_to(0);
+        self.enforce();
+        if self.core.stats.is_flush_due() {
+            flush(self.guard);
+        }
+    }
+}
+
+impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Drop for Operation<'_, '_, K, V> {
+    fn drop(&mut self) {
+        self.account();
+    }
+}
+
+#[cold]
+fn flush(guard: &Guard) {
+    thread_local! {
+        static FLUSHING: Cell<bool> = const { Cell::new(false) };
+    }
+    if FLUSHING.try_with(|flushing| flushing.replace(true)) == Ok(false) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| guard.flush())) {
+            // The payload's own destructor may panic as well.
+            core::mem::forget(payload);
+        }
+        let _ = FLUSHING.try_with(|flushing| flushing.set(false));
+    }
+}

@@ -1,0 +1,100 @@
+//! Interleavings that once broke a guarantee, each played out by a thread that is stopped at a step.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use super::sweep::validate;
+use crate::failpoint::{Step, arm};
+use crate::{Capacity, PromoteError, Tier, TierStore};
+
+/// Has `interlude` run by another thread, to its end, the next time that this one reaches `step`.
+fn between(step: Step, interlude: impl FnOnce() + Send + 'static) {
+    arm(step, move || thread::spawn(interlude).join().unwrap());
+}
+
+fn unit_store(budget: u64, warm: Capacity, cold: Capacity) -> Arc<TierStore<u32, u64>> {
+    let store = TierStore::builder(budget).weigher(|_: &u32, weight: &u64| *weight);
+    Arc::new(store.warm_capacity(warm).cold_capacity(cold).build().unwrap())
+}
+
+#[test]
+fn a_removal_in_flight_does_not_make_a_capacity_push_out_what_fits() {
+    let store = unit_store(10, Capacity::UNBOUNDED, Capacity::entries(1));
+    store.store(1, 1).unwrap();
+    store.store(2, 1).unwrap();
+    store.demote_to(&1, Tier::Cold);
+    let other = Arc::clone(&store);
+    between(Step::Removed, move || assert!(other.demote_to(&2, Tier::Cold).is_some()));
+    assert_eq!(store.remove(&1).unwrap().value, 1);
+    assert_eq!(store.tier_of(&2), Some(Tier::Cold), "cold never held two");
+    assert_eq!(validate(&store), 1);
+}
+
+#[test]
+fn a_promotion_whose_key_goes_away_leaves_no_tier_over_its_capacity() {
+    let store = unit_store(1, Capacity::entries(1), Capacity::UNBOUNDED);
+    store.store(1, 1).unwrap();
+    store.store(2, 1).unwrap();
+    assert_eq!(store.tier_of(&1), Some(Tier::Warm));
+    store.store(3, 1).unwrap();
+    assert_eq!((store.tier_of(&1), store.tier_of(&2)), (Some(Tier::Cold), Some(Tier::Warm)));
+    let other = Arc::clone(&store);
+    between(Step::Left, move || assert!(other.remove(&1).is_some()));
+    assert_eq!(store.promote_to(&1, Tier::Hot), Err(PromoteError::NotFound));
+    assert_eq!(validate(&store), 2);
+}
+
+#[test]
+fn a_newcomer_does_not_take_over_the_bytes_of_a_lowered_budget() {
+    let store = unit_store(100, Capacity::UNBOUNDED, Capacity::UNBOUNDED);
+    store.store(1, 100).unwrap();
+    let other = Arc::clone(&store);
+    between(Step::Left, move || assert_eq!(other.set_hot_budget(10), Ok(0), "nothing is hot at that instant"));
+    assert_eq!(store.store(2, 100).unwrap().tier, Tier::Warm);
+    assert_eq!(store.hot_bytes(), 0);
+    validate(&store);
+}
+
+#[test]
+fn a_raise_in_flight_beside_a_lowering_demotes_nothing_that_fits() {
+    let store = unit_store(100, Capacity::UNBOUNDED, Capacity::UNBOUNDED);
+    store.store(1, 100).unwrap();
+    let other = Arc::clone(&store);
+    between(Step::Raising, move || assert_eq!(other.set_hot_budget(100), Ok(0)));
+    assert_eq!(store.set_hot_budget(200), Ok(0));
+    assert_eq!(store.tier_of(&1), Some(Tier::Hot), "100 bytes fit every budget that there was");
+    validate(&store);
+}
+
+#[test]
+fn every_fragment_is_handed_over_though_the_hook_panics_with_a_payload_that_panics() {
+    struct Payload;
+    impl Drop for Payload {
+        fn drop(&mut self) {
+            assert!(thread::panicking(), "a payload's own destructor");
+        }
+    }
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let hook = {
+        let seen = Arc::clone(&seen);
+        move |key: &u32, _: &u64| {
+            seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(*key);
+            std::panic::panic_any(Payload);
+        }
+    };
+    let store = TierStore::builder(100)
+        .weigher(|_: &u32, _: &u64| 1)
+        .warm_capacity(Capacity::entries(0))
+        .cold_capacity(Capacity::entries(0))
+        .overflow_hook(hook)
+        .build()
+        .unwrap();
+    for key in 0..5 {
+        store.store(key, 0).unwrap();
+    }
+    let payload = catch_unwind(AssertUnwindSafe(|| store.set_hot_budget(0))).unwrap_err();
+    std::mem::forget(payload);
+    assert_eq!(*seen.lock().unwrap(), [0, 1, 2, 3, 4]);
+    assert_eq!(validate(&store), 0);
+}
