@@ -75,17 +75,23 @@ impl<N: Send + Sync + 'static> Order<N> {
 
     /// Takes `node` out of the cell of `tick`, if it is there. The placement has ended, and what became of the node is listed.
     pub fn clear(&self, tick: u64, node: &N, clock: &Clock, guard: &Guard) {
-        let index = tick / WIDTH;
-        let segment = match self.tail(guard) {
-            Some(tail) if tail.index() == index && !tail.is_sealed() => tail,
-            _ => match self.directory.first_from(index, guard) {
-                Some(segment) if segment.index() == index => segment,
-                _ => return,
-            },
-        };
+        let Some(segment) = self.find(tick / WIDTH, guard) else { return };
         segment.clear(tick % WIDTH, node);
         reach(Step::Emptied);
         self.seal_if_done(segment, clock, guard);
+    }
+
+    /// The segment at `index`: the youngest and the oldest, which most are looked for in, without a search.
+    fn find<'g>(&self, index: u64, guard: &'g Guard) -> Option<&'g Segment<N>> {
+        if let Some(tail) = self.tail(guard)
+            && tail.index() == index
+            && !tail.is_sealed()
+        {
+            return Some(tail);
+        }
+        let oldest = self.directory.first_from(0, guard)?;
+        let segment = if oldest.index() < index { self.directory.first_from(index, guard)? } else { oldest };
+        (segment.index() == index).then_some(segment)
     }
 
     /// The oldest entry with a tick of at least `from`. It is a hint: the node's place word decides.

@@ -116,18 +116,14 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
                 reach(Step::Reserved);
                 return Room::Made;
             }
-            match self.evict_one(Tier::Hot, Cause::Asked, &spare) {
-                Some(victim) => {
-                    self.reservation.join(victim.weight());
-                    if budget.is_overdrawn() {
-                        // The budget was lowered: what was taken over is owed to it first.
-                        self.shrink_reservation_to(0);
-                    }
-                }
-                None => {
-                    self.shrink_reservation_to(0);
-                    return if self.reservation.try_grow_to(need) { Room::Made } else { Room::Contended };
-                }
+            let Some(victim) = self.evict_one(Tier::Hot, Cause::Asked, &spare) else {
+                self.shrink_reservation_to(0);
+                return if self.reservation.try_grow_to(need) { Room::Made } else { Room::Contended };
+            };
+            self.reservation.join(victim.weight());
+            if budget.is_overdrawn() {
+                // The budget was lowered: what was taken over is owed to it first.
+                self.shrink_reservation_to(0);
             }
         }
         self.shrink_reservation_to(0);

@@ -10,11 +10,13 @@
 //! | `operation` | what an operation holds and owes, whichever way it ends |
 //! | `scan` | iteration |
 //! | `outflow` | what left cold, on its way to the hook |
+//! | `inspect` | counts and metrics |
 //! | `view`, `owned` | the two ways to call all of it |
 
 mod builder;
 mod core;
 mod evict;
+mod inspect;
 mod moves;
 mod operation;
 mod outflow;
