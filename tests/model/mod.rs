@@ -1,0 +1,300 @@
+//! The sequential specification of the store, written as plainly as it can be: one map, and a clock that counts uses.
+//!
+//! It is the oracle of the property tests, of the fuzz targets and of the history checker, and so it knows nothing of
+//! any of them. Every operation answers in the store's own public types. The steps of which operations are made
+//! ([`touch`](Model::touch), [`evict_key`](Model::evict_key), [`evict_oldest`](Model::evict_oldest),
+//! [`make_room`](Model::make_room), [`enforce_capacities`](Model::enforce_capacities)) are public too, for a checker
+//! that lets other operations in between.
+#![allow(dead_code, reason = "each of those who include the model uses its own part of it")]
+
+mod operation;
+
+use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
+
+use tierstack::{
+    BudgetError, Capacity, Evicted, Fragment, Item, MAX_BYTES, Metrics, Moved, PromoteError, Refusal, StoreError,
+    Stored, Tier, TierMetrics,
+};
+
+#[allow(unused_imports, reason = "not everyone who includes the model speaks in operations")]
+pub use operation::{Operation, Outcome, Weigh};
+
+/// What the specification knows of a fragment.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Entry<V> {
+    pub value: V,
+    pub weight: u64,
+    pub tier: Tier,
+    /// The model's clock at its last use; no two are equal.
+    pub last_use: u64,
+}
+
+/// The store as the specification has it.
+///
+/// Equal models answer alike from now on: they compare and hash the fragments, the order of their last uses, the
+/// budget and the capacities, but neither the counters nor what overflowed, which tell how a state came about.
+#[derive(Clone, Debug)]
+pub struct Model<K, V> {
+    fragments: BTreeMap<K, Entry<V>>,
+    budget: u64,
+    warm: Capacity,
+    cold: Capacity,
+    now: u64,
+    overflowed: Vec<(K, V)>,
+    metrics: Metrics,
+}
+
+/// The operations.
+impl<K: Ord + Clone, V: Clone> Model<K, V> {
+    /// An empty store.
+    pub fn new(budget: u64, warm: Capacity, cold: Capacity) -> Self {
+        assert!(budget <= MAX_BYTES, "the model does not build what the builder refuses");
+        let (fragments, overflowed, metrics) = Default::default();
+        Self { fragments, budget, warm, cold, now: 0, overflowed, metrics }
+    }
+
+    pub fn store(&mut self, key: K, value: V, weight: u64) -> Result<Stored<V>, StoreError<K, V>> {
+        if weight > MAX_BYTES {
+            return Err(StoreError { key, value, reason: Refusal::TooHeavy { weight } });
+        }
+        // Out of the way first: its bytes are then free, and it is no victim.
+        let replaced = self.fragments.remove(&key).map(|entry| entry.value);
+        let tier = if weight > self.budget { Tier::Warm } else { Tier::Hot };
+        if tier == Tier::Hot {
+            self.make_room(weight);
+        }
+        self.metrics.stores += 1;
+        self.metrics.replacements += u64::from(replaced.is_some());
+        self.fragments.insert(key.clone(), Entry { value, weight, tier, last_use: 0 });
+        self.touch(&key);
+        self.note_peak();
+        self.enforce_capacities();
+        Ok(Stored { tier, replaced, contended: false })
+    }
+
+    pub fn get(&mut self, key: &K) -> Option<Fragment<V>> {
+        let found = self.peek(key);
+        match found {
+            Some(_) => self.metrics.hits += 1,
+            None => self.metrics.misses += 1,
+        }
+        self.touch(key);
+        found
+    }
+
+    pub fn peek(&self, key: &K) -> Option<Fragment<V>> {
+        let entry = self.fragments.get(key)?;
+        Some(Fragment { value: entry.value.clone(), tier: entry.tier, weight: entry.weight })
+    }
+
+    pub fn contains(&self, key: &K) -> bool {
+        self.fragments.contains_key(key)
+    }
+
+    pub fn tier_of(&self, key: &K) -> Option<Tier> {
+        self.fragments.get(key).map(|entry| entry.tier)
+    }
+
+    pub fn promote(&mut self, key: &K) -> Result<Moved, PromoteError> {
+        let from = self.tier_of(key).ok_or(PromoteError::NotFound)?;
+        self.promote_to(key, from.above().unwrap_or(Tier::Hot))
+    }
+
+    pub fn promote_to(&mut self, key: &K, tier: Tier) -> Result<Moved, PromoteError> {
+        let Entry { tier: from, weight, .. } = *self.fragments.get(key).ok_or(PromoteError::NotFound)?;
+        let to = from.min(tier);
+        if to == Tier::Hot && from != Tier::Hot {
+            if weight > self.budget {
+                return Err(PromoteError::OverBudget { weight, budget: self.budget });
+            }
+            self.make_room(weight);
+        }
+        self.put(key, to);
+        self.touch(key);
+        self.metrics.promotions += u64::from(from != to);
+        self.note_peak();
+        self.enforce_capacities();
+        Ok(Moved { from, to })
+    }
+
+    pub fn demote(&mut self, key: &K) -> Option<Moved> {
+        let from = self.tier_of(key)?;
+        self.demote_to(key, from.below().unwrap_or(Tier::Cold))
+    }
+
+    pub fn demote_to(&mut self, key: &K, tier: Tier) -> Option<Moved> {
+        let from = self.tier_of(key)?;
+        let to = from.max(tier);
+        self.put(key, to);
+        self.metrics.demotions += u64::from(from != to);
+        self.enforce_capacities();
+        Some(Moved { from, to })
+    }
+
+    pub fn evict_lru(&mut self, tier: Tier) -> Option<Evicted<K, V>> {
+        let evicted = self.evict_oldest(tier);
+        self.enforce_capacities();
+        evicted
+    }
+
+    pub fn remove(&mut self, key: &K) -> Option<Fragment<V>> {
+        let Entry { value, weight, tier, .. } = self.fragments.remove(key)?;
+        self.metrics.removals += 1;
+        Some(Fragment { value, tier, weight })
+    }
+
+    pub fn set_hot_budget(&mut self, budget: u64) -> Result<usize, BudgetError> {
+        if budget > MAX_BYTES {
+            return Err(BudgetError { budget });
+        }
+        self.budget = budget;
+        Ok(self.enforce_hot_budget())
+    }
+
+    pub fn enforce_hot_budget(&mut self) -> usize {
+        let demoted = self.make_room(0);
+        self.enforce_capacities();
+        demoted
+    }
+
+    pub fn hot_budget(&self) -> u64 {
+        self.budget
+    }
+
+    pub fn hot_bytes(&self) -> u64 {
+        self.bytes(Tier::Hot)
+    }
+
+    pub fn len(&self, tier: Tier) -> u64 {
+        self.standing(tier).count() as u64
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.fragments.is_empty()
+    }
+
+    pub fn bytes(&self, tier: Tier) -> u64 {
+        self.standing(tier).map(|(_, entry)| entry.weight).sum()
+    }
+
+    /// From the most to the least recently used.
+    #[allow(clippy::iter_not_returning_iterator, reason = "named and ordered as the store's, and easier to compare")]
+    pub fn iter(&self, tier: Tier) -> Vec<Item<K, V>> {
+        let mut standing: Vec<_> = self.standing(tier).collect();
+        standing.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.last_use));
+        let item =
+            |(key, entry): (&K, &Entry<V>)| Item { key: key.clone(), value: entry.value.clone(), weight: entry.weight };
+        standing.into_iter().map(item).collect()
+    }
+
+    /// The counters. Nothing is ever retired here, and nothing contended; the peak is that of the states between steps.
+    pub fn metrics(&self) -> Metrics {
+        let tier = |tier| TierMetrics { fragments: self.len(tier), bytes: self.bytes(tier) };
+        let mut metrics = self.metrics;
+        (metrics.hot, metrics.warm, metrics.cold) = (tier(Tier::Hot), tier(Tier::Warm), tier(Tier::Cold));
+        metrics
+    }
+
+    /// What capacities pushed out of the store since the last call, in the order in which the hook is given it.
+    pub fn take_overflow(&mut self) -> Vec<(K, V)> {
+        std::mem::take(&mut self.overflowed)
+    }
+}
+
+/// The steps of which the operations are made.
+impl<K: Ord + Clone, V: Clone> Model<K, V> {
+    /// Makes the fragment the most recently used.
+    pub fn touch(&mut self, key: &K) {
+        if let Some(entry) = self.fragments.get_mut(key) {
+            self.now += 1;
+            entry.last_use = self.now;
+        }
+    }
+
+    /// Moves a fragment one step down, or out of the bottom of cold, as evictions do: it keeps its last use.
+    pub fn evict_key(&mut self, key: &K) -> Option<Evicted<K, V>> {
+        let entry = self.fragments.get(key)?.clone();
+        let to = entry.tier.below();
+        match to {
+            Some(below) => self.put(key, below),
+            None => drop(self.fragments.remove(key)),
+        }
+        self.metrics.evictions += 1;
+        Some(Evicted { key: key.clone(), value: entry.value, weight: entry.weight, from: entry.tier, to })
+    }
+
+    /// Evicts the least recently used fragment of a tier.
+    pub fn evict_oldest(&mut self, tier: Tier) -> Option<Evicted<K, V>> {
+        let oldest = self.standing(tier).min_by_key(|(_, entry)| entry.last_use)?.0.clone();
+        self.evict_key(&oldest)
+    }
+
+    /// Evicts from hot until `weight` more bytes fit, or hot is empty; how many it took.
+    pub fn make_room(&mut self, weight: u64) -> usize {
+        let mut evicted = 0;
+        while self.hot_bytes() + weight > self.budget && self.evict_oldest(Tier::Hot).is_some() {
+            evicted += 1;
+        }
+        evicted
+    }
+
+    /// Warm over its capacity overflows into cold, and cold over its own out of the store.
+    pub fn enforce_capacities(&mut self) {
+        while self.is_over(Tier::Warm, self.warm) {
+            self.evict_oldest(Tier::Warm);
+        }
+        while self.is_over(Tier::Cold, self.cold) {
+            let out = self.evict_oldest(Tier::Cold).expect("an empty tier is not over its capacity");
+            self.metrics.overflowed += 1;
+            self.overflowed.push((out.key, out.value));
+        }
+    }
+
+    fn is_over(&self, tier: Tier, capacity: Capacity) -> bool {
+        capacity.entries.is_some_and(|most| self.len(tier) > most)
+            || capacity.bytes.is_some_and(|most| self.bytes(tier) > most)
+    }
+
+    fn standing(&self, tier: Tier) -> impl Iterator<Item = (&K, &Entry<V>)> {
+        self.fragments.iter().filter(move |(_, entry)| entry.tier == tier)
+    }
+
+    fn put(&mut self, key: &K, tier: Tier) {
+        if let Some(entry) = self.fragments.get_mut(key) {
+            entry.tier = tier;
+        }
+    }
+
+    fn note_peak(&mut self) {
+        self.metrics.peak_hot_bytes = self.metrics.peak_hot_bytes.max(self.hot_bytes());
+    }
+}
+
+/// The budget, the capacities, and the fragments from the least to the most recently used.
+type State<'m, K, V> = (u64, [Option<u64>; 4], Vec<(&'m K, &'m V, u64, Tier)>);
+
+impl<K: Ord, V> Model<K, V> {
+    /// All that later answers depend on. Of the last uses only the order matters.
+    fn state(&self) -> State<'_, K, V> {
+        let mut by_use: Vec<_> = self.fragments.iter().collect();
+        by_use.sort_by_key(|(_, entry)| entry.last_use);
+        let fragments = by_use.into_iter().map(|(key, entry)| (key, &entry.value, entry.weight, entry.tier)).collect();
+        let capacities = [self.warm.entries, self.warm.bytes, self.cold.entries, self.cold.bytes];
+        (self.budget, capacities, fragments)
+    }
+}
+
+impl<K: Ord, V: PartialEq> PartialEq for Model<K, V> {
+    fn eq(&self, other: &Self) -> bool {
+        self.state() == other.state()
+    }
+}
+
+impl<K: Ord, V: Eq> Eq for Model<K, V> {}
+
+impl<K: Ord + Hash, V: Hash> Hash for Model<K, V> {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.state().hash(hasher);
+    }
+}

@@ -1,0 +1,405 @@
+//! Random sequences of every operation, answered by the store and by its specification alike.
+
+mod common;
+mod model;
+
+use std::borrow::Borrow;
+use std::fmt::Debug;
+use std::hash::{BuildHasher, Hash};
+use std::sync::{Arc, Mutex};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use tierstack::{Capacity, DefaultHasher, Fragment, MAX_BYTES, Tier, TierStore, View};
+
+use common::{FewHashes, audit};
+use model::{Model, Operation, Outcome, Weigh};
+
+/// Few enough that sequences meet the same key again and again.
+const KEYS: u8 = 8;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Value {
+    weight: u64,
+    /// On the heap, for a sanitizer to see a value that is read after it was freed.
+    number: Box<u16>,
+}
+
+impl Weigh for Value {
+    fn weight(&self) -> u64 {
+        self.weight
+    }
+}
+
+/// A key made from a small number.
+trait Numbered: Ord + Hash + Clone + Debug + Send + Sync + 'static {
+    fn number(number: u8) -> Self;
+
+    fn all() -> impl Iterator<Item = Self> {
+        (0..KEYS).map(Self::number)
+    }
+}
+
+impl Numbered for u8 {
+    fn number(number: u8) -> Self {
+        number
+    }
+}
+
+impl Numbered for String {
+    fn number(number: u8) -> Self {
+        format!("fragment {number}")
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Setup {
+    budget: u64,
+    warm: Capacity,
+    cold: Capacity,
+    expected: usize,
+}
+
+/// One step of a sequence. Views live across steps, in one of two slots.
+#[derive(Clone, Debug)]
+enum Step<K> {
+    Owned(Operation<K, Value>),
+    /// Through the view in that slot, opened if there is none.
+    Pinned(usize, Operation<K, Value>),
+    Repin(usize),
+    Close(usize),
+    /// Reads a value through a view of its own, and holds on to the borrow during the operations.
+    Hold(K, Vec<Operation<K, Value>>),
+}
+
+fn setup() -> impl Strategy<Value = Setup> {
+    let capacity = || (prop::option::of(0..6_u64), prop::option::of(0..64_u64));
+    (0..=32_u64, capacity(), capacity(), 0..=8_usize).prop_map(|(budget, warm, cold, expected)| Setup {
+        budget,
+        warm: Capacity { entries: warm.0, bytes: warm.1 },
+        cold: Capacity { entries: cold.0, bytes: cold.1 },
+        expected,
+    })
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let weight = prop_oneof![
+        16 => 0..=16_u64,
+        6 => 0..=40_u64,
+        1 => Just(MAX_BYTES),
+        1 => prop_oneof![Just(MAX_BYTES + 1), Just(u64::MAX)],
+    ];
+    (weight, any::<u16>()).prop_map(|(weight, number)| Value { weight, number: Box::new(number) })
+}
+
+fn key<K: Numbered>() -> impl Strategy<Value = K> {
+    (0..KEYS).prop_map(K::number)
+}
+
+fn tier() -> impl Strategy<Value = Tier> {
+    prop::sample::select(Tier::ALL.to_vec())
+}
+
+fn operation<K: Numbered>() -> impl Strategy<Value = Operation<K, Value>> {
+    let budget = prop_oneof![15 => 0..=40_u64, 1 => Just(MAX_BYTES + 1)];
+    prop_oneof![
+        10 => (key(), value()).prop_map(|(key, value)| Operation::Store(key, value)),
+        4 => key().prop_map(Operation::Get),
+        1 => key().prop_map(Operation::Peek),
+        1 => key().prop_map(Operation::Contains),
+        1 => key().prop_map(Operation::TierOf),
+        3 => key().prop_map(Operation::Promote),
+        3 => (key(), tier()).prop_map(|(key, tier)| Operation::PromoteTo(key, tier)),
+        2 => key().prop_map(Operation::Demote),
+        2 => (key(), tier()).prop_map(|(key, tier)| Operation::DemoteTo(key, tier)),
+        3 => tier().prop_map(Operation::EvictLru),
+        2 => key().prop_map(Operation::Remove),
+        2 => budget.prop_map(Operation::SetHotBudget),
+        1 => Just(Operation::EnforceHotBudget),
+        1 => Just(Operation::HotBudget),
+        1 => Just(Operation::HotBytes),
+        1 => tier().prop_map(Operation::Len),
+        1 => tier().prop_map(Operation::Bytes),
+        1 => Just(Operation::IsEmpty),
+        2 => tier().prop_map(Operation::Iter),
+    ]
+}
+
+fn step<K: Numbered>() -> impl Strategy<Value = Step<K>> {
+    prop_oneof![
+        12 => operation().prop_map(Step::Owned),
+        8 => (0..2_usize, operation()).prop_map(|(slot, operation)| Step::Pinned(slot, operation)),
+        1 => (0..2_usize).prop_map(Step::Repin),
+        1 => (0..2_usize).prop_map(Step::Close),
+        1 => (key(), vec(operation(), 1..6)).prop_map(|(key, meanwhile)| Step::Hold(key, meanwhile)),
+    ]
+}
+
+type Handed<K> = Arc<Mutex<Vec<(K, Value)>>>;
+
+/// A store with its hook's record of what it was handed.
+fn build<K: Numbered, S: BuildHasher>(setup: &Setup, slack: u64, hasher: S) -> (TierStore<K, Value, S>, Handed<K>) {
+    let handed = Handed::default();
+    let record = Arc::clone(&handed);
+    let store = TierStore::<K, Value>::builder(setup.budget)
+        .weigher(|_, value| value.weight)
+        .warm_capacity(setup.warm)
+        .cold_capacity(setup.cold)
+        .overflow_hook(move |key: &K, value: &Value| record.lock().unwrap().push((key.clone(), value.clone())))
+        .expected_fragments(setup.expected)
+        .recency_slack(slack)
+        .hasher(hasher)
+        .build()
+        .expect("the budget is within the limit");
+    (store, handed)
+}
+
+/// A view, and what overflowed through it and waits for its end.
+type Opened<'s, K, S> = (View<'s, K, Value, S>, Vec<(K, Value)>);
+
+/// A store beside its model.
+struct Trial<'s, K: Numbered, S: BuildHasher> {
+    store: &'s TierStore<K, Value, S>,
+    model: Model<K, Value>,
+    views: [Option<Opened<'s, K, S>>; 2],
+    handed: Handed<K>,
+    due: Vec<(K, Value)>,
+    largest_budget: u64,
+}
+
+impl<K: Numbered, S: BuildHasher> Trial<'_, K, S> {
+    fn step<Q>(&mut self, step: Step<K>)
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        match step {
+            Step::Owned(operation) => self.owned(&operation),
+            Step::Pinned(slot, operation) => {
+                let (view, pending) = self.views[slot].get_or_insert_with(|| (self.store.pin(), Vec::new()));
+                let Some(answer) = operation.ask_pinned(view) else { return self.owned(&operation) };
+                assert_eq!(answer, self.model.apply(&operation), "{operation:?} through a view");
+                pending.extend(self.model.take_overflow());
+            }
+            Step::Repin(slot) => {
+                if let Some((view, pending)) = &mut self.views[slot] {
+                    view.repin();
+                    self.due.append(pending);
+                }
+            }
+            Step::Close(slot) => {
+                if let Some((view, mut pending)) = self.views[slot].take() {
+                    drop(view);
+                    self.due.append(&mut pending);
+                }
+            }
+            Step::Hold(key, meanwhile) => {
+                let view = self.store.pin();
+                let held = view.get(key.borrow());
+                let expected = self.model.get(&key);
+                assert_eq!(held.map(Fragment::cloned), expected);
+                for operation in meanwhile {
+                    self.owned(&operation);
+                }
+                assert_eq!(held.map(|held| held.value), expected.as_ref().map(|held| &held.value), "a borrowed value");
+            }
+        }
+        assert_eq!(*self.handed.lock().unwrap(), self.due, "what the hook was handed, and in which order");
+    }
+
+    fn owned<Q>(&mut self, operation: &Operation<K, Value>)
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        assert_eq!(operation.ask(self.store), self.model.apply(operation), "{operation:?}");
+        self.due.extend(self.model.take_overflow());
+        self.largest_budget = self.largest_budget.max(self.model.hot_budget());
+    }
+
+    /// Everything that can be seen of the store, against the model.
+    fn sweep(&self) {
+        let found = audit(self.store, K::all());
+        for tier in Tier::ALL {
+            assert_eq!(self.store.iter(tier).collect::<Vec<_>>(), self.model.iter(tier), "the order of {tier}");
+        }
+        for key in K::all() {
+            assert_eq!(found.get(&key), self.model.peek(&key).as_ref());
+        }
+        assert_eq!(self.store.hot_budget(), self.model.hot_budget());
+
+        let (mut counted, expected) = (self.store.metrics(), self.model.metrics());
+        let peak = expected.peak_hot_bytes..=self.largest_budget;
+        assert!(peak.contains(&counted.peak_hot_bytes), "{} is not in {peak:?}", counted.peak_hot_bytes);
+        (counted.peak_hot_bytes, counted.retired_bytes) = (expected.peak_hot_bytes, 0);
+        assert_eq!(counted, expected);
+    }
+}
+
+fn agrees<K, Q, S>(setup: &Setup, steps: Vec<Step<K>>, hasher: S)
+where
+    K: Numbered + Borrow<Q>,
+    Q: Hash + Eq + ?Sized,
+    S: BuildHasher,
+{
+    let (store, handed) = build(setup, 0, hasher);
+    let model = Model::new(setup.budget, setup.warm, setup.cold);
+    let mut trial =
+        Trial { store: &store, model, views: [None, None], handed, due: Vec::new(), largest_budget: setup.budget };
+    for (number, step) in steps.into_iter().enumerate() {
+        trial.step(step);
+        if number % 8 == 7 {
+            trial.sweep();
+        }
+    }
+    trial.step(Step::Close(0));
+    trial.step(Step::Close(1));
+    trial.sweep();
+}
+
+fn config() -> ProptestConfig {
+    // A failing sequence is printed in full; one worth keeping becomes a test of its own.
+    let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = if cfg!(debug_assertions) { 400 } else { 2000 };
+    }
+    config
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn the_store_answers_as_the_model(setup in setup(), steps in vec(step::<u8>(), 1..120)) {
+        agrees::<u8, u8, _>(&setup, steps, DefaultHasher::default());
+    }
+
+    #[test]
+    fn keys_are_found_by_what_they_borrow_as(setup in setup(), steps in vec(step::<String>(), 1..120)) {
+        agrees::<String, str, _>(&setup, steps, DefaultHasher::default());
+    }
+
+    #[test]
+    fn keys_of_one_hash_are_told_apart(setup in setup(), steps in vec(step::<u8>(), 1..120)) {
+        agrees::<u8, u8, _>(&setup, steps, FewHashes::ONE);
+    }
+
+    #[test]
+    fn keys_of_few_hashes_are_told_apart(setup in setup(), steps in vec(step::<String>(), 1..120)) {
+        agrees::<String, str, _>(&setup, steps, FewHashes(3));
+    }
+
+    #[test]
+    fn recency_slack_only_blurs_the_order_of_the_last_uses(
+        budget in 0..=32_u64,
+        slack in 1..12_u64,
+        steps in vec(operation::<u8>(), 1..160),
+    ) {
+        Blurred::new(budget, slack).run(&steps);
+    }
+}
+
+/// A store with recency slack. Its victims may be others than the model's, so the model is told which they were, after
+/// they were checked to be admissible.
+struct Blurred {
+    store: TierStore<u8, Value>,
+    model: Model<u8, Value>,
+    slack: u64,
+    /// The time of each key's last use, counted in operations.
+    used: [usize; KEYS as usize],
+    /// The uses that took a tick whatever the slack: stores and promotions.
+    ticks: Vec<usize>,
+}
+
+impl Blurred {
+    fn new(budget: u64, slack: u64) -> Self {
+        let unbounded = Capacity::UNBOUNDED;
+        let setup = Setup { budget, warm: unbounded, cold: unbounded, expected: KEYS.into() };
+        let (store, _) = build(&setup, slack, DefaultHasher::default());
+        Self { store, model: Model::new(budget, unbounded, unbounded), slack, used: [0; 8], ticks: Vec::new() }
+    }
+
+    fn run(&mut self, operations: &[Operation<u8, Value>]) {
+        for (now, operation) in (1..).zip(operations) {
+            let expected = self.expect(operation);
+            assert_eq!(operation.ask(&self.store), expected, "{operation:?}");
+            match (operation, &expected) {
+                (Operation::Store(key, _), Outcome::Stored(Ok(_)))
+                | (Operation::Promote(key) | Operation::PromoteTo(key, _), Outcome::Promoted(Ok(_))) => {
+                    self.used[usize::from(*key)] = now;
+                    self.ticks.push(now);
+                }
+                (Operation::Get(key), _) => self.used[usize::from(*key)] = now,
+                _ => {}
+            }
+            self.sweep();
+        }
+    }
+
+    /// What the model answers, once it has evicted what the order of the store says is to be evicted.
+    fn expect(&mut self, operation: &Operation<u8, Value>) -> Outcome<u8, Value> {
+        let budget = self.model.hot_budget();
+        match operation {
+            Operation::EvictLru(tier) => {
+                let last = self.store.iter(*tier).next_back();
+                return Outcome::Evicted(last.and_then(|item| self.model.evict_key(&item.key)));
+            }
+            Operation::Iter(tier) => {
+                let mut items = self.model.iter(*tier);
+                items.sort_by_key(|item| self.store.iter(*tier).position(|listed| listed.key == item.key));
+                return Outcome::Items(items);
+            }
+            Operation::SetHotBudget(budget) if *budget <= MAX_BYTES => {
+                let evicted = self.make_room(0, None, *budget);
+                assert_eq!(self.model.set_hot_budget(*budget), Ok(0), "the room was made already");
+                return Outcome::BudgetSet(Ok(evicted));
+            }
+            Operation::Store(key, value) if value.weight <= budget => {
+                self.make_room(value.weight, Some(*key), budget);
+            }
+            Operation::Promote(key) if self.model.tier_of(key) == Some(Tier::Warm) => self.promotion(*key),
+            Operation::PromoteTo(key, Tier::Hot) => self.promotion(*key),
+            _ => {}
+        }
+        self.model.apply(operation)
+    }
+
+    /// Evicts from hot what is last in the store's order, except `spared`, whose own bytes count as free.
+    fn make_room(&mut self, weight: u64, spared: Option<u8>, budget: u64) -> usize {
+        let own = spared.and_then(|key| self.model.peek(&key)).filter(|own| own.tier == Tier::Hot);
+        let own = own.map_or(0, |own| own.weight);
+        let mut evicted = 0;
+        for item in self.store.iter(Tier::Hot).rev().filter(|item| Some(item.key) != spared) {
+            if self.model.hot_bytes() - own + weight > budget {
+                self.model.evict_key(&item.key);
+                evicted += 1;
+            }
+        }
+        evicted
+    }
+
+    fn promotion(&mut self, key: u8) {
+        let (fragment, budget) = (self.model.peek(&key), self.model.hot_budget());
+        if let Some(own) = fragment.filter(|own| own.tier != Tier::Hot && own.weight <= budget) {
+            self.make_room(own.weight, None, budget);
+        }
+    }
+
+    /// The contents are the model's, and two fragments stand against the order of their last uses only where the slack
+    /// allows it.
+    fn sweep(&self) {
+        let found = audit(&self.store, u8::all());
+        for key in u8::all() {
+            assert_eq!(found.get(&key), self.model.peek(&key).as_ref());
+        }
+        for tier in Tier::ALL {
+            let order: Vec<_> = self.store.iter(tier).map(|item| self.used[usize::from(item.key)]).collect();
+            for (place, newer) in order.iter().enumerate() {
+                for older in order[place + 1..].iter().filter(|older| *older > newer) {
+                    let between = self.ticks.iter().filter(|tick| *tick > newer && *tick <= older).count() as u64;
+                    assert!(between < self.slack, "{tier}: {between} ticks apart, with a slack of {}", self.slack);
+                }
+            }
+        }
+    }
+}
