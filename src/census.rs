@@ -17,7 +17,8 @@
 //! Warm and cold push out only while they are over, and never more than they must: who would push a fragment out first *claims*
 //! it, by a CAS that takes its weight off the count only while that is over the capacity; if the move then fails, it gives the claim
 //! back. Two threads that see the same excess cannot both claim it, and as the count is not above what stands there, what is
-//! claimed is an excess.
+//! claimed is an excess at that instant. Where both bounds are set, the word that does not decide is lowered first, so that a claim
+//! in progress hides an excess for a moment but never shows one twice; who is refused looks again.
 
 use crate::sync::{AtomicI64, Ordering, Padded};
 use crate::tier::Tier;
@@ -123,6 +124,11 @@ impl Census {
         unsigned(self.bytes.load(Ordering::Acquire))
     }
 
+    /// The bytes, by a read-modify-write: who adds to them later sees what this thread has done before.
+    pub fn confirm_bytes(&self) -> u64 {
+        unsigned(self.bytes.fetch_add(0, Ordering::AcqRel))
+    }
+
     /// Whether the tier holds more than its capacity.
     #[inline]
     pub fn is_over(&self) -> bool {
@@ -133,17 +139,20 @@ impl Census {
     /// Takes off a fragment that is to be pushed out, only while the tier is over its capacity.
     pub fn claim(&self, weight: u64) -> bool {
         let weight = weight.cast_signed();
-        if let Some(most) = self.capacity.entries
-            && take_while_over(&self.fragments, 1, most)
-        {
+        // The other word first: between the two CASes nobody sees an excess in it that is claimed already.
+        if let Some(most) = self.capacity.entries {
             self.add(0, -weight);
-            return true;
+            if take_while_over(&self.fragments, 1, most) {
+                return true;
+            }
+            self.add(0, weight);
         }
-        if let Some(most) = self.capacity.bytes
-            && take_while_over(&self.bytes, weight, most)
-        {
+        if let Some(most) = self.capacity.bytes {
             self.add(-1, 0);
-            return true;
+            if take_while_over(&self.bytes, weight, most) {
+                return true;
+            }
+            self.add(1, 0);
         }
         false
     }

@@ -98,6 +98,7 @@ mod metrics;
 mod node;
 mod order;
 mod place;
+mod reclaim;
 mod stats;
 mod store;
 mod sync;

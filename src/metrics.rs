@@ -4,7 +4,7 @@ use crate::tier::Tier;
 
 /// A snapshot of a store's counters, by [`TierStore::metrics`](crate::TierStore::metrics).
 ///
-/// Exact at rest, that is, while no operation runs; under concurrency off by at most the operations in flight. Counters
+/// Exact at rest, that is, while no operation runs; under concurrency off by at most what the operations in flight move. Counters
 /// only grow, but for `retired_bytes` and the tiers' own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -8,23 +8,22 @@
 //! - *Through the index.* It was not retired when its cell was read, and its successors were not either: a cell is swung past a
 //!   successor before that is retired. So what was reached lives until the pin ends, as epochs have it.
 //! - *Through an order's cell.* The cell may hold a node that has been retired: the placement has ended, and whoever ended it, or
-//!   listed it too late, has not cleared the cell yet. That thread is pinned since before the node was retired, and
+//!   listed it too late, has not cleared the cell yet. That thread is pinned since before the node died, and
 //!   clears the cell before it unpins. So whoever reads the cell is pinned while that thread is, and thus at most one epoch after the
 //!   retirement: `reader <= clearer + 1 <= retired + 1`. Nodes are therefore freed by *two* deferrals, one after the other, which
-//!   is not before epoch `retired + 4`, and not while the reader is pinned. The same holds for the node's successors, which are
-//!   retired no earlier than it.
+//!   is not before epoch `retired + 4`, and not while the reader is pinned. The same holds for the node's successors, which died after
+//!   it, and so after that thread had pinned.
 //!
 //! A [`NodeRef`] keeps a node without a pin, on its way to the overflow hook: the free is deferred again for as long as there is one.
 
-use core::mem::{ManuallyDrop, forget};
-use core::panic::AssertUnwindSafe;
+use core::mem::ManuallyDrop;
 use core::ptr;
-use std::panic::catch_unwind;
 use std::sync::Arc;
 
 use crossbeam_epoch::Guard;
 
 use crate::place::{Fit, Place, PlaceWord};
+use crate::reclaim;
 use crate::stats::Stats;
 use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use crate::tier::Tier;
@@ -149,7 +148,7 @@ impl<K, V> Node<K, V> {
     /// node's word says that it was replaced.
     #[inline]
     pub unsafe fn follow<'g>(&self, from: Tier, _guard: &'g Guard) -> Option<&'g Self> {
-        // SAFETY: a successor is retired no earlier than the node itself: see the head of the module.
+        // SAFETY: a successor died after the node itself: see the head of the module.
         let successor = unsafe { self.successor().as_ref() }?;
         successor.place.resolve(from);
         Some(successor)
@@ -176,32 +175,27 @@ impl<K, V> Node<K, V> {
         }
         // SAFETY: after both deferrals nobody reaches the node but holders: see the head of the module. Key and value are `Send`
         // and `'static`, as the store's bounds ask for: any thread may drop them, at any later time.
-        unsafe { guard.defer_unchecked(move || Self::free_later(this)) };
+        unsafe { reclaim::defer_twice(this.cast(), Self::free_unless_held, guard) };
     }
 
-    /// The second deferral, and one more for as long as somebody holds the node.
+    /// What is deferred; and deferred again for as long as somebody holds the node.
     ///
     /// # Safety
     ///
-    /// The node was retired, and deferred once.
-    unsafe fn free_later(this: *mut Self) {
-        let free = move || {
-            // SAFETY: not freed yet.
-            let node = unsafe { &*this };
-            // Acquire: pairs with the drop of the last holder. None can come any more: see `NodeRef::new`.
-            if node.holders.load(Ordering::Acquire) > 0 {
-                // SAFETY: as for this call.
-                unsafe { Self::free_later(this) };
-                return;
-            }
-            // SAFETY: `retire` took this count of the statistics.
-            let (stats, weight) = unsafe { (Arc::from_raw(node.stats), node.weight) };
-            // SAFETY: nobody reaches the node.
-            unsafe { Self::free(this) };
-            stats.free(weight);
-        };
-        // SAFETY: as in `retire`.
-        unsafe { crossbeam_epoch::pin().defer_unchecked(free) };
+    /// The node was retired, and deferred twice.
+    unsafe fn free_unless_held(this: *mut ()) {
+        // SAFETY: not freed yet.
+        let node = unsafe { &*this.cast::<Self>() };
+        // Acquire: pairs with the drop of the last holder. None can come any more: see `NodeRef::new`.
+        if node.holders.load(Ordering::Acquire) > 0 {
+            // SAFETY: as for this call.
+            return unsafe { reclaim::defer_again(this, Self::free_unless_held) };
+        }
+        // SAFETY: `retire` took this count of the statistics.
+        let (stats, weight) = unsafe { (Arc::from_raw(node.stats), node.weight) };
+        // SAFETY: nobody reaches the node.
+        unsafe { Self::free(this.cast()) };
+        stats.free(weight);
     }
 
     /// Drops key and value, each on its own, so that a panic in one keeps neither the other nor the collector from its work.
@@ -214,17 +208,9 @@ impl<K, V> Node<K, V> {
         // box afterwards frees the allocation alone.
         unsafe {
             let mut node = Box::from_raw(this.cast::<ManuallyDrop<Self>>());
-            drop_quietly(|| ManuallyDrop::drop(&mut node.key));
-            drop_quietly(|| ManuallyDrop::drop(&mut node.value));
+            reclaim::quietly(|| ManuallyDrop::drop(&mut node.key));
+            reclaim::quietly(|| ManuallyDrop::drop(&mut node.value));
         }
-    }
-}
-
-/// Runs a caller's destructor; a panic in it ends there.
-fn drop_quietly(destroy: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(destroy)) {
-        // The payload's own destructor may panic as well.
-        forget(payload);
     }
 }
 

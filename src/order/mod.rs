@@ -148,15 +148,21 @@ impl<N: Send + Sync + 'static> Order<N> {
         guard: &'g Guard,
     ) -> &'g Segment<N> {
         let segment = self.directory.get_or_insert_with(index, || Arc::new(Segment::new(index)), guard);
-        if tail.is_none_or(|tail| tail.index() < index || tail.is_sealed()) {
-            self.advance_tail(tail, segment, clock, guard);
+        // Until the tail is this one or a younger: an unsealed segment that never was the tail would not be sealed when the
+        // clock passes it.
+        let mut tail = tail;
+        while tail.is_none_or(|tail| tail.index() < index || tail.is_sealed()) && !segment.is_sealed() {
+            if self.try_advance_tail(tail, segment, clock, guard) {
+                break;
+            }
+            tail = self.tail(guard);
         }
         // SAFETY: the directory keeps a count until the entry is removed, and then until the current pins are gone.
         unsafe { &*Arc::as_ptr(segment) }
     }
 
-    /// Tries once: another thread's tail is as good.
-    fn advance_tail(&self, old: Option<&Segment<N>>, new: &Arc<Segment<N>>, clock: &Clock, guard: &Guard) {
+    /// Swaps the tail, unless another thread has.
+    fn try_advance_tail(&self, old: Option<&Segment<N>>, new: &Arc<Segment<N>>, clock: &Clock, guard: &Guard) -> bool {
         let new = Arc::into_raw(Arc::clone(new)).cast_mut();
         let expected = old.map_or(ptr::null_mut(), |old| ptr::from_ref(old).cast_mut());
         // Release: publishes the segment to `tail`. Relaxed on a loss: nothing is read through what was found.
@@ -167,9 +173,11 @@ impl<N: Send + Sync + 'static> Order<N> {
                 // SAFETY: the tail's count is this thread's since the swap; those who still read the segment are pinned.
                 unsafe { guard.defer_unchecked(move || drop(Arc::from_raw(former))) };
             }
+            true
         } else {
             // SAFETY: the count made above, which nobody else saw.
             drop(unsafe { Arc::from_raw(new) });
+            false
         }
     }
 

@@ -149,12 +149,15 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
         demoted
     }
 
-    /// Demotes while more is reserved than the budget allows and hot holds more than it: while two calls change the budget, the
-    /// first alone may be so for a moment without need.
+    /// Demotes while more is reserved than the budget allows and hot is counted above it: while two calls change the budget, the first
+    /// alone may be so for a moment without need.
+    ///
+    /// The bytes are read by a read-modify-write, after the budget was lowered: whoever adds to them later sees the lowered budget when
+    /// it looks, after that, whether it is overdrawn.
     fn enforce_budget(&mut self) -> usize {
         let core = self.core;
         let mut demoted = 0;
-        while core.budget.is_overdrawn() && core.census(Tier::Hot).bytes() > core.budget.limit() {
+        while core.budget.is_overdrawn() && core.census(Tier::Hot).confirm_bytes() > core.budget.limit() {
             let Some(victim) = self.evict_one(Tier::Hot, Cause::Asked, |_| false) else { break };
             self.reservation.join(victim.weight());
             self.shrink_reservation_to(0);
@@ -170,7 +173,14 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
         for tier in [Tier::Warm, Tier::Cold] {
             loop {
                 self.account();
-                if !self.core.census(tier).is_over() || self.evict_one(tier, Cause::OverCapacity, |_| false).is_none() {
+                let core = self.core;
+                if !core.census(tier).is_over() {
+                    break;
+                }
+                // A refused claim is looked at again; where nothing stands, those in flight see to it.
+                if self.evict_one(tier, Cause::OverCapacity, |_| false).is_none()
+                    && core.order(tier).first_from(0, &core.clock, self.guard).is_none()
+                {
                     break;
                 }
             }

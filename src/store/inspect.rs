@@ -50,7 +50,7 @@ where
         self.bytes(Tier::Hot)
     }
 
-    /// How many fragments stand in `tier`: exact at rest, and off by at most the operations in flight.
+    /// How many fragments stand in `tier`: exact at rest, and off by at most what the operations in flight move.
     ///
     /// # Linearization
     ///
@@ -69,7 +69,7 @@ where
         self.core.census(tier).fragments()
     }
 
-    /// Whether no tier has a fragment: exact at rest, and off by at most the operations in flight.
+    /// Whether no tier has a fragment: exact at rest, and off by at most what the operations in flight move.
     ///
     /// # Linearization
     ///
@@ -86,7 +86,7 @@ where
         Tier::ALL.iter().all(|&tier| self.len(tier) == 0)
     }
 
-    /// The weights of the fragments in `tier` added up, in bytes: exact at rest, and off by at most the operations in flight.
+    /// The weights of the fragments in `tier` added up, in bytes: exact at rest, and off by at most what the operations in flight move.
     ///
     /// # Linearization
     ///
@@ -106,7 +106,7 @@ where
         self.core.census(tier).bytes()
     }
 
-    /// The counters: exact at rest, and off by at most the operations in flight.
+    /// The counters: exact at rest, and off by at most what the operations in flight move.
     ///
     /// # Linearization
     ///

@@ -1,9 +1,5 @@
 //! One operation that changes the store: what it holds and owes, whichever way it ends.
 
-use core::cell::Cell;
-use core::panic::AssertUnwindSafe;
-use std::panic::catch_unwind;
-
 use crossbeam_epoch::Guard;
 
 use super::core::Core;
@@ -11,10 +7,11 @@ use super::outflow::Outflow;
 use crate::budget::Reservation;
 use crate::census::Tally;
 use crate::node::Node;
+use crate::reclaim;
 use crate::tier::Tier;
 
-/// An operation in progress. Dropped, also by a panic of the caller's `Eq`, it adds its tally to the counts, and then gives back what
-/// it has reserved: hot's bytes are never counted above what is reserved.
+/// An operation in progress. However it ends, also by a panic of the caller's `Eq`, it adds its tally to the counts, then gives back
+/// what it has reserved (hot's bytes are never counted above what is reserved), and sees to the budget and the capacities.
 pub struct Operation<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> {
     pub(super) core: &'c Core<K, V>,
     pub(super) guard: &'g Guard,
@@ -22,12 +19,13 @@ pub struct Operation<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static>
     pub(super) tally: Tally,
     /// Bytes of hot. Dropped after the tally was added.
     pub(super) reservation: Reservation<'c>,
+    is_finished: bool,
 }
 
 impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'c, 'g, K, V> {
     pub fn new(core: &'c Core<K, V>, outflow: &'c Outflow<K, V>, guard: &'g Guard) -> Self {
         let reservation = Reservation::empty(&core.budget);
-        Self { core, guard, outflow, tally: Tally::default(), reservation }
+        Self { core, guard, outflow, tally: Tally::default(), reservation, is_finished: false }
     }
 
     /// Adds to the counts what this operation has changed.
@@ -62,36 +60,26 @@ impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'c, '
         }
     }
 
-    /// What every operation that changed anything ends with: the budget and the capacities hold, and the collector is flushed now and
-    /// then.
-    ///
-    /// The flush runs destructors of whatever the process has retired, which may panic, and may use this or another store: so it
-    /// comes when nothing is held or owed, catches panics, and does not nest.
-    pub fn finish(mut self) {
+    fn end(&mut self) {
+        self.is_finished = true;
         self.shrink_reservation_to(0);
         self.enforce();
+    }
+
+    /// What every operation that changed anything ends with: the budget and the capacities hold, and the collector is flushed now and
+    /// then, when nothing is held or owed any more.
+    pub fn finish(mut self) {
+        self.end();
         if self.core.stats.is_flush_due() {
-            flush(self.guard);
+            reclaim::flush(self.guard);
         }
     }
 }
 
 impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Drop for Operation<'_, '_, K, V> {
     fn drop(&mut self) {
-        self.account();
-    }
-}
-
-#[cold]
-fn flush(guard: &Guard) {
-    thread_local! {
-        static FLUSHING: Cell<bool> = const { Cell::new(false) };
-    }
-    if FLUSHING.try_with(|flushing| flushing.replace(true)) == Ok(false) {
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| guard.flush())) {
-            // The payload's own destructor may panic as well.
-            core::mem::forget(payload);
+        if !self.is_finished {
+            self.end();
         }
-        let _ = FLUSHING.try_with(|flushing| flushing.set(false));
     }
 }

@@ -14,6 +14,7 @@ use super::write::Newcomer;
 use crate::budget::MAX_BYTES;
 use crate::error::{PromoteError, Refusal, StoreError};
 use crate::fragment::{Evicted, Fragment, Item, Moved, Stored};
+use crate::reclaim;
 use crate::tier::Tier;
 
 /// A pinned view of a [`TierStore`]: its operations lend `&V` instead of cloning, and the cost of pinning is paid once.
@@ -460,6 +461,17 @@ where
             return Err(StoreError { key, value, reason: Refusal::TooHeavy { weight } });
         }
         Ok(Newcomer { key, value, hash, weight })
+    }
+}
+
+impl<K, V, S> Drop for View<'_, K, V, S>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    #[inline]
+    fn drop(&mut self) {
+        reclaim::leave_nothing(&self.guard);
     }
 }
 

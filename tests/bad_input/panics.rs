@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use tierstack::{Capacity, Fragment, Tier, TierStore};
 
-use crate::common::{FewHashes, audit};
+use crate::common::{FewHashes, audit, collected_until};
 
 /// The code of the caller's that panics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,8 @@ enum Code {
     CloneValue,
 }
 
-/// Counts calls of one kind of code, and panics at one of them.
+/// Counts calls of one kind of code, and panics at one of them. Every key and every value owns a count of it, so that its
+/// count tells how many live.
 #[derive(Default)]
 struct Fuse {
     armed: Mutex<Option<Code>>,
@@ -28,10 +29,6 @@ struct Fuse {
 }
 
 impl Fuse {
-    fn new() -> &'static Self {
-        Box::leak(Box::default())
-    }
-
     /// Panics at the `nth` call, counted from one.
     fn arm(&self, code: Code, nth: u32) {
         self.calls_left.store(nth, Ordering::Relaxed);
@@ -50,7 +47,7 @@ impl Fuse {
 
 struct Key {
     number: u64,
-    fuse: &'static Fuse,
+    fuse: Arc<Fuse>,
 }
 
 impl Hash for Key {
@@ -72,7 +69,7 @@ impl Eq for Key {}
 impl Clone for Key {
     fn clone(&self) -> Self {
         self.fuse.pass(Code::CloneKey);
-        Self { ..*self }
+        Self { number: self.number, fuse: Arc::clone(&self.fuse) }
     }
 }
 
@@ -85,13 +82,13 @@ impl std::fmt::Debug for Key {
 struct Value {
     number: u64,
     weight: u64,
-    fuse: &'static Fuse,
+    fuse: Arc<Fuse>,
 }
 
 impl Clone for Value {
     fn clone(&self) -> Self {
         self.fuse.pass(Code::CloneValue);
-        Self { ..*self }
+        Self { number: self.number, weight: self.weight, fuse: Arc::clone(&self.fuse) }
     }
 }
 
@@ -111,14 +108,13 @@ const BUDGET: u64 = 8;
 const KEYS: u64 = 16;
 
 struct Fixture {
-    fuse: &'static Fuse,
+    fuse: Arc<Fuse>,
     store: TierStore<Key, Value, FewHashes>,
 }
 
 impl Fixture {
     /// Sixteen fragments of weight two under colliding hashes: four in hot, eleven in warm, one in cold.
     fn new() -> Self {
-        let fuse = Fuse::new();
         let store = TierStore::<Key, Value>::builder(BUDGET)
             .weigher(|key: &Key, value: &Value| {
                 key.fuse.pass(Code::Weigher);
@@ -128,7 +124,7 @@ impl Fixture {
             .hasher(FewHashes(2))
             .build()
             .unwrap();
-        let fixture = Self { fuse, store };
+        let fixture = Self { fuse: Arc::default(), store };
         for number in 0..KEYS {
             fixture.put(number, number, 2);
         }
@@ -137,17 +133,29 @@ impl Fixture {
     }
 
     fn key(&self, number: u64) -> Key {
-        Key { number, fuse: self.fuse }
+        Key { number, fuse: Arc::clone(&self.fuse) }
+    }
+
+    fn value(&self, number: u64, weight: u64) -> Value {
+        Value { number, weight, fuse: Arc::clone(&self.fuse) }
     }
 
     fn put(&self, key: u64, number: u64, weight: u64) -> Tier {
-        let stored = self.store.store(self.key(key), Value { number, weight, fuse: self.fuse }).unwrap();
+        let stored = self.store.store(self.key(key), self.value(number, weight)).unwrap();
         assert!(!stored.contended, "nobody else is there");
         stored.tier
     }
 
     fn contents(&self) -> HashMap<Key, Fragment<Value>> {
         audit(&self.store, (0..=KEYS).map(|number| self.key(number)))
+    }
+
+    /// Drops the store, and with it every key and value that was ever made for it.
+    fn end(self) {
+        let Self { fuse, store } = self;
+        drop(store);
+        let alive = || Arc::strong_count(&fuse) - 1;
+        assert!(collected_until(|| alive() == 0), "{} keys and values live on", alive());
     }
 
     /// After a panic in an operation on `concerned`: all that is not concerned is where it can be found, all accounts
@@ -179,6 +187,7 @@ fn panic_everywhere(code: Code, concerned: Option<u64>, operation: impl Fn(&Fixt
         let ran = catch_unwind(AssertUnwindSafe(|| operation(&fixture)));
         fixture.fuse.disarm();
         fixture.check(concerned);
+        fixture.end();
         if ran.is_ok() {
             return nth - 1;
         }
@@ -198,8 +207,8 @@ fn keyed(operation: usize, fixture: &Fixture, key: &Key) {
         5 => drop(store.promote_to(key, Tier::Hot)),
         6 => drop(store.demote(key)),
         7 => drop(store.remove(key)),
-        8 => drop(store.store(fixture.key(key.number), Value { number: 50, weight: 3, fuse: fixture.fuse })),
-        _ => drop(store.pin().store(fixture.key(key.number), Value { number: 50, weight: 7, fuse: fixture.fuse })),
+        8 => drop(store.store(fixture.key(key.number), fixture.value(50, 3))),
+        _ => drop(store.pin().store(fixture.key(key.number), fixture.value(50, 7))),
     }
 }
 
@@ -267,7 +276,7 @@ fn a_store_that_panics_early_leaves_the_old_value() {
 
 /// Five fragments in hot, no room below, and a hook that notes each fragment and then panics.
 struct Overfull {
-    fuse: &'static Fuse,
+    fuse: Arc<Fuse>,
     store: TierStore<u64, Value>,
     handed: Arc<Mutex<Vec<u64>>>,
 }
@@ -286,7 +295,7 @@ impl Overfull {
             })
             .build()
             .unwrap();
-        let overfull = Self { fuse: Fuse::new(), store, handed };
+        let overfull = Self { fuse: Arc::default(), store, handed };
         for number in 0..5 {
             overfull.store.store(number, overfull.value(number, 1)).unwrap();
         }
@@ -294,7 +303,7 @@ impl Overfull {
     }
 
     fn value(&self, number: u64, weight: u64) -> Value {
-        Value { number, weight, fuse: self.fuse }
+        Value { number, weight, fuse: Arc::clone(&self.fuse) }
     }
 
     /// What the hook was handed, and all accounts agree.

@@ -10,7 +10,7 @@ use tierstack::{Capacity, DefaultHasher, Evicted, PromoteError, Tier, TierStore}
 
 use crate::STORM;
 use crate::common::ledger::{Ledger, Tally};
-use crate::common::{FewHashes, audit, dice, for_about, lockstep, together, together_watched};
+use crate::common::{FewHashes, audit, collected_until, dice, for_about, lockstep, together, together_watched};
 
 const KEYS: u64 = 24;
 const THREADS: usize = 8;
@@ -231,6 +231,28 @@ fn every_value_leaves_exactly_once_or_stays_at_every_rest() {
         });
         kept.settle();
     });
+}
+
+/// However the counters are shared out among threads, there may be more of these, and they come and go.
+#[test]
+fn the_calls_of_very_many_threads_are_counted() {
+    const CROWD: u64 = 150;
+    const CALLS: u64 = 200;
+    let store = TierStore::<u64, ()>::builder(CROWD).weigher(|_, ()| 1).build().unwrap();
+    for round in 1..=4 {
+        together(CROWD as usize, |thread| {
+            for _ in 0..CALLS {
+                store.store(thread as u64, ()).unwrap();
+                store.get(&(thread as u64)).unwrap();
+                assert!(store.get(&CROWD).is_none());
+            }
+        });
+        let metrics = store.metrics();
+        let counted = [metrics.stores, metrics.hits, metrics.misses, metrics.replacements + CROWD];
+        assert_eq!(counted, [round * CROWD * CALLS; 4]);
+    }
+    audit(&store, 0..CROWD);
+    assert!(collected_until(|| store.metrics().retired_bytes == 0), "{:?}", store.metrics());
 }
 
 /// Each eviction moves one fragment down by one, and every other move is reported with both its tiers: so the distance

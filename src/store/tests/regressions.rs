@@ -32,6 +32,50 @@ fn a_removal_in_flight_does_not_make_a_capacity_push_out_what_fits() {
 }
 
 #[test]
+fn a_promotion_in_flight_does_not_make_a_capacity_push_out_what_fits() {
+    let store = unit_store(0, Capacity::UNBOUNDED, Capacity::entries(1));
+    store.store(1, 1).unwrap();
+    store.demote(&1).unwrap();
+    let other = Arc::clone(&store);
+    between(Step::Moved, move || assert!(other.demote(&1).is_some()));
+    store.promote(&1).unwrap();
+    assert_eq!(store.tier_of(&1), Some(Tier::Cold), "cold never held more than one");
+    assert_eq!(validate(&store), 1);
+}
+
+#[test]
+fn a_panic_of_eq_leaves_no_tier_over_its_capacity() {
+    #[derive(Clone, Debug)]
+    struct Key(u32);
+    thread_local!(static COMPARISONS_LEFT: std::cell::Cell<u32> = const { std::cell::Cell::new(u32::MAX) });
+    impl PartialEq for Key {
+        fn eq(&self, other: &Self) -> bool {
+            COMPARISONS_LEFT.with(|left| left.replace(left.get() - 1)).checked_sub(1).expect("no comparison is left");
+            self.0 == other.0
+        }
+    }
+    impl Eq for Key {}
+    impl std::hash::Hash for Key {
+        fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+            state.write_u32(0);
+        }
+    }
+    for comparisons in 0..12 {
+        let store = TierStore::builder(4).weigher(|_: &Key, weight: &u64| *weight).warm_capacity(Capacity::entries(1));
+        let store = store.build().unwrap();
+        for key in 0..4 {
+            store.store(Key(key), 1).unwrap();
+        }
+        COMPARISONS_LEFT.set(comparisons);
+        let stored = catch_unwind(AssertUnwindSafe(|| store.store(Key(9), 4).map(drop)));
+        COMPARISONS_LEFT.set(u32::MAX);
+        assert!(comparisons > 8 || stored.is_err());
+        validate(&store);
+        assert!(!store.store(Key(10), 4).unwrap().contended, "a reservation was leaked");
+    }
+}
+
+#[test]
 fn a_promotion_whose_key_goes_away_leaves_no_tier_over_its_capacity() {
     let store = unit_store(1, Capacity::entries(1), Capacity::UNBOUNDED);
     store.store(1, 1).unwrap();

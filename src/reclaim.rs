@@ -1,0 +1,182 @@
+//! Freeing through the epoch: twice deferred, flushed without nesting, and undisturbed by destructors that panic.
+//!
+//! # Why twice
+//!
+//! See [`crate::node`]: a cell of an order may lead a reader to a node that was retired one epoch before the reader pinned.
+//!
+//! # Nesting
+//!
+//! The first deferral runs inside the collector, on any thread, and has to pin in order to defer again. Mostly the thread is pinned then
+//! and that costs nothing. But a thread that is ending has lost its place in the collector: each pin gets it a new one, whose
+//! first pin collects, which runs further first deferrals, and so on, as deep as there is garbage. So what is asked for inside such a
+//! pin is put aside, for the outermost to defer.
+//!
+//! # Who flushes
+//!
+//! What a thread defers waits in a bag of its own until that is full. A thread that retires much flushes its bag now and then, and one
+//! that has deferred for the second time, which a reader does too when a pin of his collects, before it unpins.
+
+use core::cell::Cell;
+use core::mem::{forget, take};
+use core::panic::AssertUnwindSafe;
+use core::ptr;
+use std::panic::catch_unwind;
+
+use crossbeam_epoch::Guard;
+
+/// An object to free, and how.
+#[derive(Clone, Copy)]
+struct Doomed {
+    object: *mut (),
+    free: unsafe fn(*mut ()),
+}
+
+thread_local! {
+    // None of these has a destructor, so that they are there for as long as the thread is.
+    static ASIDE: Cell<*mut Vec<Doomed>> = const { Cell::new(ptr::null_mut()) };
+    static FLUSHING: Cell<bool> = const { Cell::new(false) };
+    /// Whether second deferrals may be left in the thread's own bag.
+    static LEFT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Calls `free(object)` after two deferrals, one after the other.
+///
+/// # Safety
+///
+/// Two epochs after nobody can newly reach `object`, `free(object)` is sound, once, on any thread.
+pub unsafe fn defer_twice(object: *mut (), free: unsafe fn(*mut ()), guard: &Guard) {
+    let doomed = Doomed { object, free };
+    // SAFETY: as the caller vouches.
+    unsafe { guard.defer_unchecked(move || defer(doomed)) };
+}
+
+/// Defers once more, from inside the collector.
+///
+/// # Safety
+///
+/// As [`defer_twice`].
+pub unsafe fn defer_again(object: *mut (), free: unsafe fn(*mut ())) {
+    // SAFETY: as the caller vouches.
+    unsafe { defer(Doomed { object, free }) };
+}
+
+/// # Safety
+///
+/// As [`defer_twice`].
+unsafe fn defer(doomed: Doomed) {
+    let aside = ASIDE.get();
+    if !aside.is_null() {
+        // SAFETY: points to the vector of the outermost call on this thread, which does not touch it while it pins.
+        unsafe { (*aside).push(doomed) };
+        return;
+    }
+    let mut nested = Vec::new();
+    let _outermost = Outermost::new(&raw mut nested);
+    // SAFETY: as the caller vouches.
+    unsafe { defer_under(&crossbeam_epoch::pin(), [doomed]) };
+    loop {
+        // SAFETY: nobody else touches it now; while it was pinned, what was nested went through the same pointer.
+        let batch = unsafe { take(&mut *ASIDE.get()) };
+        if batch.is_empty() {
+            return;
+        }
+        // SAFETY: as the callers vouched.
+        unsafe { defer_under(&crossbeam_epoch::pin(), batch) };
+    }
+}
+
+/// # Safety
+///
+/// As [`defer_twice`].
+unsafe fn defer_under(guard: &Guard, batch: impl IntoIterator<Item = Doomed>) {
+    for Doomed { object, free } in batch {
+        LEFT.set(true);
+        // SAFETY: as the caller vouches.
+        unsafe { guard.defer_unchecked(move || free(object)) };
+    }
+}
+
+/// Marks the outermost call, also where somebody's destructor unwinds through it.
+struct Outermost;
+
+impl Outermost {
+    fn new(aside: *mut Vec<Doomed>) -> Self {
+        ASIDE.set(aside);
+        Self
+    }
+}
+
+impl Drop for Outermost {
+    fn drop(&mut self) {
+        ASIDE.set(ptr::null_mut());
+    }
+}
+
+/// Has the collector run what is due, unless it is this that is running.
+///
+/// It runs destructors of whatever the process has retired, which may panic, and may use this or another store: so the caller
+/// holds and owes nothing, panics end here, and flushes do not nest.
+#[cold]
+pub fn flush(guard: &Guard) {
+    if !FLUSHING.replace(true) {
+        LEFT.set(false);
+        quietly(|| guard.flush());
+        // What it has deferred for the second time goes to the others too, unless it is again followed by more.
+        if LEFT.replace(false) {
+            quietly(|| guard.flush());
+        }
+        FLUSHING.set(false);
+    }
+}
+
+/// Has what the thread has deferred for the second time not wait in its own bag.
+#[inline]
+pub fn leave_nothing(guard: &Guard) {
+    if LEFT.get() {
+        flush(guard);
+    }
+}
+
+/// Runs somebody's code; a panic in it ends here.
+pub fn quietly(run: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(run)) {
+        // The payload's own destructor may panic as well.
+        forget(payload);
+    }
+}
+
+#[cfg(all(test, not(any(tierstack_loom, tierstack_shuttle))))]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn a_thread_that_ends_with_much_garbage_does_not_recurse() {
+        const OBJECTS: usize = 300_000;
+        static FREED: AtomicUsize = AtomicUsize::new(0);
+        unsafe fn free(_: *mut ()) {
+            FREED.fetch_add(1, Ordering::Relaxed);
+        }
+        let retire_all = || {
+            let guard = crossbeam_epoch::pin();
+            for _ in 0..OBJECTS {
+                // SAFETY: `free` does not look at the object.
+                unsafe { defer_twice(ptr::null_mut(), free, &guard) };
+            }
+        };
+        std::thread::Builder::new().stack_size(128 << 10).spawn(retire_all).unwrap().join().unwrap();
+        // Threads that pin for the first time while they end collect then.
+        let until = Instant::now() + Duration::from_secs(60);
+        while FREED.load(Ordering::Relaxed) < OBJECTS && Instant::now() < until {
+            std::thread::Builder::new()
+                .stack_size(128 << 10)
+                .spawn(|| (0..1_000).for_each(|_| crossbeam_epoch::pin().flush()))
+                .unwrap()
+                .join()
+                .unwrap();
+        }
+        assert_eq!(FREED.load(Ordering::Relaxed), OBJECTS);
+    }
+}
