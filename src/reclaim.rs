@@ -119,12 +119,7 @@ impl Drop for Outermost {
 #[cold]
 pub fn flush(guard: &Guard) {
     if !FLUSHING.replace(true) {
-        LEFT.set(false);
         quietly(|| guard.flush());
-        // What it has deferred for the second time goes to the others too, unless it is again followed by more.
-        if LEFT.replace(false) {
-            quietly(|| guard.flush());
-        }
         FLUSHING.set(false);
     }
 }
@@ -134,6 +129,8 @@ pub fn flush(guard: &Guard) {
 pub fn leave_nothing(guard: &Guard) {
     if LEFT.get() {
         flush(guard);
+        // What this flush has collected waits for the next, or there would be one for each operation.
+        LEFT.set(false);
     }
 }
 

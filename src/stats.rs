@@ -40,7 +40,7 @@ pub enum Event {
     RetiredBytes,
     /// Bytes of fragments that have left the store and are freed.
     FreedBytes,
-    /// Bytes that the thread has retired since it last flushed the collector.
+    /// Bytes that the thread has retired since it last flushed the collector; of light fragments more than they weigh.
     UnflushedBytes,
 }
 
@@ -59,6 +59,8 @@ pub struct Stats {
 
 /// Flushing for less would cost more than the memory is worth.
 const LEAST_PATIENCE: u64 = 32 << 10;
+/// However light they are, so many fragments are worth a flush, which runs 512 deferrals, four times as many as they make.
+const MOST_UNFLUSHED: u64 = 64;
 
 impl Stats {
     pub fn new() -> Self {
@@ -114,7 +116,9 @@ impl Stats {
     /// Counts a fragment that has left.
     pub fn retire(&self, weight: u64) {
         self.add(Event::RetiredBytes, weight);
-        self.add(Event::UnflushedBytes, weight);
+        // Relaxed: see the head of the module.
+        let patience = self.patience.load(Ordering::Relaxed);
+        self.add(Event::UnflushedBytes, weight.max(patience / MOST_UNFLUSHED));
     }
 
     /// Whether it is time for this thread to flush the collector; if so, it is taken to be done.
@@ -219,10 +223,13 @@ mod tests {
         let stats = Stats::new();
         stats.retire(LEAST_PATIENCE);
         assert!(!stats.is_flush_due());
+        // Light ones count for more than they weigh.
         stats.retire(1);
         assert!(stats.is_flush_due() && !stats.is_flush_due());
         stats.free(LEAST_PATIENCE);
         assert_eq!(stats.retired_bytes(), 1);
+        (0..=MOST_UNFLUSHED).for_each(|_| stats.retire(1));
+        assert!(stats.is_flush_due());
         stats.adapt(LEAST_PATIENCE * 1000);
         stats.retire(LEAST_PATIENCE * 3);
         assert!(!stats.is_flush_due());
