@@ -10,12 +10,17 @@
 //! - *Through an order's cell.* The cell may hold a node that has been retired: the placement has ended, and whoever ended it, or
 //!   listed it too late, has not cleared the cell yet. That thread is pinned since before the node died, and
 //!   clears the cell before it unpins. So whoever reads the cell is pinned while that thread is, and thus at most one epoch after the
-//!   retirement: `reader <= clearer + 1 <= retired + 1`. Nodes are therefore freed by *two* deferrals, one after the other, which
-//!   is not before epoch `retired + 4`, and not while the reader is pinned. The same holds for the node's successors, which died after
-//!   it, and so after that thread had pinned.
+//!   retirement: `reader <= clearer + 1 <= retired + 1`. The node's memory is therefore freed by a *second* deferral, made by the
+//!   first, which is not before epoch `retired + 4`, and not while the reader is pinned. The same holds for the node's successors,
+//!   which died after it, and so after that thread had pinned.
 //!
-//! A [`NodeRef`] keeps a node without a pin, on its way to the overflow hook: the free is deferred again for as long as there is one.
+//! Key and value are dropped by the first deferral already. Who reaches a node through the index may read them; who reaches it through
+//! an order reads them only after its word said, under the same pin, that it is alive, so that it is retired after the pin.
+//!
+//! A [`NodeRef`] keeps a node without a pin, on its way to the overflow hook: the first deferral is made again for as long as there
+//! is one.
 
+use core::cell::UnsafeCell;
 use core::mem::ManuallyDrop;
 use core::ptr;
 use std::sync::Arc;
@@ -36,10 +41,12 @@ pub struct Node<K, V> {
     /// The last use: see [`LastUse`].
     pub last_use: LastUse,
     hash: u64,
-    key: ManuallyDrop<K>,
+    /// Dropped while readers of the word and the successor may still hold the node: hence the cell.
+    key: UnsafeCell<ManuallyDrop<K>>,
     /// Set once by the storer that announces a successor; never overridden.
     successor: AtomicPtr<Self>,
-    value: ManuallyDrop<V>,
+    /// As the key.
+    value: UnsafeCell<ManuallyDrop<V>>,
     weight: u64,
     /// How many [`NodeRef`]s there are.
     holders: AtomicUsize,
@@ -94,9 +101,9 @@ impl<K, V> Node<K, V> {
             place: PlaceWord::new(Place::pending(tick, Fit::Never)),
             last_use: LastUse::starting_at(tick),
             hash,
-            key: ManuallyDrop::new(key),
+            key: UnsafeCell::new(ManuallyDrop::new(key)),
             successor: AtomicPtr::new(ptr::null_mut()),
-            value: ManuallyDrop::new(value),
+            value: UnsafeCell::new(ManuallyDrop::new(value)),
             weight,
             holders: AtomicUsize::new(0),
             stats: Arc::as_ptr(stats),
@@ -108,14 +115,18 @@ impl<K, V> Node<K, V> {
         self.hash
     }
 
+    /// For those who reached the node through the index, or saw it alive: see the head of the module.
     #[inline]
     pub fn key(&self) -> &K {
-        &self.key
+        // SAFETY: written only by the drop, which comes after the pins, and the holders, of those who may call this.
+        unsafe { &*self.key.get() }
     }
 
+    /// As [`Node::key`].
     #[inline]
     pub fn value(&self) -> &V {
-        &self.value
+        // SAFETY: as for the key.
+        unsafe { &*self.value.get() }
     }
 
     /// In bytes.
@@ -173,43 +184,63 @@ impl<K, V> Node<K, V> {
             Arc::increment_strong_count(stats);
             (*stats).retire((*this).weight);
         }
-        // SAFETY: after both deferrals nobody reaches the node but holders: see the head of the module. Key and value are `Send`
-        // and `'static`, as the store's bounds ask for: any thread may drop them, at any later time.
-        unsafe { reclaim::defer_twice(this.cast(), Self::free_unless_held, guard) };
+        // SAFETY: key and value are `Send` and `'static`, as the store's bounds ask for: any thread may drop them, at any later
+        // time. That nobody reads them then, the head of the module says.
+        unsafe { guard.defer_unchecked(move || Self::drop_payload(this)) };
     }
 
-    /// What is deferred; and deferred again for as long as somebody holds the node.
+    /// The first deferral; made again for as long as somebody holds the node.
     ///
     /// # Safety
     ///
-    /// The node was retired, and deferred twice.
-    unsafe fn free_unless_held(this: *mut ()) {
+    /// The node was retired, and the pins of those who may read its key and value have ended.
+    unsafe fn drop_payload(this: *mut Self) {
         // SAFETY: not freed yet.
-        let node = unsafe { &*this.cast::<Self>() };
+        let node = unsafe { &*this };
         // Acquire: pairs with the drop of the last holder. None can come any more: see `NodeRef::new`.
         if node.holders.load(Ordering::Acquire) > 0 {
             // SAFETY: as for this call.
-            return unsafe { reclaim::defer_again(this, Self::free_unless_held) };
+            return unsafe { reclaim::defer_inside(this.cast(), |this| Self::drop_payload(this.cast())) };
         }
         // SAFETY: `retire` took this count of the statistics.
         let (stats, weight) = unsafe { (Arc::from_raw(node.stats), node.weight) };
-        // SAFETY: nobody reaches the node.
-        unsafe { Self::free(this.cast()) };
+        // SAFETY: nobody reads them any more, and they are dropped once, here.
+        unsafe { Self::drop_key_and_value(this) };
         stats.free(weight);
+        // SAFETY: after this deferral nobody reaches the node at all: see the head of the module.
+        unsafe { reclaim::defer_inside(this.cast(), |this| Self::free_memory(this.cast())) };
     }
 
     /// Drops key and value, each on its own, so that a panic in one keeps neither the other nor the collector from its work.
     ///
     /// # Safety
     ///
-    /// The node was boxed, and nobody reaches it.
+    /// Nobody reads them any more; called once.
+    unsafe fn drop_key_and_value(this: *mut Self) {
+        // SAFETY: as the caller vouches; the cells allow it while the node is shared.
+        reclaim::quietly(|| unsafe { ManuallyDrop::drop(&mut *(*this).key.get()) });
+        // SAFETY: as above.
+        reclaim::quietly(|| unsafe { ManuallyDrop::drop(&mut *(*this).value.get()) });
+    }
+
+    /// # Safety
+    ///
+    /// The node was boxed, its key and value are dropped, and nobody reaches it.
+    unsafe fn free_memory(this: *mut Self) {
+        // SAFETY: as the caller vouches. What is left in the box drops nothing.
+        drop(unsafe { Box::from_raw(this) });
+    }
+
+    /// Drops key and value and frees the node, at once.
+    ///
+    /// # Safety
+    ///
+    /// The node was boxed, and nobody else reaches it.
     pub unsafe fn free(this: *mut Self) {
-        // SAFETY: the caller hands over the only access. The content of a `ManuallyDrop` is dropped once, here, and the
-        // box afterwards frees the allocation alone.
+        // SAFETY: as the caller vouches.
         unsafe {
-            let mut node = Box::from_raw(this.cast::<ManuallyDrop<Self>>());
-            reclaim::quietly(|| ManuallyDrop::drop(&mut node.key));
-            reclaim::quietly(|| ManuallyDrop::drop(&mut node.value));
+            Self::drop_key_and_value(this);
+            Self::free_memory(this);
         }
     }
 }

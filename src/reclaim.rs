@@ -1,12 +1,9 @@
-//! Freeing through the epoch: twice deferred, flushed without nesting, and undisturbed by destructors that panic.
-//!
-//! # Why twice
-//!
-//! See [`crate::node`]: a cell of an order may lead a reader to a node that was retired one epoch before the reader pinned.
+//! Freeing through the epoch: deferrals made by deferrals, flushed without nesting, and undisturbed by destructors that panic.
 //!
 //! # Nesting
 //!
-//! The first deferral runs inside the collector, on any thread, and has to pin in order to defer again. Mostly the thread is pinned then
+//! A node's memory takes two deferrals (see [`crate::node`]), the second of which is made by the first. That one runs inside the
+//! collector, on any thread, and has to pin in order to defer. Mostly the thread is pinned then
 //! and that costs nothing. But a thread that is ending has lost its place in the collector: each pin gets it a new one, whose
 //! first pin collects, which runs further first deferrals, and so on, as deep as there is garbage. So what is asked for inside such a
 //! pin is put aside, for the outermost to defer.
@@ -39,30 +36,19 @@ thread_local! {
     static LEFT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Calls `free(object)` after two deferrals, one after the other.
+/// Defers `free(object)` from inside the collector.
 ///
 /// # Safety
 ///
-/// Two epochs after nobody can newly reach `object`, `free(object)` is sound, once, on any thread.
-pub unsafe fn defer_twice(object: *mut (), free: unsafe fn(*mut ()), guard: &Guard) {
-    let doomed = Doomed { object, free };
-    // SAFETY: as the caller vouches.
-    unsafe { guard.defer_unchecked(move || defer(doomed)) };
-}
-
-/// Defers once more, from inside the collector.
-///
-/// # Safety
-///
-/// As [`defer_twice`].
-pub unsafe fn defer_again(object: *mut (), free: unsafe fn(*mut ())) {
+/// `free(object)` is sound, once, on any thread, after the pins that stand now have ended.
+pub unsafe fn defer_inside(object: *mut (), free: unsafe fn(*mut ())) {
     // SAFETY: as the caller vouches.
     unsafe { defer(Doomed { object, free }) };
 }
 
 /// # Safety
 ///
-/// As [`defer_twice`].
+/// As [`defer_inside`].
 unsafe fn defer(doomed: Doomed) {
     let aside = ASIDE.get();
     if !aside.is_null() {
@@ -87,7 +73,7 @@ unsafe fn defer(doomed: Doomed) {
 
 /// # Safety
 ///
-/// As [`defer_twice`].
+/// As [`defer_inside`].
 unsafe fn defer_under(guard: &Guard, batch: impl IntoIterator<Item = Doomed>) {
     for Doomed { object, free } in batch {
         LEFT.set(true);
@@ -160,12 +146,12 @@ mod tests {
             let guard = crossbeam_epoch::pin();
             for _ in 0..OBJECTS {
                 // SAFETY: `free` does not look at the object.
-                unsafe { defer_twice(ptr::null_mut(), free, &guard) };
+                guard.defer(|| unsafe { defer_inside(ptr::null_mut(), free) });
             }
         };
         std::thread::Builder::new().stack_size(128 << 10).spawn(retire_all).unwrap().join().unwrap();
         // Threads that pin for the first time while they end collect then.
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + Duration::from_mins(1);
         while FREED.load(Ordering::Relaxed) < OBJECTS && Instant::now() < until {
             std::thread::Builder::new()
                 .stack_size(128 << 10)

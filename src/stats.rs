@@ -86,6 +86,7 @@ impl Stats {
         if slot == SHARED {
             counter.fetch_add(amount, Ordering::Relaxed).wrapping_add(amount)
         } else {
+            // Relaxed: only this thread changes its own stripe.
             let sum = counter.load(Ordering::Relaxed).wrapping_add(amount);
             counter.store(sum, Ordering::Relaxed);
             sum

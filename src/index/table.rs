@@ -169,6 +169,7 @@ impl<N> Table<N> {
         if self.cursor.load(Ordering::Relaxed) >= self.cells.len() {
             return 0..0;
         }
+        // Relaxed: as above.
         let from = self.cursor.fetch_add(count, Ordering::Relaxed);
         from.min(self.cells.len())..(from + count).min(self.cells.len())
     }

@@ -96,7 +96,7 @@ fn stop_at(step: Step) {
             provoke(&store, step);
         }
     });
-    has_reached.recv_timeout(Duration::from_secs(60)).unwrap_or_else(|_| panic!("{step:?} was never reached"));
+    has_reached.recv_timeout(Duration::from_mins(1)).unwrap_or_else(|_| panic!("{step:?} was never reached"));
     let (done, is_done) = channel();
     let others: Vec<_> = (1..4)
         .map(|seed| {
@@ -109,7 +109,7 @@ fn stop_at(step: Step) {
         .collect();
     for _ in &others {
         is_done
-            .recv_timeout(Duration::from_secs(60))
+            .recv_timeout(Duration::from_mins(1))
             .unwrap_or_else(|_| panic!("a thread stopped at {step:?} has stopped others, or they failed"));
     }
     for other in others {
