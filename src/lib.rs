@@ -43,8 +43,8 @@
 //!
 //! - *Reclamation is epoch-based.* What left the store is freed when every thread that was pinned then has unpinned. A thread that
 //!   stays pinned, by holding a [`View`] or by being descheduled within a call, delays the freeing of everything, in every store of
-//!   the process; it delays no operation. [`Metrics::retired_bytes`] says how much waits. With nobody stalled, what is dead is a
-//!   small part of what lives.
+//!   the process; it delays no operation. [`Metrics::retired_bytes`] says how much waits. Where more threads churn than there are
+//!   cores, some of them are always descheduled within a call, and the dead can outweigh the living.
 //! - *Iteration and counts* are exact at rest only: see [`TierStore::iter`], [`TierStore::len`], [`TierStore::metrics`].
 //! - *Fairness*: lock-free is not wait-free. A call can be overtaken again and again by others that make progress.
 //! - *Contention has an answer*: a `store` that finds the room it needs held by operations in flight goes to warm and
