@@ -30,7 +30,8 @@ use crossbeam_epoch::Guard;
 use crate::place::{Fit, Place, PlaceWord};
 use crate::reclaim;
 use crate::stats::Stats;
-use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::deferred::AtomicUsize;
+use crate::sync::{AtomicPtr, AtomicU64, Ordering};
 use crate::tier::Tier;
 
 /// A node. Aligned so that the low bits of its address are free for the index's flags.

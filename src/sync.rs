@@ -2,7 +2,7 @@
 //!
 //! Everything that a protocol depends on imports its atomics from here, so that `--cfg tierstack_loom` and
 //! `--cfg tierstack_shuttle` swap them all. Statistics come from [`stat`], which is never swapped: no protocol reads them,
-//! and a model checker would only multiply its schedules by them.
+//! and a model checker would only multiply its schedules by them. Nor is [`deferred`].
 //!
 //! The ordered map that a tier's order uses as its directory is behind [`crate::order::directory`]; it has no hooks for a
 //! model checker, so that its linearizability is assumed.
@@ -17,6 +17,11 @@ pub use shuttle::sync::atomic::{AtomicI64, AtomicPtr, AtomicU64, AtomicUsize, Or
 /// Atomics for statistics, always the standard library's.
 pub mod stat {
     pub use core::sync::atomic::{AtomicU64, Ordering};
+}
+
+/// Atomics that deferred frees touch, always the standard library's: the collector runs them also when no model is running.
+pub mod deferred {
+    pub use core::sync::atomic::AtomicUsize;
 }
 
 /// A value on cache lines of its own: two, as adjacent lines are prefetched in pairs.
