@@ -1,4 +1,5 @@
-//! The index: from a key to its node. A lock-free open-addressing table of tagged node pointers that grows without a pause.
+//! The index: from a key to its node. A lock-free open-addressing table of tagged node pointers that grows while all go on.
+//! (The one call that starts a growth allocates the next table, in time linear in its size; it holds up nobody else.)
 //!
 //! The index only finds. What a fragment's state is, the place word at the end of a node's chain of successors says; a cell may lag
 //! behind, holding a node that has been replaced or removed, until somebody swings it.

@@ -25,7 +25,7 @@ pub type Weigher<K, V> = dyn Fn(&K, &V) -> u64 + Send + Sync;
 /// | [`warm_capacity`](Self::warm_capacity), [`cold_capacity`](Self::cold_capacity) | unbounded | nothing is lost unless asked for |
 /// | [`overflow_hook`](Self::overflow_hook) | none | what a capacity pushes out of cold is dropped |
 /// | [`hasher`](Self::hasher) | [`DefaultHasher`] | a look-up should cost less than the memory it waits for |
-/// | [`expected_fragments`](Self::expected_fragments) | 0 | the index grows without a pause |
+/// | [`expected_fragments`](Self::expected_fragments) | 0 | the index grows while all go on |
 /// | [`recency_slack`](Self::recency_slack) | 0 | exact LRU |
 ///
 /// # Examples

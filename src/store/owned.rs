@@ -65,7 +65,8 @@ where
     ///
     /// # Progress
     ///
-    /// Lock-free. Expected O(1) amortized, and the number of fragments demoted; the index grows by its share in each call.
+    /// Lock-free. Expected O(1) amortized, and the number of fragments demoted. A call that makes the index grow allocates the next
+    /// table, O(n) for n fragments; those that follow move a share of it each.
     ///
     /// # Panics
     ///

@@ -9,7 +9,7 @@
 //!
 //! Where the key has a live node (the *predecessor*): room is made, of which the predecessor's own bytes count as free if it is hot; then
 //!
-//! 1. *Announce*: the new node, pending and with its grant (the bytes reserved for it, and where it fits), becomes the predecessor's
+//! 1. *Announce*: the new node, pending and with where it fits, for which bytes are reserved, becomes the predecessor's
 //!    successor by one CAS from null. From here on the bytes are the successor's. A storer that finds another successor announced
 //!    helps that one first.
 //! 2. *Commit*: anyone CASes the predecessor's word, wherever it is alive and listed → replaced, noting whether it was hot: the
