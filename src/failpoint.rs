@@ -42,6 +42,10 @@ pub enum Step {
     Raising,
     /// A hot fragment has left; its bytes are not released.
     Left,
+    /// An entry of a plan's log is made, and not pushed.
+    Recording,
+    /// A plan's version is sealed; the root still names it.
+    LogSealed,
 }
 
 #[cfg(not(test))]

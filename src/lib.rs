@@ -1,4 +1,4 @@
-//! A lock-free, linearizable three-tier fragment store with a strict hot-tier byte budget.
+//! A lock-free, linearizable three-tier fragment store with a strict hot-tier byte budget, and the changesets of a plan.
 //!
 //! An agent's context is kept in three tiers: *hot* is what goes into the next prompt, under a strict byte budget; *warm* and
 //! *cold* are what overflowed. Many strategies run in parallel over that one context: they read, they promote what they pick and
@@ -23,6 +23,25 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! What the strategies change is recorded in changesets. [`PlanContext`] keeps them: each change lands in exactly the changeset that its
+//! strategy holds, or that is on top at that instant, whoever starts and closes others meanwhile.
+//!
+//! ```
+//! use tierstack::{Change, PlanContext};
+//!
+//! let plan = PlanContext::new();
+//! let mine = plan.start_changeset();
+//! let theirs = plan.start_changeset(); // on top now
+//! mine.record(Change::create("notes.md", None))?;
+//! plan.record_change(Change::delete("old.md", None))?; // into what is on top
+//! theirs.abort()?;
+//!
+//! let snapshot = plan.snapshot(); // O(1), and never changes
+//! assert_eq!(snapshot.diff().changes()[0].path, "notes.md");
+//! assert_eq!(snapshot.audit().len(), 5); // what was aborted is in the trail
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Guarantees
 //!
 //! - **One place.** A key that is present is in exactly one tier at every instant. No reader misses a present key, or sees it twice,
@@ -36,6 +55,9 @@
 //!   before the move took effect makes the move fail.
 //! - **Linearizable.** Every operation on a key takes effect at one instant, which its documentation names. Two things are steps of their
 //!   own within the call: the demotions that a `store` or `promote` causes, and the instant that fixes a use's place in the recency order.
+//! - **The right changeset.** A change lands in the changeset that is on top, or open, at one instant: from the instant of a
+//!   [`start_changeset`](PlanContext::start_changeset) to that of the next start, close, abort or roll-back, every ambient record is in that one.
+//!   With none open it is an error, which hands the change back. A snapshot never changes.
 //! - **Lock-free.** No mutex, condition variable, wait loop, yield or sleep: a thread that is stopped at any instruction stops nobody
 //!   else.
 //!
@@ -46,12 +68,13 @@
 //!   the process; it delays no operation. [`Metrics::retired_bytes`] says how much waits. Where more threads churn than there are
 //!   cores, some of them are always descheduled within a call, and the dead can outweigh the living.
 //! - *Iteration and counts* are exact at rest only: see [`TierStore::iter`], [`TierStore::len`], [`TierStore::metrics`].
+//! - *A plan keeps all of its events*, the rolled back ones too, for as long as it or a later snapshot lives: they are its audit trail.
 //! - *Fairness*: lock-free is not wait-free. A call can be overtaken again and again by others that make progress.
 //! - *Contention has an answer*: a `store` that finds the room it needs held by operations in flight goes to warm and
 //!   [says so](Stored::contended), and a `promote` returns [`PromoteError::Contended`], rather than wait.
 //! - The default hasher is fast and randomly seeded, and not meant to withstand keys chosen to collide.
 //!
-//! What is lock-free here rests on [crossbeam-epoch] and [crossbeam-skiplist], which are, and on the allocator, which may not be.
+//! What is lock-free here rests on [arc-swap], [crossbeam-epoch] and [crossbeam-skiplist], which are, and on the allocator, which may not be.
 //!
 //! # The race that users will write
 //!
@@ -67,7 +90,8 @@
 //! ```
 //!
 //! Act on what one call returned ([`get`](TierStore::get) says the tier, [`promote`](TierStore::promote) says from where to where) rather
-//! than on what an earlier call saw. Read, change and store back is not one step either: two who do so overwrite each other.
+//! than on what an earlier call saw. So also [`current`](PlanContext::current): to record into the changeset on top, let
+//! [`record_change`](PlanContext::record_change) find it. Read, change and store back is not one step either: two who do so overwrite each other.
 //!
 //! # When something else is the better choice
 //!
@@ -81,14 +105,23 @@
 //! open-addressing index finds nodes, a chunked skip list for each tier lists them by recency, and both are hints that the word overrules.
 //! Bytes of hot are reserved before a fragment becomes hot and released after it has left. The protocols stand at the heads of the modules.
 //!
+//! A plan is a persistent stack of versions: records are pushed onto the newest one's log, and a start, close, abort or roll-back seals that log
+//! and publishes the next version; either is one CAS of the same word.
+//!
+//! [arc-swap]: https://docs.rs/arc-swap
 //! [crossbeam-epoch]: https://docs.rs/crossbeam-epoch
 //! [crossbeam-skiplist]: https://docs.rs/crossbeam-skiplist
 
 // The parts are public only to their models.
 #![cfg_attr(any(tierstack_loom, tierstack_shuttle), allow(missing_docs))]
 
+// Under its own name too, for what the tests from within share with those from without.
+#[cfg(all(test, tierstack_shuttle))]
+extern crate self as tierstack;
+
 mod budget;
 mod census;
+mod changeset;
 mod clock;
 mod error;
 mod failpoint;
@@ -106,7 +139,15 @@ mod tier;
 
 pub use budget::MAX_BYTES;
 pub use census::Capacity;
-pub use error::{BudgetError, BuildError, PromoteError, Refusal, StoreError};
+pub use changeset::{
+    Audit, Change, Changes, ChangesetHandle, ChangesetId, ChangesetView, Conflict, Content, Diff, Digest, Event,
+    EventKind, NetChange, NetOperation, Operation, ParseDigestError, ParseIdError, PlanContext, Record, Recorded,
+    RecordedAll, Savepoint, Sequence, Side, Snapshot, Status,
+};
+pub use error::{
+    BudgetError, BuildError, NotOpen, PromoteError, RecordError, RecordRefusal, Refusal, ReplayError, ReplayRefusal,
+    SavepointError, StoreError,
+};
 pub use fragment::{Evicted, Fragment, Item, Moved, Stored};
 pub use metrics::{Metrics, TierMetrics};
 pub use store::{Builder, DefaultHasher, TierStore, View};

@@ -45,6 +45,24 @@ pub fn holds(name: &str, preemptions: usize, model: impl Fn() + Send + Sync + 's
     }
 }
 
+/// Explores two models that must hold in every execution, of which there must be more than one in either.
+///
+/// They are to be the same, with the threads' roles exchanged: of the accesses to an atomic loom remembers only the last, so that a thread's own
+/// load hides from it that another had read before that thread wrote, and where a mere reader runs first it explores one execution.
+///
+/// # Panics
+///
+/// Where a model fails, or nothing in either was instrumented.
+pub fn both_hold(
+    name: &str,
+    preemptions: usize,
+    models: (impl Fn() + Send + Sync + 'static, impl Fn() + Send + Sync + 'static),
+) {
+    let executions = [explore(name, preemptions, models.0), explore(name, preemptions, models.1)]
+        .map(|result| result.unwrap_or_else(|message| panic!("{name}: {message}")));
+    assert!(executions.iter().any(|executions| *executions > 1), "{name}: nothing in the model is instrumented");
+}
+
 /// Explores a model with a planted bug, which must be found.
 ///
 /// # Panics

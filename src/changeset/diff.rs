@@ -1,0 +1,346 @@
+//! What many changes come to, and what it looks like to whoever applies it.
+
+mod net;
+
+use core::slice;
+
+pub(super) use self::net::net;
+use super::change::{Change, Content, Digest};
+use super::conflict::Conflict;
+use super::event::Record;
+
+/// What the changes of a snapshot, or of one changeset, come to, and where parallel changesets touched the same path.
+///
+/// The changes are the fewest that are left when all steps between are forgotten: a file that was created, modified and renamed is
+/// created at the last path; one that was created and deleted is not there. They are sorted by path. They are to be applied as if at once:
+/// each [`before`](NetChange::before) and each [`from`](NetOperation::Rename::from) speaks of the state before all of them.
+///
+/// # Applying it
+///
+/// First take away all [sources](NetChange::source), then put all [targets](NetChange::target): so two files can
+/// change places, and no temporary path is needed. Each path is the source of at most one entry, and the target of at most one.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use tierstack::{Change, PlanContext};
+///
+/// let plan: PlanContext = PlanContext::new();
+/// let changeset = plan.start_changeset();
+/// changeset.record(Change::rename("a", "spare"))?;
+/// changeset.record(Change::rename("b", "a"))?;
+/// changeset.record(Change::rename("spare", "b"))?;
+/// changeset.record(Change::create("c", None).with_content("new"))?;
+///
+/// let mut files = BTreeMap::from([("a", "was a"), ("b", "was b")]);
+/// let snapshot = plan.snapshot();
+/// let diff = snapshot.diff();
+/// let taken: Vec<_> = diff.changes().iter().map(|change| change.source().and_then(|path| files.remove(path))).collect();
+/// for (change, old) in diff.changes().iter().zip(taken) {
+///     let new = change.content.map(|content| std::str::from_utf8(content.as_bytes())).transpose()?;
+///     if let (Some(path), Some(content)) = (change.target(), if change.modifies() { new } else { old }) {
+///         files.insert(path, content);
+///     }
+/// }
+/// assert_eq!(files, BTreeMap::from([("a", "was b"), ("b", "was a"), ("c", "new")]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # What is taken to be there before
+///
+/// A file stands at each path that a change modifies, deletes or renames from, unless an earlier change put one there or took it away.
+/// None stands at a path that a change creates or renames to: whoever replaces a file by renaming another to its path records its
+/// deletion first.
+///
+/// # What does not fit together
+///
+/// Parallel changesets do not know of each other, and nobody checks what is recorded. Of changes that contradict each other the last
+/// one wins:
+///
+/// - what is created or renamed to a path where a file stands replaces that file;
+/// - a modification where no file stands any more puts one there;
+/// - a deletion where no file stands any more does nothing;
+/// - a rename from where no file stands any more takes the file that last stood there, from wherever it is now, even if it was deleted;
+/// - a rename of a file to its own path leaves it there.
+///
+/// # Examples
+///
+/// ```
+/// use tierstack::{Change, NetOperation, PlanContext};
+///
+/// let plan: PlanContext = PlanContext::new();
+/// let changeset = plan.start_changeset();
+/// changeset.record(Change::create("draft", None).with_content("one"))?;
+/// changeset.record(Change::modify("draft", None, None).with_content("two"))?;
+/// changeset.record(Change::rename("draft", "final"))?;
+/// changeset.record(Change::create("scratch", None))?;
+/// changeset.record(Change::delete("scratch", None))?;
+///
+/// let snapshot = plan.snapshot();
+/// let diff = snapshot.changeset(changeset.id()).unwrap().diff();
+/// assert_eq!(diff.len(), 1);
+/// let change = diff.get("final").unwrap();
+/// assert_eq!((change.operation, change.content), (NetOperation::Create, Some(&"two".into())));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Diff<'a> {
+    changes: Vec<NetChange<'a>>,
+    conflicts: Vec<Conflict<'a>>,
+}
+
+/// What has become of one file. It is an entry of a [`Diff`].
+///
+/// Serialized, the last record is its sequence number and its changeset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct NetChange<'a> {
+    /// The path of the file after; the path before, where it was deleted.
+    pub path: &'a str,
+    /// What is to be done.
+    pub operation: NetOperation<'a>,
+    /// The digest of its content before all changes, if one is known.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub before: Option<&'a Digest>,
+    /// The digest of its content after all changes, if one is known.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub after: Option<&'a Digest>,
+    /// What the last change of its content left there; `None` where it was recorded without, or where the content is the same.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub content: Option<&'a Content>,
+    /// The last record that had a part in it.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "place"))]
+    pub last: Record<'a, Change>,
+    modifies: bool,
+}
+
+/// What a [`NetChange`] does, once for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+pub enum NetOperation<'a> {
+    /// A file that was not there before.
+    Create,
+    /// Another content at the same path.
+    Modify,
+    /// A file that is no longer there.
+    Delete,
+    /// A file that stands at another path, also with another content if it [`modifies`](NetChange::modifies).
+    Rename {
+        /// The path at which it stood before all changes.
+        from: &'a str,
+    },
+}
+
+#[cfg(feature = "serde")]
+fn place<S: serde::Serializer>(record: &Record<'_, Change>, serializer: S) -> Result<S::Ok, S::Error> {
+    use serde::ser::SerializeStruct;
+
+    let mut place = serializer.serialize_struct("Place", 2)?;
+    place.serialize_field("sequence", &record.sequence)?;
+    place.serialize_field("changeset", &record.changeset)?;
+    place.end()
+}
+
+impl<'a> NetChange<'a> {
+    /// Whether what stands at the path after is not the content that was taken from the [source](Self::source).
+    ///
+    /// Creations and modifications do, deletions do not. A rename does where the digests are known and differ; where they are not both
+    /// known, it does if a change said that it changed the content.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tierstack::{Change, PlanContext};
+    ///
+    /// let plan: PlanContext = PlanContext::new();
+    /// let changeset = plan.start_changeset();
+    /// changeset.record(Change::rename("a", "b"))?;
+    /// assert!(!plan.snapshot().diff().get("b").unwrap().modifies());
+    /// changeset.record(Change::modify("b", None, None))?;
+    /// assert!(plan.snapshot().diff().get("b").unwrap().modifies());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn modifies(&self) -> bool {
+        self.modifies
+    }
+
+    /// The path of the file that it takes away; `None` for a creation.
+    ///
+    /// # Examples
+    ///
+    /// See [`Diff`](Diff#applying-it).
+    #[must_use]
+    pub fn source(&self) -> Option<&'a str> {
+        match self.operation {
+            NetOperation::Create => None,
+            NetOperation::Modify | NetOperation::Delete => Some(self.path),
+            NetOperation::Rename { from } => Some(from),
+        }
+    }
+
+    /// The path at which it puts a file; `None` for a deletion.
+    ///
+    /// # Examples
+    ///
+    /// See [`Diff`](Diff#applying-it).
+    #[must_use]
+    pub fn target(&self) -> Option<&'a str> {
+        match self.operation {
+            NetOperation::Create | NetOperation::Modify | NetOperation::Rename { .. } => Some(self.path),
+            NetOperation::Delete => None,
+        }
+    }
+}
+
+impl<'a> Diff<'a> {
+    /// Both as [`net`] and [`conflicts`](super::conflict::conflicts) give them.
+    pub(super) fn new(changes: Vec<NetChange<'a>>, conflicts: Vec<Conflict<'a>>) -> Self {
+        Self { changes, conflicts }
+    }
+
+    /// The net changes, sorted by path.
+    ///
+    /// A path occurs twice where a file was deleted there and another renamed to it: the deletion comes first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tierstack::{Change, PlanContext};
+    ///
+    /// let plan: PlanContext = PlanContext::new();
+    /// let changeset = plan.start_changeset();
+    /// changeset.record(Change::delete("b", None))?;
+    /// changeset.record(Change::create("a", None))?;
+    /// let snapshot = plan.snapshot();
+    /// assert!(snapshot.diff().changes().iter().map(|change| change.path).eq(["a", "b"]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn changes(&self) -> &[NetChange<'a>] {
+        &self.changes
+    }
+
+    /// The paths that parallel changesets touched, sorted by path. The net changes are there all the same.
+    ///
+    /// # Examples
+    ///
+    /// See [`Conflict`].
+    #[must_use]
+    pub fn conflicts(&self) -> &[Conflict<'a>] {
+        &self.conflicts
+    }
+
+    /// The net change that puts a file at the path; if there is none, the one that deletes the file there. O(log changes).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tierstack::{Change, NetOperation, PlanContext};
+    ///
+    /// let plan: PlanContext = PlanContext::new();
+    /// plan.start_changeset().record(Change::rename("a", "b"))?;
+    /// let snapshot = plan.snapshot();
+    /// let diff = snapshot.diff();
+    /// assert_eq!(diff.get("b").unwrap().operation, NetOperation::Rename { from: "a" });
+    /// assert!(diff.get("a").is_none(), "what became of it stands at its new path");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn get(&self, path: &str) -> Option<&NetChange<'a>> {
+        let end = self.changes.partition_point(|change| change.path <= path);
+        self.changes[..end].last().filter(|change| change.path == path)
+    }
+
+    /// Whether nothing is left to be done. There can be [conflicts](Self::conflicts) even so.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tierstack::{Change, PlanContext};
+    ///
+    /// let plan: PlanContext = PlanContext::new();
+    /// let changeset = plan.start_changeset();
+    /// changeset.record(Change::create("a", None))?;
+    /// assert!(!plan.snapshot().diff().is_empty());
+    /// changeset.record(Change::delete("a", None))?;
+    /// assert!(plan.snapshot().diff().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// How many net changes there are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tierstack::{Change, PlanContext};
+    ///
+    /// let plan: PlanContext = PlanContext::new();
+    /// let changeset = plan.start_changeset();
+    /// changeset.record(Change::rename("a", "b"))?;
+    /// changeset.record(Change::rename("b", "c"))?;
+    /// assert_eq!(plan.snapshot().diff().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// The net changes, as [`changes`](Self::changes) has them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tierstack::{Change, PlanContext};
+    ///
+    /// let plan: PlanContext = PlanContext::new();
+    /// plan.start_changeset().record(Change::delete("a", None))?;
+    /// let snapshot = plan.snapshot();
+    /// for change in &snapshot.diff() {
+    ///     assert_eq!(change.path, "a");
+    /// }
+    /// assert_eq!(snapshot.diff().iter().count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn iter(&self) -> slice::Iter<'_, NetChange<'a>> {
+        self.changes.iter()
+    }
+
+    /// The net changes alone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tierstack::{Change, PlanContext};
+    ///
+    /// let plan: PlanContext = PlanContext::new();
+    /// plan.start_changeset().record(Change::delete("a", None))?;
+    /// let snapshot = plan.snapshot();
+    /// let mut changes = snapshot.diff().into_changes();
+    /// assert_eq!(changes.pop().unwrap().path, "a");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn into_changes(self) -> Vec<NetChange<'a>> {
+        self.changes
+    }
+}
+
+impl<'d, 'a> IntoIterator for &'d Diff<'a> {
+    type Item = &'d NetChange<'a>;
+    type IntoIter = slice::Iter<'d, NetChange<'a>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+#[cfg(all(test, not(any(tierstack_loom, tierstack_shuttle))))]
+#[path = "diff_tests.rs"]
+mod tests;

@@ -1,0 +1,53 @@
+//! Changesets: a plan's changes, as a persistent stack that parallel strategies record into.
+//!
+//! | file | what |
+//! |---|---|
+//! | `plan`, `record`, `handle` | what callers see |
+//! | `timeline` | the protocol: the current version, records, and changes of structure |
+//! | `root` | the cell that holds the current version |
+//! | `version` | the plan's structure between two changes of it, and its links to earlier ones |
+//! | `log` | the stack of entries of a version |
+//! | `status` | what has become of each changeset: a persistent map |
+//! | `savepoint`, `snapshot` | a place in the history to go back to; a whole plan to look at |
+//! | `walk`, `index` | going through a snapshot: back from its end; by changeset |
+//! | `id`, `event`, `change` | what names things, what happens, and what a change says |
+//! | `diff`, `conflict` | what changes come to, and where parallel changesets meet |
+//! | `replay` | a plan from its audit trail |
+
+mod change;
+mod conflict;
+mod diff;
+mod event;
+mod handle;
+mod id;
+mod index;
+mod log;
+mod plan;
+mod record;
+mod replay;
+mod review;
+mod root;
+mod savepoint;
+mod snapshot;
+mod status;
+mod timeline;
+mod version;
+mod walk;
+#[cfg(feature = "serde")]
+mod wire;
+
+#[cfg(all(test, not(tierstack_loom)))]
+mod tests;
+
+pub use change::{Change, Content, Digest, Operation, ParseDigestError};
+pub use conflict::{Conflict, Side};
+pub use diff::{Diff, NetChange, NetOperation};
+pub use event::{Event, EventKind, Record, Recorded, RecordedAll};
+pub use handle::ChangesetHandle;
+pub use id::{ChangesetId, ParseIdError, Sequence};
+pub use index::Changes;
+pub use plan::PlanContext;
+pub use savepoint::Savepoint;
+pub use snapshot::{ChangesetView, Snapshot};
+pub use status::Status;
+pub use walk::Audit;

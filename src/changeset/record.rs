@@ -1,0 +1,153 @@
+//! Recording into a plan.
+
+use super::event::{Recorded, RecordedAll};
+use super::id::ChangesetId;
+use super::plan::PlanContext;
+use super::timeline::Target;
+use crate::error::RecordError;
+
+impl<C> PlanContext<C> {
+    /// Records a change into the changeset on top. Says which that was, and the change's sequence number.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] hands the change back where no changeset is open.
+    ///
+    /// # Linearization
+    ///
+    /// Recorded: the CAS that pushes the change onto the log of the plan's current version. Refused: the load of that log's head.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free. O(1), one allocation.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tierstack::{PlanContext, RecordRefusal};
+    ///
+    /// let plan: PlanContext<String> = PlanContext::new();
+    /// let error = plan.record_change("too early".into()).unwrap_err();
+    /// assert_eq!(error.reason, RecordRefusal::NoActiveChangeset);
+    ///
+    /// let changeset = plan.start_changeset();
+    /// let recorded = plan.record_change(error.refused)?; // handed back: not lost
+    /// assert_eq!(recorded.changeset, changeset.id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn record_change(&self, change: C) -> Result<Recorded, RecordError<C>> {
+        self.record(Target::Top, change)
+    }
+
+    /// Records a change into a changeset, whichever is on top.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] hands the change back where the changeset is unknown, closed, aborted or rolled back.
+    ///
+    /// # Linearization
+    ///
+    /// As [`record_change`](Self::record_change).
+    ///
+    /// # Progress
+    ///
+    /// Lock-free. O(log n) for n changesets, one allocation.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tierstack::{NotOpen, PlanContext, RecordRefusal};
+    ///
+    /// let plan: PlanContext<&str> = PlanContext::new();
+    /// let id = plan.start_changeset().id();
+    /// plan.record_in(id, "in time")?;
+    /// plan.close(id)?;
+    /// let error = plan.record_in(id, "late").unwrap_err();
+    /// assert_eq!((error.refused, error.reason), ("late", RecordRefusal::NotOpen(NotOpen::Closed(id))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn record_in(&self, id: ChangesetId, change: C) -> Result<Recorded, RecordError<C>> {
+        self.record(Target::Changeset(id), change)
+    }
+
+    #[inline]
+    fn record(&self, target: Target, change: C) -> Result<Recorded, RecordError<C>> {
+        match self.timeline.record(target, change) {
+            Ok((changeset, sequence)) => Ok(Recorded { changeset, sequence }),
+            Err((refused, reason)) => Err(RecordError { refused, reason }),
+        }
+    }
+
+    /// Records several changes into the changeset on top, at once: their sequence numbers follow upon one another, and every snapshot has all
+    /// of them or none.
+    ///
+    /// The iterator is drained before anything is recorded: where it panics nothing is, and it may itself use the plan. Where it gives nothing
+    /// nothing is recorded, but it is an error still if there is no changeset to record into.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] hands the changes back where no changeset is open.
+    ///
+    /// # Linearization
+    ///
+    /// The one CAS that pushes all of them. Refused, or none to record: the load of the log's head.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free, once the iterator has ended. O(n) for n changes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let plan: tierstack::PlanContext<u32> = tierstack::PlanContext::new();
+    /// plan.start_changeset();
+    /// let recorded = plan.record_all((0..3).map(|i| i * i))?;
+    /// assert_eq!((recorded.last.number(), recorded.len), (4, 3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn record_all(&self, changes: impl IntoIterator<Item = C>) -> Result<RecordedAll, RecordError<Vec<C>>> {
+        self.record_batch(Target::Top, changes.into_iter().collect())
+    }
+
+    /// Records several changes into a changeset, at once: as [`record_all`](Self::record_all), whichever is on top.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] hands the changes back where the changeset is unknown, closed, aborted or rolled back.
+    ///
+    /// # Linearization
+    ///
+    /// As [`record_all`](Self::record_all).
+    ///
+    /// # Progress
+    ///
+    /// As [`record_all`](Self::record_all), and O(log m) for m changesets.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let plan: tierstack::PlanContext<&str> = tierstack::PlanContext::new();
+    /// let id = plan.start_changeset().id();
+    /// plan.record_all_in(id, ["a", "b"])?;
+    /// plan.abort(id)?;
+    /// assert_eq!(plan.record_all_in(id, ["c", "d"]).unwrap_err().refused, ["c", "d"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn record_all_in(
+        &self,
+        id: ChangesetId,
+        changes: impl IntoIterator<Item = C>,
+    ) -> Result<RecordedAll, RecordError<Vec<C>>> {
+        self.record_batch(Target::Changeset(id), changes.into_iter().collect())
+    }
+
+    fn record_batch(&self, target: Target, changes: Vec<C>) -> Result<RecordedAll, RecordError<Vec<C>>> {
+        let len = changes.len();
+        match self.timeline.record_all(target, changes) {
+            Ok((changeset, last)) => Ok(RecordedAll { changeset, last, len }),
+            Err((refused, reason)) => Err(RecordError { refused, reason }),
+        }
+    }
+}

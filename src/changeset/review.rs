@@ -1,0 +1,115 @@
+//! What a snapshot's changes come to: net diffs, and the conflicts between changesets.
+
+use super::change::Change;
+use super::conflict::{Conflict, Span, conflicts};
+use super::diff::{Diff, net};
+use super::event::EventKind;
+use super::id::Sequence;
+use super::snapshot::{ChangesetView, Snapshot};
+use super::walk::backwards;
+
+impl Snapshot<Change> {
+    /// What the plan's changes come to: all that are in force, which are those that are not rolled back nor in an aborted changeset, and the
+    /// [conflicts](Self::conflicts) among them. Changesets that are still open are in it.
+    ///
+    /// Where changesets touch the same path the change recorded last decides, and there is a conflict.
+    /// O(n log n) in the length of the plan.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tierstack::{Change, NetOperation, PlanContext};
+    ///
+    /// let plan = PlanContext::new();
+    /// let changeset = plan.start_changeset();
+    /// changeset.record(Change::create("draft.md", None))?;
+    /// changeset.record(Change::rename("draft.md", "report.md"))?;
+    /// let snapshot = plan.snapshot();
+    /// let diff = snapshot.diff();
+    /// assert_eq!(diff.len(), 1);
+    /// assert_eq!(diff.get("report.md").unwrap().operation, NetOperation::Create);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn diff(&self) -> Diff<'_> {
+        Diff::new(net(self.changes()), self.conflicts())
+    }
+
+    /// Where changesets that were open at the same time touched the same path: always reported, with all sides, also where they did the same, or
+    /// where what one of them did came to nothing. Changes that are rolled back, or in an aborted changeset, are left out.
+    ///
+    /// O(n log n) in the length of the plan.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tierstack::{Change, PlanContext};
+    ///
+    /// let plan = PlanContext::new();
+    /// let (a, b) = (plan.start_changeset(), plan.start_changeset());
+    /// a.record(Change::modify("main.rs", None, None))?;
+    /// b.record(Change::rename("main.rs", "lib.rs"))?;
+    /// let snapshot = plan.snapshot();
+    /// let conflicts = snapshot.conflicts();
+    /// assert_eq!(conflicts.len(), 1);
+    /// assert_eq!(conflicts[0].path(), "main.rs");
+    /// assert!(conflicts[0].involves(a.id()) && conflicts[0].involves(b.id()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn conflicts(&self) -> Vec<Conflict<'_>> {
+        let spans = self.spans();
+        let span = |id: super::id::ChangesetId| {
+            let at = usize::try_from(id.index()).unwrap_or(usize::MAX);
+            spans.get(at).copied().unwrap_or(Span { started: Sequence::ORIGIN, ended: None })
+        };
+        conflicts(self.changes(), span)
+    }
+
+    /// From when to when each changeset was open, by index; of those that are rolled back nothing is told.
+    fn spans(&self) -> Vec<Span> {
+        let started = usize::try_from(self.started()).unwrap_or(usize::MAX);
+        let mut spans = vec![Span { started: Sequence::ORIGIN, ended: None }; started];
+        for event in backwards(self.in_force()) {
+            let (id, ended) = match event.kind {
+                EventKind::Started { changeset } => (changeset, false),
+                EventKind::Closed { changeset } | EventKind::Aborted { changeset } => (changeset, true),
+                EventKind::Recorded { .. } | EventKind::RolledBack { .. } => continue,
+            };
+            if let Some(span) = usize::try_from(id.index()).ok().and_then(|at| spans.get_mut(at)) {
+                if ended {
+                    span.ended = Some(event.sequence);
+                } else {
+                    span.started = event.sequence;
+                }
+            }
+        }
+        spans
+    }
+}
+
+impl<'a> ChangesetView<'a, Change> {
+    /// What the changeset's own changes come to, as if there were no others, whatever its status. What other changesets did to the same
+    /// paths is not in it: see [`Snapshot::conflicts`].
+    ///
+    /// O(n log n) in the changeset's length, once the snapshot has been [indexed](Self::changes).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tierstack::{Change, PlanContext};
+    ///
+    /// let plan = PlanContext::new();
+    /// let changeset = plan.start_changeset();
+    /// changeset.record_all([Change::create("scratch", None), Change::delete("scratch", None)])?;
+    /// let snapshot = plan.snapshot();
+    /// let view = snapshot.changeset(changeset.id()).unwrap();
+    /// assert_eq!(view.len(), 2);
+    /// assert!(view.diff().is_empty(), "it came and went");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn diff(&self) -> Diff<'a> {
+        Diff::new(net(self.changes()), Vec::new())
+    }
+}
