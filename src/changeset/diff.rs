@@ -342,5 +342,4 @@ impl<'d, 'a> IntoIterator for &'d Diff<'a> {
 }
 
 #[cfg(all(test, not(any(tierstack_loom, tierstack_shuttle))))]
-#[path = "diff_tests.rs"]
 mod tests;

@@ -62,6 +62,11 @@ pub struct Entry<C, N> {
     content: Content<C, N>,
 }
 
+// SAFETY: its pointer is to another entry of its log, which it does nothing to but read it.
+unsafe impl<C: Send + Sync, N: Send + Sync> Send for Entry<C, N> {}
+// SAFETY: as above.
+unsafe impl<C: Send + Sync, N: Send + Sync> Sync for Entry<C, N> {}
+
 impl<C, N> Entry<C, N> {
     /// An entry that is not pushed; what it is to say is [written](Self::aim) before each attempt.
     pub fn new(content: Content<C, N>) -> Self {

@@ -1,0 +1,15 @@
+//! Plans at their limits: what they refuse, how far they scale, what becomes of each change, and how they are written and read back.
+
+mod drops;
+mod orders;
+mod portrait;
+mod program;
+mod refusals;
+mod replay;
+mod savepoints;
+mod scale;
+#[cfg(feature = "serde")]
+mod wire;
+
+#[path = "../common/mod.rs"]
+mod common;
