@@ -56,8 +56,17 @@ impl Ran {
     #[track_caller]
     fn passed(&self) {
         assert_eq!((self.code, self.err.as_str()), (Some(0), ""), "{}", self.out);
-        assert_eq!(self.out.lines().filter(|line| line.starts_with("ok ")).count(), 7, "{}", self.out);
+        assert_eq!(self.out.lines().filter(|line| line.starts_with("ok ")).count(), 12, "{}", self.out);
         assert!(!self.out.contains("FAILED") && !self.out.contains('\u{1b}'), "{}", self.out);
+    }
+
+    /// The lines of the table that has this in its head, as words.
+    #[track_caller]
+    fn table(&self, head: &str) -> Vec<Vec<&str>> {
+        let rows = self.out.lines().skip_while(|line| !line.starts_with(head)).skip(1);
+        let rows: Vec<_> = rows.take_while(|line| !line.is_empty()).collect();
+        assert!(!rows.is_empty(), "no table {head:?} in:\n{}", self.out);
+        rows.iter().map(|row| row.split_whitespace().collect()).collect()
     }
 
     #[track_caller]
@@ -183,6 +192,30 @@ fn links_that_loop_and_names_that_are_no_text_do_no_harm() {
     if odd {
         ran.says("1 not UTF-8: odd");
     }
+}
+
+#[test]
+fn each_strategy_has_a_changeset_with_all_that_it_decided() {
+    let dir = directory("changesets");
+    for file in 0..300 {
+        let about = ["the epoch advances", "nothing of the kind"][file % 2];
+        fs::write(dir.join(format!("{file}.txt")), format!("{about}\n{}", "more\n".repeat(file % 9))).unwrap();
+    }
+    let ran = run(&dir, &["epoch", "advance"]);
+    ran.passed();
+    let changesets = ran.table("changeset ");
+    assert!(changesets.iter().all(|row| row[2] == "closed"), "{}", ran.out);
+    // The loader's is there before the strategies are.
+    assert_eq!(changesets[0][..2], ["changeset-1", "loader"], "{}", ran.out);
+    let by = |name: &str| changesets.iter().filter(|row| row[1] == name).map(|row| &row[3..]).collect::<Vec<_>>();
+    let strategies = ran.table("strategy ");
+    assert_eq!((strategies.len(), changesets.len()), (4, 5), "{}", ran.out);
+    for row in &strategies {
+        let [changeset] = by(row[0])[..] else { panic!("{} has not one changeset in:\n{}", row[0], ran.out) };
+        assert_eq!(changeset[1..3], row[2..4], "{}", ran.out);
+    }
+    // Half of them have the question's words, which is more than a strategy picks: there are losers as well.
+    assert_eq!((strategies[0][0], &strategies[0][2..4]), ("words", &["64", "86"][..]), "{}", ran.out);
 }
 
 #[test]

@@ -11,9 +11,10 @@ use clap::{Parser, value_parser};
 /// What is asked where no question is given: it fits the default directory.
 pub const DEFAULT_QUESTION: &str = "When does the global epoch advance, and when is deferred garbage collected?";
 
-/// Asks a question of a directory: four retrieval strategies at once over one three-tier store.
+/// Asks a question of a directory: four retrieval strategies at once over one three-tier store and one plan.
 ///
-/// Prints the best fragments as paths with lines, then what the store went through, then whether it kept its promises.
+/// Prints the best fragments as paths with lines, then what the store and the plan went through, then whether they kept
+/// their promises.
 #[derive(Debug, Parser)]
 #[command(name = "strategies", max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Args {

@@ -1,4 +1,4 @@
-//! Filling the store, and then storing, replacing and removing while the strategies run.
+//! Filling the store, and then storing, replacing and removing while the strategies run; and recording all of that.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -15,6 +15,7 @@ use tierstack::{BuildError, Capacity, MAX_BYTES};
 use crate::{
     corpus::{Corpus, File, Id},
     fragment::{Key, Snippet, Store, cut},
+    plan::{Action, Ambient, Note, Plan},
     progress::Progress,
     walk,
 };
@@ -74,6 +75,7 @@ pub struct Loader<'a> {
     corpus: &'a Corpus,
     /// The keys of each file of the corpus.
     keys: Vec<Vec<Key>>,
+    recorder: Ambient<'a>,
     loaded: Loaded,
 }
 
@@ -84,14 +86,16 @@ pub struct Loaded {
     pub stores: u64,
     pub replaced: u64,
     pub removed: u64,
+    /// What it recorded, in order.
+    pub notes: Vec<Note>,
 }
 
 impl<'a> Loader<'a> {
     /// A loader that goes on from what [`load`] stored.
-    pub fn new(store: &'a Store, corpus: &'a Corpus, early: Fragments) -> Self {
+    pub fn new(store: &'a Store, corpus: &'a Corpus, plan: &'a Plan, early: Fragments) -> Self {
         let keys = corpus.files.iter().map(|file| file.fragments.clone().map(|id| corpus.key(id).clone()).collect());
         let loaded = Loaded { ledger: early.into_iter().collect(), ..Loaded::default() };
-        Self { store, corpus, keys: keys.collect(), loaded }
+        Self { store, corpus, keys: keys.collect(), recorder: Ambient::new(plan, store), loaded }
     }
 
     /// Stores the fragments that come late, says so, and then replaces until it is told to stop.
@@ -109,7 +113,7 @@ impl<'a> Loader<'a> {
                 break;
             }
         }
-        self.loaded
+        Loaded { notes: self.recorder.finish(), ..self.loaded }
     }
 
     /// Replaces the fragments of a file by what the file now says. A file that can no longer be read stays as it was.
@@ -126,6 +130,7 @@ impl<'a> Loader<'a> {
             self.store.remove(&key);
             self.loaded.ledger.remove(&key);
             self.loaded.removed += 1;
+            self.recorder.record(Action::Removed(key));
         }
     }
 
@@ -133,6 +138,7 @@ impl<'a> Loader<'a> {
         let stored = self.store.store(key.clone(), snippet.clone()).expect("no file is as heavy as MAX_BYTES");
         self.loaded.stores += 1;
         self.loaded.replaced += u64::from(stored.replaced.is_some());
-        self.loaded.ledger.insert(key, snippet);
+        self.loaded.ledger.insert(key.clone(), snippet);
+        self.recorder.record(Action::Stored(key));
     }
 }

@@ -8,7 +8,11 @@
 //! strategies run at once on rayon; each reads fragments, promotes what it picks and demotes what it rejects, while a
 //! loader thread goes on storing and replacing, and a watcher thread does nothing but read the hot bytes. The rankings
 //! are fused, and the best fragments that fit into the budget are put into hot: the context of a prompt.
-//! At the end everything that the store promises is checked; the exit code is 1 where a check failed.
+//!
+//! All of that is recorded in one [`PlanContext`](tierstack::PlanContext): what a strategy picks and rejects in a
+//! changeset that it starts and closes itself, and what the loader does in whichever changeset is on top at the time.
+//!
+//! At the end everything that the store and the plan promise is checked; the exit code is 1 where a check failed.
 //!
 //! Where to read on:
 //!
@@ -16,10 +20,12 @@
 //! |---|---|
 //! | `fragment.rs` | the key, the value (an `Arc`, cheap to clone) and its weight |
 //! | `load.rs` | the builder; loading in parallel through pinned views; storing, replacing and removing all along |
-//! | `strategies/run.rs` | reading, promoting and demoting from many threads |
+//! | `plan.rs` | a plan with changes of its own kind; recording into what is on top, and what to do where nothing is |
+//! | `strategies/run.rs` | reading, promoting and demoting from many threads; recording from them through a handle |
 //! | `fuse.rs` | putting the winners into hot, in order |
 //! | `watch.rs` | reading the hot bytes |
 //! | `checks.rs` | walking the tiers, and the metrics |
+//! | `trail.rs` | a snapshot: its changesets, with their changes, and the audit trail |
 #![allow(clippy::cast_precision_loss, reason = "scores and rates need no exact integers")]
 #![allow(clippy::similar_names, reason = "what a loader has loaded, and a watcher watched, is named so")]
 
@@ -30,10 +36,12 @@ mod format;
 mod fragment;
 mod fuse;
 mod load;
+mod plan;
 mod progress;
 mod report;
 mod sources;
 mod strategies;
+mod trail;
 mod walk;
 mod watch;
 mod words;
@@ -59,6 +67,7 @@ use crate::{
     corpus::Corpus,
     fragment::{Snippet, Store},
     load::Loader,
+    plan::Plan,
     progress::Progress,
     report::{Outcome, Report},
     words::Question,
@@ -94,8 +103,9 @@ fn run(args: &Args) -> Result<bool, String> {
     let store = load::new_store(args.budget, corpus.len()).map_err(|error| error.to_string())?;
     let outcome = retrieve(&store, &corpus, texts, &pool, &progress);
 
-    let Outcome { loaded, context, watched, .. } = &outcome;
-    let checks = checks::run(&store, &corpus, &loaded.ledger, context, watched);
+    let Outcome { findings, loaded, context, watched, plan, .. } = &outcome;
+    let mut checks = checks::run(&store, &corpus, &loaded.ledger, context, watched);
+    checks.extend(trail::run(plan, findings, loaded));
     let report = Report {
         roots: &roots,
         walked: &walked,
@@ -122,6 +132,7 @@ fn retrieve(
     progress: &Progress,
 ) -> Outcome {
     let strategies = strategies::all(corpus);
+    let plan = Plan::new();
     let (stop_loading, stop_watching) = (AtomicBool::new(false), AtomicBool::new(false));
     let (late_sender, late_is_in) = mpsc::channel();
 
@@ -135,11 +146,11 @@ fn retrieve(
         pool.install(|| load::load(store, &early, progress));
         let loading = started.elapsed();
 
-        let loader = Loader::new(store, corpus, early);
+        let loader = Loader::new(store, corpus, &plan, early);
         let started = Instant::now();
         let load_no_more = RaisedOnDrop(&stop_loading);
         let loader = scope.spawn(|| loader.run(late, late_sender, &stop_loading));
-        let findings = strategies::run(store, corpus, &strategies, pool, &late_is_in, progress);
+        let findings = strategies::run(store, corpus, &strategies, &plan, pool, &late_is_in, progress);
         drop(load_no_more);
         let loaded = loader.join().expect("the loader does not panic");
         let running = started.elapsed();
@@ -149,7 +160,7 @@ fn retrieve(
         let context = fuse::assemble(store, corpus, &ranking);
         drop(watch_no_more);
         let watched = watcher.join().expect("the watcher does not panic");
-        Outcome { findings, ranking, context, loaded, watched, metrics, loading, running }
+        Outcome { findings, ranking, context, loaded, watched, metrics, plan: plan.snapshot(), loading, running }
     })
 }
 

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use tierstack::{Metrics, Tier};
+use tierstack::{Metrics, Snapshot, Status, Tier};
 
 use crate::{
     checks::Check,
@@ -14,6 +14,7 @@ use crate::{
     fragment::{Snippet, Store},
     fuse::Fused,
     load::Loaded,
+    plan::Action,
     sources::Roots,
     strategies::Findings,
     walk::Walked,
@@ -32,6 +33,8 @@ pub struct Outcome {
     pub watched: Watched,
     /// What the store had gone through when the strategies ended, before the context was put into hot.
     pub metrics: Metrics,
+    /// What was recorded.
+    pub plan: Snapshot<Action>,
     /// How long the first loading took, and the strategies.
     pub loading: Duration,
     pub running: Duration,
@@ -55,6 +58,7 @@ impl Report<'_> {
         self.best(out)?;
         self.tiers(out)?;
         self.strategies(out)?;
+        self.changesets(out)?;
         self.operations(out)?;
         self.verdicts(out)?;
         out.flush()
@@ -135,12 +139,42 @@ impl Report<'_> {
         Ok(())
     }
 
+    fn changesets(&self, out: &mut impl Write) -> io::Result<()> {
+        let Outcome { findings, plan, .. } = self.outcome;
+        writeln!(out, "\nchangeset    started by    status     changes    picked   rejected    ambient")?;
+        for changeset in plan.changesets() {
+            let holder = findings.iter().find(|found| found.changeset == Some(changeset.id()));
+            let holder = holder.map_or("loader", |found| found.strategy);
+            let status = match changeset.status() {
+                Status::Open => "open",
+                Status::Closed => "closed",
+                Status::Aborted => "aborted",
+                Status::RolledBack => "rolled back",
+            };
+            let [mut picked, mut rejected, mut ambient] = [0; 3];
+            for record in changeset.changes() {
+                match record.change {
+                    Action::Picked { .. } => picked += 1,
+                    Action::Rejected { .. } => rejected += 1,
+                    Action::Loaded { .. } | Action::Stored(_) | Action::Removed(_) => ambient += 1,
+                }
+            }
+            let all = count(changeset.len() as u64);
+            let [picked, rejected, ambient] = [picked, rejected, ambient].map(count);
+            let id = changeset.id();
+            writeln!(out, "{id:<12} {holder:<11} {status:>8} {all:>11} {picked:>9} {rejected:>10} {ambient:>10}")?;
+        }
+        Ok(())
+    }
+
     fn operations(&self, out: &mut impl Write) -> io::Result<()> {
-        let Outcome { findings, loaded, metrics, loading, running, watched, .. } = self.outcome;
+        let Outcome { findings, loaded, metrics, plan, loading, running, watched, .. } = self.outcome;
         let (peak, budget) = (self.store.metrics().peak_hot_bytes, self.store.hot_budget());
         let first = metrics.stores - loaded.stores;
         let by_strategies: u64 = findings.iter().map(|found| found.calls.all()).sum();
         let all = by_strategies + loaded.stores + loaded.removed;
+        let batches = findings.iter().flat_map(|found| &found.recorded);
+        let decided: u64 = batches.clone().map(|batch| batch.len as u64).sum();
         let threads = counted(self.threads as u64, "thread");
         let rows = [
             ("peak hot bytes", format!("{} of a budget of {}", count(peak), count(budget))),
@@ -157,6 +191,16 @@ impl Report<'_> {
                     count(loaded.stores),
                     count(loaded.replaced),
                     count(loaded.removed)
+                ),
+            ),
+            (
+                "plan",
+                format!(
+                    "{}: {} by the strategies in {}, {} by the loader",
+                    counted(plan.sequence().number(), "event"),
+                    counted(decided, "change"),
+                    counted(batches.count() as u64, "call"),
+                    count(loaded.notes.len() as u64)
                 ),
             ),
             (
