@@ -187,12 +187,11 @@ impl<C, N> Log<C, N> {
     }
 }
 
-impl<C, N> Log<C, N> {
+impl<C, N> Drop for Log<C, N> {
     /// Drops what is in it, the newest first, without recursion.
-    pub fn clear(&mut self) {
+    fn drop(&mut self) {
         // Acquire: whoever owns the log has synchronized with all pushers, but a model need not be told how.
         let mut next = self.head.load(Ordering::Acquire);
-        self.head.store(ptr::null_mut(), Ordering::Release);
         while !next.is_null() {
             // SAFETY: each entry came from `Box::into_raw`, the log owns it, and nobody borrows the log.
             let entry = unsafe { Box::from_raw(next) };
@@ -206,11 +205,5 @@ impl<C, N> Log<C, N> {
                 content => reclaim::quietly(|| drop(content)),
             }
         }
-    }
-}
-
-impl<C, N> Drop for Log<C, N> {
-    fn drop(&mut self) {
-        self.clear();
     }
 }

@@ -5,7 +5,7 @@
 //! largest open one is found by descending once. What the trie has no bit for, of ids that were given out, is rolled back:
 //! a roll-back takes the older trie and keeps the number of ids, in O(1).
 //!
-//! Nothing here is shared while it is changed. Depth and so recursion are at most [`LEVELS`].
+//! Nothing here is shared while it is changed. There are at most 20 levels, and recursion is no deeper.
 
 use std::sync::Arc;
 
@@ -28,9 +28,6 @@ pub enum Status {
 const LEAF_BITS: u32 = 6;
 const BRANCH_BITS: u32 = 3;
 const CHILDREN: usize = 1 << BRANCH_BITS;
-/// Enough for every `u64`.
-#[cfg(test)]
-const LEVELS: u32 = (u64::BITS - LEAF_BITS).div_ceil(BRANCH_BITS);
 
 #[derive(Clone)]
 enum Node {
@@ -214,6 +211,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// Enough for every `u64`.
+    const LEVELS: u32 = (u64::BITS - LEAF_BITS).div_ceil(BRANCH_BITS);
 
     fn id(index: u64) -> ChangesetId {
         ChangesetId::from_index(index)

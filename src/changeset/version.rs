@@ -54,13 +54,17 @@ pub struct Version<C> {
     pub made: Option<Made>,
     /// The sequence number of what made it.
     sequence: u64,
-    before: Option<Before<C>>,
     /// None where it is the same as before.
     base: Option<Point<C>>,
     pub log: Log<C, Next<C>>,
+    /// The last field, to be dropped after the log: the newest goes first.
+    before: Before<C>,
 }
 
-struct Before<C> {
+/// None for the first.
+struct Before<C>(Option<Link<C>>);
+
+struct Link<C> {
     version: Arc<Version<C>>,
     entry: *mut LogEntry<C>,
 }
@@ -120,9 +124,9 @@ impl<C> Version<C> {
             top: None,
             made: None,
             sequence: 0,
-            before: None,
             base: None,
             log: Log::new(),
+            before: Before(None),
         }
     }
 
@@ -134,23 +138,23 @@ impl<C> Version<C> {
             statuses,
             made: Some(made),
             sequence: 0,
-            before: Some(Before { version: before, entry: ptr::null_mut() }),
             base,
             log: Log::new(),
+            before: Before(Some(Link { version: before, entry: ptr::null_mut() })),
         }
     }
 
     /// Says where in the log of the version before it is to come, and the sequence number of what makes it.
     pub fn aim(&mut self, at: *mut LogEntry<C>, sequence: u64) {
         self.sequence = sequence;
-        if let Some(before) = &mut self.before {
+        if let Some(before) = &mut self.before.0 {
             before.entry = at;
         }
     }
 
     /// Whether it comes after that very version.
     pub fn is_after(&self, version: &Self) -> bool {
-        self.before.as_ref().is_some_and(|before| ptr::eq(Arc::as_ptr(&before.version), version))
+        self.before.0.as_ref().is_some_and(|before| ptr::eq(Arc::as_ptr(&before.version), version))
     }
 
     pub fn number(&self) -> u64 {
@@ -169,7 +173,7 @@ impl<C> Version<C> {
 
     /// The version before, and where its log ended.
     pub fn before(&self) -> Option<(&Self, LogPosition<'_, C>)> {
-        let before = self.before.as_ref()?;
+        let before = self.before.0.as_ref()?;
         // SAFETY: the entry is of the log of that version, which is owned for as long as this one is borrowed.
         Some((&before.version, unsafe { LogPosition::from_raw(before.entry) }))
     }
@@ -184,15 +188,13 @@ impl<C> Version<C> {
     }
 }
 
-impl<C> Drop for Version<C> {
+impl<C> Drop for Before<C> {
     fn drop(&mut self) {
-        // The newest first.
-        self.log.clear();
-        let mut before = self.before.take();
-        while let Some(link) = before {
+        while let Some(link) = self.0.take() {
             // Only the last of its owners goes on. (`try_unwrap` could fail for two that drop it at once, and neither would.)
-            // What it gives has no version before it when it drops, at the end of the closure: so that drop ends there.
-            before = Arc::into_inner(link.version).and_then(|mut version| version.before.take());
+            let Some(mut version) = Arc::into_inner(link.version) else { return };
+            // Taken out of it before it is dropped, so that its own drop ends with its log.
+            self.0 = version.before.0.take();
         }
     }
 }

@@ -122,6 +122,7 @@ impl<K, V, S> Builder<K, V, S> {
 
     /// Starts the clock late, for tests of its end.
     #[cfg(test)]
+    #[cfg_attr(tierstack_shuttle, allow(dead_code, reason = "schedules start at the beginning"))]
     pub(crate) fn first_tick(mut self, tick: u64) -> Self {
         self.settings.first_tick = tick;
         self

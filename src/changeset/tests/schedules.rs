@@ -3,12 +3,16 @@
 //! `RUSTFLAGS="--cfg tierstack_shuttle" cargo test --release --lib schedules`; `PROGRAMS`, `SCHEDULES` and `SEED` in the environment change
 //! how many, and which. Sequentially consistent, and a bare pointer stands in for arc-swap.
 
+#[allow(dead_code, reason = "not all of it is of use here")]
 #[path = "../../../tests/plan/history.rs"]
 mod history;
+#[allow(dead_code, reason = "not all of it is of use here")]
 #[path = "../../../tests/plan/model.rs"]
 mod model;
+#[allow(dead_code, reason = "not all of it is of use here")]
 #[path = "../../../tests/plan/program.rs"]
 mod program;
+#[allow(dead_code, reason = "not all of it is of use here")]
 #[path = "../../../tests/plan/subject.rs"]
 mod subject;
 

@@ -163,7 +163,7 @@ fn random_programs_under_random_schedules() {
     let schedules = usize::try_from(schedules).unwrap();
     for number in 0..programs {
         let mut random = Random((seed + number).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
-        (0..8).for_each(|_| drop(random.below(2)));
+        (0..8).for_each(|_| _ = random.below(2));
         let program = random.program();
         let mut config = Config::new();
         config.failure_persistence = FailurePersistence::None;
