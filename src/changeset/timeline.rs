@@ -36,7 +36,7 @@
 //! # Orderings
 //!
 //! Entries and versions are plain memory. Pushing releases them, loading a head acquires them, and swinging and loading the root do the same
-//! (see [`super::log`], [`super::root`]). Nothing needs more: each decision is about one word, the head.
+//! (see [`super::log`], [`super::root`]). Nothing within one plan needs more: each decision is about one word, the head.
 
 use core::convert::Infallible;
 use core::hint;
