@@ -108,6 +108,8 @@
 //! A plan is a persistent stack of versions: records are pushed onto the newest one's log, and a start, close, abort or roll-back seals that log
 //! and publishes the next version; either is one CAS of the same word.
 //!
+//! [`docs::proof`] says in outline why all this holds, and what checks it.
+//!
 //! [arc-swap]: https://docs.rs/arc-swap
 //! [crossbeam-epoch]: https://docs.rs/crossbeam-epoch
 //! [crossbeam-skiplist]: https://docs.rs/crossbeam-skiplist
@@ -123,6 +125,7 @@ mod budget;
 mod census;
 mod changeset;
 mod clock;
+pub mod docs;
 mod error;
 mod failpoint;
 mod fragment;
