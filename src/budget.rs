@@ -112,7 +112,7 @@ impl Budget {
     }
 
     /// Bytes that nobody has reserved; for checks at rest.
-    #[cfg(any(test, tierstack_loom))]
+    #[cfg(any(test, tierstack_loom, fuzzing))]
     pub fn free(&self) -> i64 {
         self.free.load(Ordering::Acquire)
     }

@@ -1,4 +1,4 @@
-//! Named steps of the protocols, at which the tests stop a thread. Nothing outside of tests.
+//! Named steps of the protocols, at which the tests stop a thread and the fuzzer hands over to another. Nothing outside of these.
 
 /// A step that a thread has just taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,13 +48,16 @@ pub enum Step {
     LogSealed,
 }
 
-#[cfg(not(test))]
+#[cfg(not(any(test, fuzzing)))]
 #[inline(always)]
 pub fn reach(_step: Step) {}
 
 #[cfg(test)]
 #[cfg_attr(tierstack_shuttle, allow(unused_imports, reason = "schedules stop threads by themselves"))]
 pub use armed::{arm, reach};
+
+#[cfg(all(fuzzing, not(test)))]
+pub use watched::{reach, watch};
 
 #[cfg(test)]
 mod armed {
@@ -81,6 +84,30 @@ mod armed {
         });
         if let Some((_, action)) = action {
             action();
+        }
+    }
+}
+
+#[cfg(all(fuzzing, not(test)))]
+mod watched {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use super::Step;
+
+    thread_local! {
+        static WATCHER: RefCell<Option<Rc<dyn Fn(Step)>>> = const { RefCell::new(None) };
+    }
+
+    /// Has the current thread call `watcher` at every step that it reaches from now on.
+    pub fn watch(watcher: impl Fn(Step) + 'static) {
+        WATCHER.with(|current| *current.borrow_mut() = Some(Rc::new(watcher)));
+    }
+
+    pub fn reach(step: Step) {
+        let watcher = WATCHER.with(|current| current.borrow().clone());
+        if let Some(watcher) = watcher {
+            watcher(step);
         }
     }
 }

@@ -114,8 +114,8 @@
 //! [crossbeam-epoch]: https://docs.rs/crossbeam-epoch
 //! [crossbeam-skiplist]: https://docs.rs/crossbeam-skiplist
 
-// The parts are public only to their models.
-#![cfg_attr(any(tierstack_loom, tierstack_shuttle), allow(missing_docs))]
+// The parts are public only to their models and fuzz targets.
+#![cfg_attr(any(tierstack_loom, tierstack_shuttle, fuzzing), allow(missing_docs))]
 
 // Under its own name too, for what the tests from within share with those from without.
 #[cfg(all(test, tierstack_shuttle))]
@@ -156,17 +156,21 @@ pub use metrics::{Metrics, TierMetrics};
 pub use store::{Builder, DefaultHasher, TierStore, View};
 pub use tier::Tier;
 
-/// The parts, for models of them. Not there without the model checkers' cfg flags.
-#[cfg(any(tierstack_loom, tierstack_shuttle))]
+/// The parts, for models and fuzz targets of them. Not there without the model checkers' and the fuzzer's cfg flags.
+#[cfg(any(tierstack_loom, tierstack_shuttle, fuzzing))]
 #[doc(hidden)]
 pub mod internals {
     pub use crate::budget::{Budget, Reservation};
     pub use crate::census::Census;
     pub use crate::clock::Clock;
+    #[cfg(all(fuzzing, not(test)))]
+    pub use crate::failpoint::{Step, watch};
     pub use crate::index::{Index, Inserted};
     pub use crate::node::{Announced, LastUse, Node};
     pub use crate::order::Order;
     pub use crate::order::segment::{Placed, Segment, WIDTH};
     pub use crate::place::{Fit, Outcome, Place, PlaceWord, State};
     pub use crate::stats::Stats;
+    #[cfg(all(fuzzing, not(test)))]
+    pub use crate::store::sweep::validate;
 }

@@ -15,8 +15,8 @@ use crossbeam_epoch::Guard;
 use super::cell::Cell;
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering, Padded};
 
-/// The smallest table. Smaller in models, so that they reach its growth.
-const SMALLEST: usize = if cfg!(any(tierstack_loom, tierstack_shuttle)) { 4 } else { 64 };
+/// The smallest table. Smaller in models and under a fuzzer, so that they reach its growth.
+const SMALLEST: usize = if cfg!(any(tierstack_loom, tierstack_shuttle, fuzzing)) { 4 } else { 64 };
 
 /// The most cells that a hint makes at once: 128 MiB of them.
 const LARGEST_FIRST: usize = 1 << 24;

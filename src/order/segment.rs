@@ -7,8 +7,8 @@ use crossbeam_epoch::Guard;
 use crate::failpoint::{Step, reach};
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
 
-/// Cells a segment. Few in models, so that they reach the sealing of segments.
-const CELLS: usize = if cfg!(any(tierstack_loom, tierstack_shuttle)) { 2 } else { 16 };
+/// Cells a segment. Few in models and under a fuzzer, so that they reach the sealing of segments.
+const CELLS: usize = if cfg!(any(tierstack_loom, tierstack_shuttle, fuzzing)) { 2 } else { 16 };
 
 /// Ticks a segment.
 pub const WIDTH: u64 = CELLS as u64;

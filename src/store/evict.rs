@@ -40,9 +40,10 @@ enum Cause {
 pub(super) enum Room {
     /// The reservation covers it.
     Made,
-    /// At an instant of the call it did not fit, and no other hot fragment was there to demote; or it is above the budget. Nothing
-    /// is held.
+    /// At an instant of the call it did not fit, and no other hot fragment was there to demote. Nothing is held.
     Contended,
+    /// The budget was lowered below it meanwhile. Nothing is held.
+    OverBudget,
 }
 
 impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K, V> {
@@ -127,7 +128,7 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
             }
         }
         self.shrink_reservation_to(0);
-        Room::Contended
+        Room::OverBudget
     }
 
     pub fn evict_lru(mut self, tier: Tier) -> Option<Evicted<&'g K, &'g V>> {

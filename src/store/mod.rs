@@ -29,6 +29,11 @@ mod write;
 #[cfg(all(test, not(tierstack_loom)))]
 mod tests;
 
+// At rest, a fuzz target sweeps as the tests do.
+#[cfg(all(fuzzing, not(test)))]
+#[path = "tests/sweep.rs"]
+pub mod sweep;
+
 use ::core::fmt;
 use ::core::hash::{BuildHasher, Hash};
 

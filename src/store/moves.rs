@@ -46,7 +46,13 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
             let to = target(from).min(from);
             let rises_to_hot = to == Tier::Hot && from != Tier::Hot;
             if rises_to_hot {
-                self.reserve_for(node, |other| other.hash() == hash && is_key(other.key()))?;
+                let reserved = self.reserve_for(node, |other| other.hash() == hash && is_key(other.key()));
+                // A refusal is true only of a fragment that stood there when the budget was read.
+                match reserved {
+                    Err(refusal) if node.place.load().is_at(from, place.tick()) => return Err(refusal),
+                    Err(_) => continue,
+                    Ok(()) => {}
+                }
             }
             while tick <= place.tick() {
                 tick = core.other_tick().ok_or(PromoteError::ClockExhausted)?;
@@ -76,16 +82,18 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
     /// Reserves what `node` weighs.
     fn reserve_for(&mut self, node: &Node<K, V>, spare: impl Fn(&Node<K, V>) -> bool) -> Result<(), PromoteError> {
         let weight = node.weight();
-        let fits = weight <= self.core.budget.limit();
-        if fits && self.make_room(weight, spare) == Room::Made {
-            return Ok(());
+        loop {
+            let budget = self.core.budget.limit();
+            if weight > budget {
+                return Err(PromoteError::OverBudget { weight, budget });
+            }
+            match self.make_room(weight, &spare) {
+                Room::Made => return Ok(()),
+                Room::Contended => return Err(PromoteError::Contended { weight }),
+                // Unless it has been raised again.
+                Room::OverBudget => {}
+            }
         }
-        let budget = self.core.budget.limit();
-        Err(if weight > budget {
-            PromoteError::OverBudget { weight, budget }
-        } else {
-            PromoteError::Contended { weight }
-        })
     }
 
     /// Moves a fragment down to where `target` says, given where it is; never up.

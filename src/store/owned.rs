@@ -101,7 +101,8 @@ where
     /// # Linearization
     ///
     /// Found: the read of the place word that says where it is. Not found: the read of the index cell, or of the place word, that
-    /// says that it is absent. The instant that fixes this use's place in the recency order is a step of its own within the call, after it.
+    /// says that it is absent. The use is two steps within the call, after it: the instant that
+    /// fixes its place in the recency order, and then that from which evictions see it.
     ///
     /// # Progress
     ///
@@ -414,7 +415,9 @@ where
 
     /// Sets the hot budget, in bytes, and demotes least recently used hot fragments until it holds; how many.
     ///
-    /// While the call runs, and while a call runs that held a reservation when the budget was lowered, the old budget is the bound.
+    /// While the call runs, and while a call runs that held a reservation when the budget was lowered, the old budget is the bound. The
+    /// *count* of [`hot_bytes`](Self::hot_bytes) can stand above the new one a little longer: while a call that has demoted for it has not
+    /// taken off what it demoted.
     ///
     /// # Errors
     ///

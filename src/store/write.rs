@@ -139,14 +139,13 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
 
     /// Reserves `need` bytes for `new`, by demoting others if it must.
     fn claim_room(&mut self, new: &Node<K, V>, need: u64) -> Claim {
-        let budget = &self.core.budget;
-        if new.weight() <= budget.limit() {
-            let spare = |other: &Node<K, V>| other.hash() == new.hash() && other.key() == new.key();
-            if self.make_room(need, spare) == Room::Made {
-                return Claim::Hot;
-            }
-            if new.weight() <= budget.limit() {
-                return Claim::Contended;
+        let spare = |other: &Node<K, V>| other.hash() == new.hash() && other.key() == new.key();
+        while new.weight() <= self.core.budget.limit() {
+            match self.make_room(need, spare) {
+                Room::Made => return Claim::Hot,
+                Room::Contended => return Claim::Contended,
+                // Unless it has been raised again.
+                Room::OverBudget => {}
             }
         }
         self.shrink_reservation_to(0);

@@ -142,3 +142,18 @@ fn every_fragment_is_handed_over_though_the_hook_panics_with_a_payload_that_pani
     assert_eq!(*seen.lock().unwrap(), [0, 1, 2, 3, 4]);
     assert_eq!(validate(&store), 0);
 }
+
+#[test]
+fn a_promotion_is_not_refused_for_a_budget_that_its_fragment_never_met() {
+    let store = unit_store(10, Capacity::UNBOUNDED, Capacity::UNBOUNDED);
+    store.store(1, 9).unwrap();
+    store.demote(&1);
+    store.store(2, 5).unwrap();
+    let other = Arc::clone(&store);
+    between(Step::Left, move || {
+        assert!(other.remove(&1).is_some());
+        other.set_hot_budget(5).unwrap();
+    });
+    // While fragment 1 was there the budget was 10, which it fits; since the budget is 5, there is none.
+    assert_eq!(store.promote(&1), Err(PromoteError::NotFound));
+}
