@@ -1,4 +1,21 @@
 //! Explores a model, and asserts that it was one: that more than one execution ran, or that a planted bug was found.
+//!
+//! # What these models cannot show
+//!
+//! - *Beyond the bound*: executions with more preemptions than the bound, more threads or more operations.
+//! - *`SeqCst` loads and stores*: loom takes them for acquire and release. Read-modify-writes and fences are modelled.
+//! - *What is not instrumented*: crossbeam-skiplist and arc-swap have no hooks, so that a locked tree and a bare pointer stand in for
+//!   them, and their own linearizability is assumed. The tree's lock orders more than the real map may: what must hold without that is
+//!   modelled over bare segments. Statistics, counts of holders, and `Arc`s of segments are the standard library's.
+//! - *What the crate keeps for each thread* of the system, for second deferrals: all threads of a model share it. So one may
+//!   defer for another, or leave a flush to it. That makes a free later and never earlier.
+//! - *Use of freed memory*, but where a value watches its own reads and its drop, or the allocator poisons it: see `tests/reclamation.rs`.
+//! - *Progress*: loom fails a model that does not end, and says nothing about how many steps a thread takes.
+//!
+//! Of the accesses to an atomic loom remembers only the last: see [`both_hold`].
+
+pub mod collected;
+pub mod spec;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -1,0 +1,89 @@
+//! What operations on one key may answer: the sequential specification, for a few of them beside each other.
+//!
+//! There is room in hot for all, so that it says nothing about the budget.
+
+use tierstack::Tier;
+
+/// A key's fragment: its value, which says who stored it, and its tier; or none.
+pub type State = Option<(u64, Tier)>;
+
+/// An operation on the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// Of that value.
+    Store(u64),
+    Get,
+    /// To hot.
+    Promote,
+    /// By one tier.
+    Demote,
+    Evict(Tier),
+    Remove,
+}
+
+/// What it answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Stored {
+        tier: Tier,
+        replaced: Option<u64>,
+        contended: bool,
+    },
+    /// A store that found nothing to replace, where there is no index to insert into.
+    NothingToReplace,
+    Found(State),
+    /// From where to where.
+    Moved(Option<(Tier, Tier)>),
+    Evicted(Option<u64>),
+    Removed(State),
+}
+
+/// The state after `op` answered `answer` in `state`; `None` where it could not.
+fn step(state: State, op: Op, answer: Answer) -> Option<State> {
+    match (op, answer) {
+        (Op::Store(value), Answer::Stored { tier, replaced, contended }) => {
+            let left_hot = state.is_some_and(|(_, tier)| tier != Tier::Hot);
+            let is_right = if contended { tier == Tier::Warm && left_hot } else { tier == Tier::Hot };
+            (is_right && replaced == state.map(|(value, _)| value)).then_some(Some((value, tier)))
+        }
+        (Op::Store(_), Answer::NothingToReplace) => state.is_none().then_some(None),
+        (Op::Get, Answer::Found(found)) => (found == state).then_some(state),
+        (Op::Promote, Answer::Moved(moved)) => {
+            let risen = state.map(|(value, _)| (value, Tier::Hot));
+            (moved == state.map(|(_, from)| (from, Tier::Hot))).then_some(risen)
+        }
+        (Op::Demote, Answer::Moved(moved)) => {
+            let sunk = state.map(|(value, tier)| (value, tier.below().unwrap_or(tier)));
+            (moved == state.zip(sunk).map(|((_, from), (_, to))| (from, to))).then_some(sunk)
+        }
+        (Op::Evict(tier), Answer::Evicted(victim)) => {
+            let here = state.filter(|(_, now)| *now == tier);
+            let after =
+                if here.is_some() { here.and_then(|(value, tier)| Some((value, tier.below()?))) } else { state };
+            (victim == here.map(|(value, _)| value)).then_some(after)
+        }
+        (Op::Remove, Answer::Removed(removed)) => (removed == state).then_some(None),
+        _ => None,
+    }
+}
+
+/// The same for a store that has announced its successor and not gone on: it has taken effect, if there was anything to replace.
+fn step_stalled(state: State, value: u64) -> State {
+    state.map(|(_, tier)| (value, if tier == Tier::Hot { Tier::Hot } else { Tier::Warm }))
+}
+
+/// Whether the answers, in some order, lead from `first` to `last`; a stalled store of `stalled` may take effect at any point, or not.
+#[must_use]
+pub fn explains(first: State, done: &[(Op, Answer)], stalled: Option<u64>, last: State) -> bool {
+    if done.is_empty() && stalled.is_none() {
+        return first == last;
+    }
+    let next = (0..done.len()).any(|number| {
+        let (op, answer) = done[number];
+        let rest: Vec<_> = done.iter().enumerate().filter(|(other, _)| *other != number).map(|(_, it)| *it).collect();
+        step(first, op, answer).is_some_and(|state| explains(state, &rest, stalled, last))
+    });
+    next || stalled.is_some_and(|value| {
+        explains(first, done, None, last) || explains(step_stalled(first, value), done, None, last)
+    })
+}

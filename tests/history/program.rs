@@ -1,0 +1,102 @@
+//! Random setups and operations.
+
+use rand::Rng;
+use rand::rngs::StdRng;
+use tierstack::{Capacity, Tier};
+
+use crate::recorder::{Key, Operation, Setup, Value};
+
+/// Bounds that few small fragments pass.
+pub fn setup(dice: &mut StdRng) -> Setup {
+    let mut capacity = || match dice.random_range(0..5) {
+        0 | 1 => Capacity::UNBOUNDED,
+        2 | 3 => Capacity::entries(dice.random_range(0..3)),
+        _ => Capacity::bytes(dice.random_range(0..8)),
+    };
+    let (warm, cold) = (capacity(), capacity());
+    Setup { budget: dice.random_range(1..12), warm, cold }
+}
+
+/// Which operations there are, each as often as the others.
+#[derive(Clone, Copy, Debug)]
+pub struct Trade(pub &'static [Kind]);
+
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    Store,
+    Use,
+    Look,
+    Promote,
+    Demote,
+    Evict,
+    Remove,
+    Budget,
+    Count,
+}
+
+impl Trade {
+    pub const ALL: Self = Self(&[
+        Kind::Store,
+        Kind::Store,
+        Kind::Store,
+        Kind::Use,
+        Kind::Use,
+        Kind::Look,
+        Kind::Promote,
+        Kind::Promote,
+        Kind::Demote,
+        Kind::Evict,
+        Kind::Remove,
+        Kind::Budget,
+        Kind::Count,
+    ]);
+    /// No operation whose answer or effect depends on the others' use, room or number.
+    pub const BY_KEY: Self = Self(&[Kind::Store, Kind::Look, Kind::Demote, Kind::Remove]);
+    /// Without a change of the budget.
+    pub const CONSTANT: Self = Self(&[
+        Kind::Store,
+        Kind::Store,
+        Kind::Use,
+        Kind::Look,
+        Kind::Promote,
+        Kind::Promote,
+        Kind::Demote,
+        Kind::Evict,
+        Kind::Remove,
+    ]);
+    pub const RECENCY: Self = Self(&[Kind::Use, Kind::Use, Kind::Evict, Kind::Promote, Kind::Demote, Kind::Store]);
+    pub const ROOM: Self = Self(&[Kind::Store, Kind::Store, Kind::Promote, Kind::Look]);
+
+    /// One of its operations; the number is that of the value that it stores.
+    pub fn operation(self, dice: &mut StdRng, keys: u8, number: u32) -> Operation {
+        let key = Key(dice.random_range(0..keys));
+        let tier = Tier::ALL[dice.random_range(0..3)];
+        let turn = dice.random_range(0..4);
+        match self.0[dice.random_range(0..self.0.len())] {
+            Kind::Store => Operation::Store(key, Value { number, weight: dice.random_range(0..7) }),
+            Kind::Use => Operation::Get(key),
+            Kind::Look => match turn {
+                0 => Operation::Contains(key),
+                1 => Operation::TierOf(key),
+                _ => Operation::Peek(key),
+            },
+            Kind::Promote if turn < 2 => Operation::Promote(key),
+            Kind::Promote => Operation::PromoteTo(key, tier),
+            Kind::Demote if turn < 2 => Operation::Demote(key),
+            Kind::Demote => Operation::DemoteTo(key, tier),
+            Kind::Evict => Operation::EvictLru(tier),
+            Kind::Remove => Operation::Remove(key),
+            Kind::Budget => match turn {
+                0 => Operation::EnforceHotBudget,
+                1 => Operation::HotBudget,
+                _ => Operation::SetHotBudget(dice.random_range(0..12)),
+            },
+            Kind::Count => match turn {
+                0 => Operation::HotBytes,
+                1 => Operation::Len(tier),
+                2 => Operation::Bytes(tier),
+                _ => Operation::Iter(tier),
+            },
+        }
+    }
+}

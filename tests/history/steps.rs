@@ -1,0 +1,483 @@
+//! What a call in flight may do next: see [`crate::checker`].
+
+use std::collections::HashSet;
+
+use tierstack::{Capacity, Evicted, Moved, PromoteError, Stored, Tier};
+
+use crate::checker::Checker;
+use crate::configuration::{Configuration, Flight, Phase};
+use crate::recorder::{Call, Key, Operation, Outcome, Value};
+
+const END: Phase = Phase::Ending { overflowed: 0, claim: None };
+
+/// More than any hot tier holds here.
+const ANY: u64 = 1 << 60;
+
+/// What a call in flight may have become.
+type Next = Vec<Configuration>;
+
+fn changes(operation: &Operation) -> bool {
+    use Operation as Op;
+    !matches!(
+        operation,
+        Op::Get(_)
+            | Op::Peek(_)
+            | Op::Contains(_)
+            | Op::TierOf(_)
+            | Op::HotBudget
+            | Op::HotBytes
+            | Op::Len(_)
+            | Op::Bytes(_)
+            | Op::IsEmpty
+            | Op::Iter(_)
+    )
+}
+
+impl Checker<'_> {
+    pub fn begin(&self, configuration: &mut Configuration, call: usize) {
+        let operation = &self.calls[call].operation;
+        let phase = if *operation == Operation::EnforceHotBudget { Phase::Enforcing(0) } else { Phase::Waiting };
+        let held = match operation {
+            Operation::Store(_, value) => value.weight,
+            Operation::Promote(key) | Operation::PromoteTo(key, Tier::Hot) => self.heaviest(*key),
+            Operation::SetHotBudget(_) => ANY,
+            _ => 0,
+        };
+        let watched: &[Tier] = match operation {
+            Operation::EvictLru(tier) | Operation::Iter(tier) => &[*tier],
+            Operation::Store(..)
+            | Operation::EnforceHotBudget
+            | Operation::Promote(_)
+            | Operation::PromoteTo(_, Tier::Hot) => &[Tier::Hot],
+            _ => &[],
+        };
+        configuration.begin(call, phase, held, watched);
+    }
+
+    /// The most that any fragment of the key weighs.
+    fn heaviest(&self, key: Key) -> u64 {
+        let weight = |call: &Call| match &call.operation {
+            Operation::Store(stored, value) if *stored == key => Some(value.weight),
+            _ => None,
+        };
+        self.calls.iter().filter_map(weight).max().unwrap_or(0)
+    }
+
+    fn others_change(&self, now: &Configuration, at: usize) -> bool {
+        let others = now.flights.iter().enumerate().filter(|(other, _)| *other != at);
+        others.into_iter().any(|(_, flight)| changes(&self.calls[flight.call].operation))
+    }
+
+    /// What a call looks at while it ends.
+    fn watched_at_the_end(&self, call: usize) -> &'static [Tier] {
+        match (self.lowered[call], self.setup.warm, self.setup.cold) {
+            (true, ..) => &Tier::ALL,
+            (false, Capacity::UNBOUNDED, Capacity::UNBOUNDED) => &[],
+            (false, Capacity::UNBOUNDED, _) => &[Tier::Cold],
+            (false, _, Capacity::UNBOUNDED) => &[Tier::Warm],
+            _ => &[Tier::Warm, Tier::Cold],
+        }
+    }
+
+    /// What was stored, where it is known that a call did store it.
+    fn stored(&self, call: usize) -> Option<&Stored<Value>> {
+        match &self.calls[call].answer {
+            Outcome::Stored(Ok(stored)) if self.open != Some(call) => Some(stored),
+            _ => None,
+        }
+    }
+
+    fn overlaps(&self, call: usize) -> bool {
+        let this = &self.calls[call];
+        let meets = |other: &Call| other.invoked < this.returned && this.invoked < other.returned;
+        self.calls.iter().enumerate().any(|(other, that)| other != call && meets(that))
+    }
+
+    pub fn may_return(&self, now: &Configuration, at: usize) -> bool {
+        let flight = &now.flights[at];
+        match flight.phase {
+            Phase::Done => true,
+            Phase::Ending { overflowed, claim: None } => {
+                let call = &self.calls[flight.call];
+                let handed_over = self.open == Some(flight.call) || overflowed == call.overflow.len();
+                handed_over && (self.others_change(now, at) || self.holds(now))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the budget and the capacities hold.
+    fn holds(&self, now: &Configuration) -> bool {
+        now.board.hot_bytes() <= now.budget && !self.is_over(now, Tier::Warm) && !self.is_over(now, Tier::Cold)
+    }
+
+    /// Whether the tier is over its capacity, but for what is claimed.
+    fn is_over(&self, now: &Configuration, tier: Tier) -> bool {
+        let Capacity { entries, bytes } = if tier == Tier::Warm { self.setup.warm } else { self.setup.cold };
+        let claims = |phase| matches!(phase, Phase::Ending { claim: Some(claimed), .. } if claimed == tier);
+        let claimed = now.flights.iter().filter(|flight| claims(flight.phase)).count() as u64;
+        entries.is_some_and(|most| now.board.len(tier) > most + if bytes.is_none() { claimed } else { 0 })
+            || bytes.is_some_and(|most| now.board.bytes(tier) > most)
+    }
+
+    /// All that the call in flight at that place may do next, what is most likely first.
+    pub fn steps(&self, now: &Configuration, at: usize, next: &mut Next) {
+        let call = now.flights[at].call;
+        let phase = now.flights[at].phase;
+        match (phase, &self.calls[call].operation) {
+            (Phase::Done, _) => {}
+            (Phase::Ending { overflowed, claim }, _) => self.end(now, at, overflowed, claim, next),
+            (Phase::Enforcing(demoted), operation) => {
+                let answer = if *operation == Operation::EnforceHotBudget {
+                    Outcome::Enforced(demoted)
+                } else {
+                    Outcome::BudgetSet(Ok(demoted))
+                };
+                if now.board.hot_bytes() <= now.budget
+                    || now.may_seem_empty(at, Tier::Hot, None)
+                    || self.others_change(now, at)
+                {
+                    self.conclude(now, at, answer, 0, next, |_| ());
+                }
+                self.demote_while_over(now, at, Phase::Enforcing(demoted + 1), next);
+            }
+            (_, Operation::Store(key, value)) => self.store(now, at, *key, *value, next),
+            (_, Operation::Get(key)) => self.get(now, at, *key, next),
+            (_, Operation::Promote(key)) => {
+                self.promote(now, at, *key, |from| from.above().unwrap_or(Tier::Hot), next);
+            }
+            (_, Operation::PromoteTo(key, to)) => self.promote(now, at, *key, |_| *to, next),
+            (_, Operation::Demote(key)) => {
+                self.demote(now, at, *key, |from| from.below().unwrap_or(Tier::Cold), next);
+            }
+            (_, Operation::DemoteTo(key, to)) => self.demote(now, at, *key, |_| *to, next),
+            (_, Operation::EvictLru(tier)) => {
+                for victim in now.victims(at, *tier, None) {
+                    let mut then = now.clone();
+                    let evicted = then.evict(at, victim);
+                    let held = if *tier == Tier::Hot { evicted.weight } else { 0 };
+                    self.conclude(&then, at, Outcome::Evicted(Some(evicted)), held, next, |_| ());
+                }
+                if now.may_seem_empty(at, *tier, None) {
+                    self.conclude(now, at, Outcome::Evicted(None), 0, next, |_| ());
+                }
+            }
+            (_, Operation::Remove(key)) => {
+                let found = now.board.peek(key);
+                let held = found.as_ref().filter(|found| found.tier == Tier::Hot).map_or(0, |found| found.weight);
+                self.conclude(now, at, Outcome::Fragment(found), held, next, |then| then.remove(*key));
+            }
+            (_, Operation::SetHotBudget(budget)) => {
+                let mut then = now.clone();
+                then.set_budget(*budget);
+                then.flights[at].phase = Phase::Enforcing(0);
+                then.own_step(at, &[Tier::Hot]);
+                next.push(then);
+            }
+            (_, operation) => self.look(now, at, operation, next),
+        }
+    }
+
+    /// The call takes effect with this answer, if that is the one that it gave; what remains is to end.
+    fn conclude(
+        &self,
+        now: &Configuration,
+        at: usize,
+        answer: Outcome,
+        held: u64,
+        next: &mut Next,
+        effect: impl FnOnce(&mut Configuration),
+    ) {
+        if let Some(answer) = self.admit(now.flights[at].call, answer) {
+            let mut then = now.clone();
+            effect(&mut then);
+            let flight = &mut then.flights[at];
+            (flight.phase, flight.answer, flight.held) = (END, answer, held);
+            then.own_step(at, self.watched_at_the_end(now.flights[at].call));
+            then.unfix(at);
+            next.push(then);
+        }
+    }
+
+    /// A call that only looks.
+    fn look(&self, now: &Configuration, at: usize, operation: &Operation, next: &mut Next) {
+        let call = now.flights[at].call;
+        let exact = match operation {
+            Operation::HotBudget => Outcome::Number(now.budget),
+            _ => now.board.clone().apply(operation),
+        };
+        let recorded = &self.calls[call].answer;
+        let counted = !matches!(
+            operation,
+            Operation::Peek(_) | Operation::Contains(_) | Operation::TierOf(_) | Operation::HotBudget
+        );
+        let admitted = if counted && self.open != Some(call) && self.overlaps(call) {
+            let is_hot_bytes = matches!(operation, Operation::HotBytes | Operation::Bytes(Tier::Hot));
+            let may_be = match (recorded, &exact, operation) {
+                (Outcome::Number(bytes), _, _) if is_hot_bytes => *bytes <= self.highest,
+                (Outcome::Items(items), Outcome::Items(standing), Operation::Iter(_)) => {
+                    let mut met = HashSet::new();
+                    let stood = |key| now.flights[at].stood.has(key);
+                    items.iter().all(|item| met.insert(item.key))
+                        && standing.iter().filter(|item| stood(item.key)).all(|item| items.contains(item))
+                }
+                _ => true,
+            };
+            may_be.then_some(0)
+        } else {
+            self.admit(call, exact)
+        };
+        if let Some(answer) = admitted {
+            let mut then = now.clone();
+            if let Operation::Peek(key) | Operation::Contains(key) | Operation::TierOf(key) = operation {
+                then.observe(*key);
+            }
+            then.flights[at].answer = answer;
+            then.rest(at, Phase::Done);
+            next.push(then);
+        }
+    }
+
+    fn get(&self, now: &Configuration, at: usize, key: Key, next: &mut Next) {
+        let mut then = now.clone();
+        if let Phase::Read(value) = now.flights[at].phase {
+            then.land(at, key, value);
+            then.rest(at, Phase::Done);
+            next.push(then);
+            self.fix_early(now, at, next);
+            return;
+        }
+        let found = now.board.peek(&key);
+        if let Some(answer) = self.admit(now.flights[at].call, Outcome::Fragment(found)) {
+            then.observe(key);
+            then.flights[at].answer = answer;
+            then.rest(at, found.map_or(Phase::Done, |found| Phase::Read(found.value)));
+            next.push(then);
+        }
+    }
+
+    /// Fixes the place of the call's use, if another call in flight may fix one before this use takes effect.
+    fn fix_early(&self, now: &Configuration, at: usize, next: &mut Next) {
+        let may_fix = |flight: &Flight| {
+            let uses = matches!(
+                self.calls[flight.call].operation,
+                Operation::Get(_) | Operation::Store(..) | Operation::Promote(_) | Operation::PromoteTo(..)
+            );
+            uses && !flight.fixed && !matches!(flight.phase, Phase::Done | Phase::Ending { .. })
+        };
+        let mut others = now.flights.iter().enumerate().filter(|(other, _)| *other != at);
+        if !now.flights[at].fixed && others.any(|(_, flight)| may_fix(flight)) {
+            let mut then = now.clone();
+            then.fix(at);
+            next.push(then);
+        }
+    }
+
+    fn turn(now: &Configuration, at: usize, phase: Phase, next: &mut Next) {
+        let mut then = now.clone();
+        then.rest(at, phase);
+        next.push(then);
+    }
+
+    /// Evicts others than `key`, if the call was short of room since its last own step.
+    fn make_room(now: &Configuration, at: usize, key: Key, weight: u64, next: &mut Next) {
+        if now.flights[at].short {
+            for victim in now.victims(at, Tier::Hot, Some(key)) {
+                let mut then = now.clone();
+                let Evicted { weight: gained, .. } = then.evict(at, victim);
+                then.own_step(at, &[Tier::Hot]);
+                then.flights[at].held = weight + gained;
+                next.push(then);
+            }
+        }
+    }
+
+    /// What calls may have found out at this instant, for later use: it only lets them do more.
+    pub fn notice(&self, now: &mut Configuration) {
+        for at in 0..now.flights.len() {
+            let Flight { call: number, phase, .. } = now.flights[at];
+            let call = &self.calls[number];
+            match (phase, &call.operation) {
+                (Phase::Waiting, Operation::Store(key, value)) => {
+                    let need = value.weight.saturating_sub(now.hot_weight(*key));
+                    now.flights[at].short |= value.weight <= now.budget && i128::from(need) > now.free(at);
+                }
+                (Phase::Waiting | Phase::Seen(_), Operation::Promote(key) | Operation::PromoteTo(key, Tier::Hot)) => {
+                    let a_step_below = matches!(call.operation, Operation::Promote(_));
+                    let rises = |from: Tier| from == Tier::Warm || (from == Tier::Cold && !a_step_below);
+                    let below = now.board.peek(key).filter(|found| rises(found.tier)).map(|found| found.weight);
+                    let seen = if let Phase::Seen(weight) = phase { Some(weight) } else { None };
+                    let seen = match call.answer {
+                        // It went by this weight.
+                        Outcome::Promoted(Err(PromoteError::Contended { weight })) if self.open != Some(number) => {
+                            seen.or(below.filter(|below| *below == weight))
+                        }
+                        _ => seen.max(below.filter(|below| *below <= now.budget)),
+                    };
+                    if let Some(weight) = seen {
+                        now.flights[at].phase = Phase::Seen(weight);
+                        now.flights[at].short |= weight <= now.budget && i128::from(weight) > now.free(at);
+                    }
+                }
+                (Phase::Enforcing(_) | Phase::Ending { .. }, _) => {
+                    let may_be_over = self.lowered[number] && now.free(at) < 0;
+                    now.flights[at].short |= may_be_over || now.board.hot_bytes() > now.budget;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn store(&self, now: &Configuration, at: usize, key: Key, value: Value, next: &mut Next) {
+        let Value { weight, .. } = value;
+        let flight = &now.flights[at];
+        let predecessor = now.board.peek(&key);
+        let hot = predecessor.as_ref().filter(|old| old.tier == Tier::Hot);
+        let own = hot.map_or(0, |old| old.weight);
+        let effect = |tier, contended, next: &mut Next| {
+            let mut then = now.clone();
+            let replaced = then.put(at, key, value, tier);
+            let held = own + if tier == Tier::Warm { weight } else { 0 };
+            self.conclude(&then, at, Outcome::Stored(Ok(Stored { tier, replaced, contended })), held, next, |_| ());
+        };
+        // Which way it went, the answer says.
+        let wanted = |tier, contended| {
+            self.stored(flight.call).is_none_or(|stored| (stored.tier, stored.contended) == (tier, contended))
+        };
+        match flight.phase {
+            Phase::Heavy(_) => {
+                effect(Tier::Warm, false, next);
+                if weight <= now.budget && wanted(Tier::Warm, true) {
+                    Self::turn(now, at, Phase::Contended, next);
+                }
+            }
+            Phase::Contended => effect(Tier::Warm, true, next),
+            Phase::Relying(old) if predecessor.is_some_and(|now| now.value == old && now.tier != Tier::Hot) => {
+                effect(Tier::Warm, true, next);
+            }
+            Phase::Waiting => {
+                if wanted(Tier::Hot, false) && now.board.hot_bytes() - own + weight <= flight.highest {
+                    effect(Tier::Hot, false, next);
+                }
+                Self::make_room(now, at, key, weight, next);
+                if weight > now.budget {
+                    if wanted(Tier::Warm, false) || wanted(Tier::Warm, true) {
+                        Self::turn(now, at, Phase::Heavy(weight), next);
+                    }
+                } else {
+                    let need = weight.saturating_sub(own);
+                    if wanted(Tier::Warm, true) {
+                        if i128::from(need) > now.free(at) && now.may_seem_empty(at, Tier::Hot, Some(key)) {
+                            Self::turn(now, at, Phase::Contended, next);
+                        }
+                        if let Some(old) = hot {
+                            Self::turn(now, at, Phase::Relying(old.value), next);
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+        self.fix_early(now, at, next);
+    }
+
+    fn promote(&self, now: &Configuration, at: usize, key: Key, target: impl Fn(Tier) -> Tier, next: &mut Next) {
+        let flight = &now.flights[at];
+        let refuse = |error, next: &mut Next| {
+            self.conclude(now, at, Outcome::Promoted(Err(error)), flight.held, next, |_| ());
+        };
+        if let Some(found) = now.board.peek(&key) {
+            let (from, weight) = (found.tier, found.weight);
+            let to = target(from).min(from);
+            let rises_to_hot = to == Tier::Hot && from != Tier::Hot;
+            if !rises_to_hot || now.board.hot_bytes() + weight <= flight.highest {
+                let held = if rises_to_hot { 0 } else { flight.held };
+                let answer = Outcome::Promoted(Ok(Moved { from, to }));
+                self.conclude(now, at, answer, held, next, |then| then.raise(at, key, to));
+            }
+            if rises_to_hot && weight > now.budget {
+                refuse(PromoteError::OverBudget { weight, budget: now.budget }, next);
+            }
+        } else {
+            refuse(PromoteError::NotFound, next);
+        }
+        self.fix_early(now, at, next);
+        match flight.phase {
+            Phase::Seen(weight) => {
+                Self::make_room(now, at, key, weight, next);
+                if weight > now.budget {
+                    if self.lowered[flight.call] {
+                        Self::turn(now, at, Phase::Heavy(weight), next);
+                    }
+                } else if i128::from(weight) > now.free(at) && now.may_seem_empty(at, Tier::Hot, Some(key)) {
+                    refuse(PromoteError::Contended { weight }, next);
+                }
+            }
+            Phase::Heavy(weight) if weight <= now.budget => refuse(PromoteError::Contended { weight }, next),
+            _ => {}
+        }
+    }
+
+    fn demote(&self, now: &Configuration, at: usize, key: Key, target: impl Fn(Tier) -> Tier, next: &mut Next) {
+        let Some(found) = now.board.peek(&key) else {
+            return self.conclude(now, at, Outcome::Demoted(None), 0, next, |_| ());
+        };
+        let from = found.tier;
+        let to = target(from).max(from);
+        let held = if from == Tier::Hot && to != from { found.weight } else { 0 };
+        self.conclude(now, at, Outcome::Demoted(Some(Moved { from, to })), held, next, |then| {
+            if from == to { then.observe(key) } else { then.sink(at, key, to) }
+        });
+    }
+
+    /// Evicts from hot, where it is over the budget: that was lowered.
+    fn demote_while_over(&self, now: &Configuration, at: usize, phase: Phase, next: &mut Next) {
+        if now.flights[at].short {
+            for victim in now.victims(at, Tier::Hot, None) {
+                let mut then = now.clone();
+                let evicted = then.evict(at, victim);
+                let watched: &[Tier] = if matches!(phase, Phase::Ending { .. }) {
+                    self.watched_at_the_end(now.flights[at].call)
+                } else {
+                    &[Tier::Hot]
+                };
+                then.own_step(at, watched);
+                let flight = &mut then.flights[at];
+                flight.phase = phase;
+                flight.held = flight.held.max(evicted.weight);
+                next.push(then);
+            }
+        }
+    }
+
+    /// Sees to the budget and to the capacities.
+    fn end(&self, now: &Configuration, at: usize, overflowed: usize, claim: Option<Tier>, next: &mut Next) {
+        let call = now.flights[at].call;
+        if let Some(tier) = claim {
+            for victim in now.victims(at, tier, None) {
+                let mut then = now.clone();
+                let evicted = then.evict(at, victim);
+                then.own_step(at, self.watched_at_the_end(call));
+                let out = evicted.to.is_none();
+                let handed = self.calls[call].overflow.get(overflowed);
+                if !out || self.open == Some(call) || handed == Some(&(evicted.key, evicted.value)) {
+                    let overflowed = overflowed + usize::from(out);
+                    then.flights[at].phase = Phase::Ending { overflowed, claim: None };
+                    next.push(then);
+                }
+            }
+            return;
+        }
+        let may_pass_warm = !self.is_over(now, Tier::Warm) || self.others_change(now, at);
+        for tier in [Tier::Warm, Tier::Cold] {
+            if self.is_over(now, tier) && (tier == Tier::Warm || may_pass_warm) {
+                let mut then = now.clone();
+                then.flights[at].phase = Phase::Ending { overflowed, claim: Some(tier) };
+                next.push(then);
+            }
+        }
+        if self.lowered[call] {
+            self.demote_while_over(now, at, Phase::Ending { overflowed, claim: None }, next);
+        }
+    }
+}
