@@ -27,8 +27,9 @@ use crate::node::Node;
 use crate::place::State;
 use crate::sync::Ordering;
 
-/// Cells that a passing writer moves besides its own run. Few in models, or it would move the whole of their small tables.
-const SHARE: usize = if cfg!(any(tierstack_loom, tierstack_shuttle)) { 1 } else { 16 };
+/// Cells that a passing writer moves besides its own run. Few in models and under a fuzzer, or it would move the whole of their
+/// small tables.
+const SHARE: usize = if cfg!(any(tierstack_loom, tierstack_shuttle, fuzzing)) { 1 } else { 16 };
 
 /// Whether a probe goes on behind a moved cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -89,9 +89,12 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
             }
             match self.make_room(weight, &spare) {
                 Room::Made => return Ok(()),
-                Room::Contended => return Err(PromoteError::Contended { weight }),
-                // Unless it has been raised again.
-                Room::OverBudget => {}
+                // Not where it is the budget that leaves no room by now.
+                Room::Contended if weight <= self.core.budget.limit() => {
+                    return Err(PromoteError::Contended { weight });
+                }
+                // Too heavy, unless the budget has been raised again.
+                Room::Contended | Room::OverBudget => {}
             }
         }
     }

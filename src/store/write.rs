@@ -143,9 +143,10 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
         while new.weight() <= self.core.budget.limit() {
             match self.make_room(need, spare) {
                 Room::Made => return Claim::Hot,
-                Room::Contended => return Claim::Contended,
-                // Unless it has been raised again.
-                Room::OverBudget => {}
+                // Not where it is the budget that leaves no room by now.
+                Room::Contended if new.weight() <= self.core.budget.limit() => return Claim::Contended,
+                // Too heavy, unless the budget has been raised again.
+                Room::Contended | Room::OverBudget => {}
             }
         }
         self.shrink_reservation_to(0);

@@ -451,3 +451,26 @@ fn of_what_was_used_during_the_eviction_any_may_be_its_victim() {
         accepted(&TEN, &history(victim, number));
     }
 }
+
+#[test]
+fn a_demotion_for_a_store_whose_predecessor_makes_room_enough_is_rejected() {
+    let seven = Setup::unbounded(7);
+    let tier = |invoked, key, tier| call(invoked, invoked + 1, Op::TierOf(key), Outcome::Tier(Some(tier)));
+    let history = |stored, last| {
+        vec![
+            store(0, 1, B, value(1, 2), Hot),
+            store(2, 3, C, value(2, 1), Hot),
+            replace(10, 30, A, value(3, 6), Hot, value(4, 4)),
+            store(stored, stored + 1, A, value(4, 4), Hot),
+            // From here on only B's bytes are missing.
+            tier(13, B, Hot),
+            tier(31, B, Warm),
+            tier(33, C, last),
+        ]
+    };
+    // It was hot all along, or came while room was made: then it need not be counted at once.
+    accepted(&seven, &history(5, Hot));
+    rejected(&seven, &history(5, Warm), 6, &[Outcome::Tier(Some(Hot))]);
+    accepted(&seven, &history(11, Hot));
+    accepted(&seven, &history(11, Warm));
+}

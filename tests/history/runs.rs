@@ -1,4 +1,8 @@
 //! Threads at one small store, again and again: the specification allows what they were answered, and what is left in the end.
+//!
+//! `ROUNDS`, `THREADS`, `LENGTH` (of each thread) and `SEED` in the environment change how many histories there are, and which; the same seed gives the
+//! same calls, but not the same schedule. What fails is printed in full. A history that the checker cannot decide is
+//! counted, and there may be few.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};

@@ -6,6 +6,7 @@ mod portrait;
 mod program;
 mod refusals;
 mod replay;
+mod review;
 mod savepoints;
 mod scale;
 #[cfg(feature = "serde")]

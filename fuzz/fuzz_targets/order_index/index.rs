@@ -1,0 +1,263 @@
+//! The index is a map from keys to live nodes, whichever of the calls that tidy it were never made, or made late.
+
+use std::collections::BTreeMap;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use arbitrary::Arbitrary;
+use crossbeam_epoch::Guard;
+use tierstack::Tier;
+use tierstack::internals::{Announced, Clock, Fit, Index, Inserted, Outcome, Place, Stats};
+
+const KEYS: u8 = 96;
+
+/// How keys are hashed.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub struct Hashing {
+    /// To how many homes.
+    homes: u8,
+    /// At the end of the table, where runs go round.
+    is_high: bool,
+    /// Keys of one home have hashes of their own.
+    is_distinct: bool,
+}
+
+impl Hashing {
+    fn hash(self, key: u8) -> u64 {
+        let homes = u64::from(self.homes % 32) + 1;
+        let home = (u64::MAX / homes).wrapping_mul(u64::from(key) % homes);
+        let home = if self.is_high { !home } else { home };
+        // The low bits are not of the home.
+        home & !0xFF | if self.is_distinct { u64::from(key) } else { 0 }
+    }
+}
+
+#[derive(Arbitrary, Debug)]
+pub enum Step {
+    Insert(u8),
+    /// With whether the index is tidied afterwards.
+    Remove(u8, bool),
+    /// With whether the successor is resolved and listed, and whether the index is tidied.
+    Replace(u8, bool, bool),
+    /// Announces a successor; then the key is removed before that takes effect.
+    Abandon(u8, bool),
+    Tidy(u8),
+    Find(u8),
+    /// Finds a node, and looks at it again when the pin ends.
+    Hold(u8),
+    Repin,
+    Sweep,
+}
+
+/// A value that counts the living.
+struct Value {
+    number: u64,
+    alive: Arc<AtomicI64>,
+}
+
+impl Value {
+    fn new(number: u64, alive: &Arc<AtomicI64>) -> Self {
+        alive.fetch_add(1, Ordering::Relaxed);
+        Self { number, alive: Arc::clone(alive) }
+    }
+}
+
+impl Drop for Value {
+    fn drop(&mut self) {
+        assert!(self.alive.fetch_sub(1, Ordering::Relaxed) > 0, "something was dropped twice");
+    }
+}
+
+type Node = tierstack::internals::Node<u8, Value>;
+
+struct Trial {
+    index: Index<u8, Value>,
+    hashing: Hashing,
+    model: BTreeMap<u8, u64>,
+    clock: Clock,
+    stats: Arc<Stats>,
+    alive: Arc<AtomicI64>,
+    stored: u64,
+    guard: Guard,
+    /// Found under the present pin, with key and value.
+    held: Vec<(NonNull<Node>, u8, u64)>,
+}
+
+impl Trial {
+    fn new(hashing: Hashing) -> Self {
+        Self {
+            index: Index::with_room_for(0),
+            hashing,
+            model: BTreeMap::new(),
+            clock: Clock::starting_at(1),
+            stats: Arc::new(Stats::new()),
+            alive: Arc::default(),
+            stored: 0,
+            guard: crossbeam_epoch::pin(),
+            held: Vec::new(),
+        }
+    }
+
+    fn node(&mut self, key: u8) -> NonNull<Node> {
+        self.stored += 1;
+        let value = Value::new(self.stored, &self.alive);
+        let tick = self.clock.tick().expect("few are taken");
+        let node = Node::new(self.hashing.hash(key), key, value, 1, tick, &self.stats);
+        NonNull::from(Box::leak(Box::new(node)))
+    }
+
+    fn find<'g>(&self, key: u8, guard: &'g Guard) -> Option<&'g Node> {
+        let found = self.index.find(self.hashing.hash(key), |other| *other == key, guard);
+        let number = found.map(|(node, _)| {
+            assert_eq!(*node.key(), key);
+            node.value().number
+        });
+        assert_eq!(number, self.model.get(&key).copied(), "key {key}");
+        found.map(|(node, _)| node)
+    }
+
+    fn insert(&mut self, key: u8) {
+        let new = self.node(key);
+        // SAFETY: made here, and freed below at the earliest.
+        let node = unsafe { new.as_ref() };
+        let tick = self.clock.tick().expect("few are taken");
+        node.place.prepare(Place::unlisted(Tier::Warm, tick));
+        let number = node.value().number;
+        let inserted = self.index.insert(new, |other| *other == key, &self.guard);
+        let expected = if self.model.contains_key(&key) { Inserted::Present } else { Inserted::Done };
+        assert_eq!(inserted, expected, "key {key}");
+        if inserted == Inserted::Done {
+            self.model.insert(key, number);
+        } else {
+            // SAFETY: boxed by `node`, and not published.
+            unsafe { Node::free(new.as_ptr()) };
+        }
+    }
+
+    fn remove(&mut self, key: u8) {
+        let guard = crossbeam_epoch::pin();
+        if let Some(node) = self.find(key, &guard) {
+            assert!(matches!(node.place.remove(listed(node)), Outcome::Done(_)));
+            self.model.remove(&key);
+        }
+    }
+
+    fn replace(&mut self, key: u8, resolve: bool) {
+        let guard = crossbeam_epoch::pin();
+        let Some(node) = self.find(key, &guard) else { return };
+        let new = self.node(key);
+        let place = listed(node);
+        // SAFETY: made here, and freed through the index, after this pin.
+        let successor = unsafe { new.as_ref() };
+        let tick = self.clock.tick().expect("few are taken");
+        successor.place.prepare(Place::pending(tick, Fit::Always));
+        assert_eq!(node.announce(new), Announced::Done);
+        assert_eq!(self.find(key, &guard).map(std::ptr::from_ref), Some(std::ptr::from_ref(node)), "not yet");
+        assert!(matches!(node.place.replace(place), Outcome::Done(_)));
+        self.model.insert(key, successor.value().number);
+        if resolve {
+            successor.place.resolve(Tier::Warm);
+            listed(successor);
+        }
+    }
+
+    fn abandon(&mut self, key: u8) {
+        let guard = crossbeam_epoch::pin();
+        let Some(node) = self.find(key, &guard) else { return };
+        let new = self.node(key);
+        // SAFETY: made here, and freed below.
+        unsafe { new.as_ref() }.place.prepare(Place::pending(self.clock.now(), Fit::Always));
+        assert_eq!(node.announce(new), Announced::Done);
+        self.remove(key);
+        // SAFETY: boxed by `node`, and nobody follows it: its predecessor was removed.
+        unsafe { Node::free(new.as_ptr()) };
+    }
+
+    fn tidy(&self, key: u8) {
+        self.index.tidy(self.hashing.hash(key), &self.guard);
+    }
+
+    fn repin(&mut self) {
+        for (node, key, number) in self.held.drain(..) {
+            // SAFETY: found under this pin, which has not ended.
+            let node = unsafe { node.as_ref() };
+            assert_eq!((*node.key(), node.value().number), (key, number), "a node that was reached");
+        }
+        self.guard.repin();
+    }
+
+    fn step(&mut self, step: &Step) {
+        match *step {
+            Step::Insert(key) => self.insert(key % KEYS),
+            Step::Remove(key, tidy) => {
+                self.remove(key % KEYS);
+                if tidy {
+                    self.tidy(key % KEYS);
+                }
+            }
+            Step::Replace(key, resolve, tidy) => {
+                self.replace(key % KEYS, resolve);
+                if tidy {
+                    self.tidy(key % KEYS);
+                }
+            }
+            Step::Abandon(key, tidy) => {
+                self.abandon(key % KEYS);
+                if tidy {
+                    self.tidy(key % KEYS);
+                }
+            }
+            Step::Tidy(key) => self.tidy(key % KEYS),
+            Step::Find(key) => drop(self.find(key % KEYS, &self.guard)),
+            Step::Hold(key) => {
+                if let Some(node) = self.find(key % KEYS, &self.guard).map(NonNull::from) {
+                    self.held.push((node, key % KEYS, self.model[&(key % KEYS)]));
+                }
+            }
+            Step::Repin => self.repin(),
+            Step::Sweep => self.sweep(),
+        }
+    }
+
+    fn sweep(&self) {
+        for key in 0..KEYS {
+            self.find(key, &self.guard);
+        }
+    }
+
+    /// Ends the index; what it held is freed, and so is, in time, what it retired.
+    fn end(mut self) {
+        self.sweep();
+        self.repin();
+        // SAFETY: there is no other thread.
+        unsafe { self.index.tear_down() };
+        let alive = Arc::clone(&self.alive);
+        drop(self);
+        for _ in 0..1_000 {
+            if alive.load(Ordering::Relaxed) == 0 {
+                return;
+            }
+            crossbeam_epoch::pin().flush();
+        }
+        panic!("{} nodes were never freed", alive.load(Ordering::Relaxed));
+    }
+}
+
+/// The word of a live node, listed, as whoever ends a placement must have it.
+fn listed(node: &Node) -> Place {
+    let place = node.place.load();
+    if place.is_listed() {
+        return place;
+    }
+    let Outcome::Done(listed) = node.place.list(place) else { unreachable!("there is no other thread") };
+    listed
+}
+
+pub fn run<'s>(hashing: Hashing, steps: impl Iterator<Item = &'s Step>) {
+    let mut trial = Trial::new(hashing);
+    for step in steps {
+        trial.step(step);
+    }
+    trial.end();
+}

@@ -1,0 +1,232 @@
+//! Every operation of a store on one thread, owned and through views, against the sequential specification.
+#![no_main]
+
+#[path = "../../tests/common/mod.rs"]
+mod common;
+#[path = "../../tests/model/mod.rs"]
+mod model;
+
+use std::mem::take;
+use std::sync::{Arc, Mutex};
+
+use arbitrary::Arbitrary;
+use libfuzzer_sys::fuzz_target;
+use tierstack::internals::validate;
+use tierstack::{Fragment, Tier, TierStore, View};
+use tierstack_fuzz::{Bytes, Hashes, Level, Room, legal};
+
+use common::{FewHashes, audit};
+use model::{Model, Operation, Weigh};
+
+/// Few enough that inputs meet the same key again and again, enough for the index to grow more than once.
+const KEYS: u8 = 24;
+
+/// More steps take longer than they find.
+const MOST_STEPS: usize = 400;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Value {
+    weight: u64,
+    /// On the heap, for a sanitizer to see a value that is read after it was freed. No two stores have the same.
+    number: Box<u64>,
+}
+
+impl Weigh for Value {
+    fn weight(&self) -> u64 {
+        self.weight
+    }
+}
+
+#[derive(Arbitrary, Debug)]
+struct Input {
+    budget: Bytes,
+    warm: Room,
+    cold: Room,
+    expected: u8,
+    hashes: Hashes,
+    steps: Vec<Step>,
+}
+
+#[derive(Arbitrary, Debug)]
+enum Step {
+    Owned(Op),
+    /// Through one of two views, opened if it is not.
+    Pinned(bool, Op),
+    Repin(bool),
+    Close(bool),
+    /// Reads a value through a view of its own, and holds on to the borrow during the operations.
+    Hold(u8, Vec<Op>),
+    /// Looks at everything.
+    Sweep,
+}
+
+#[derive(Arbitrary, Debug)]
+enum Op {
+    Store(u8, Bytes),
+    Get(u8),
+    Peek(u8),
+    Contains(u8),
+    TierOf(u8),
+    Promote(u8),
+    PromoteTo(u8, Level),
+    Demote(u8),
+    DemoteTo(u8, Level),
+    EvictLru(Level),
+    Remove(u8),
+    SetHotBudget(Bytes),
+    EnforceHotBudget,
+    HotBudget,
+    HotBytes,
+    Len(Level),
+    Bytes(Level),
+    IsEmpty,
+    Iter(Level),
+}
+
+type Handed = Arc<Mutex<Vec<(u8, Value)>>>;
+type Store = TierStore<u8, Value, FewHashes>;
+
+/// A view, and what overflowed through it and waits for its end.
+type Opened<'s> = (View<'s, u8, Value, FewHashes>, Vec<(u8, Value)>);
+
+/// A store beside its model.
+struct Trial<'s> {
+    store: &'s Store,
+    model: Model<u8, Value>,
+    views: [Option<Opened<'s>>; 2],
+    /// What the hook was given, and what it is to have been given.
+    handed: Handed,
+    due: Vec<(u8, Value)>,
+    largest_budget: u64,
+    stored: u64,
+}
+
+impl Trial<'_> {
+    fn operation(&mut self, op: &Op) -> Operation<u8, Value> {
+        let key = |key: &u8| key % KEYS;
+        match op {
+            Op::Store(stored, weight) => {
+                self.stored += 1;
+                Operation::Store(key(stored), Value { weight: weight.0, number: Box::new(self.stored) })
+            }
+            Op::Get(got) => Operation::Get(key(got)),
+            Op::Peek(peeked) => Operation::Peek(key(peeked)),
+            Op::Contains(asked) => Operation::Contains(key(asked)),
+            Op::TierOf(asked) => Operation::TierOf(key(asked)),
+            Op::Promote(promoted) => Operation::Promote(key(promoted)),
+            Op::PromoteTo(promoted, tier) => Operation::PromoteTo(key(promoted), (*tier).into()),
+            Op::Demote(demoted) => Operation::Demote(key(demoted)),
+            Op::DemoteTo(demoted, tier) => Operation::DemoteTo(key(demoted), (*tier).into()),
+            Op::EvictLru(tier) => Operation::EvictLru((*tier).into()),
+            Op::Remove(removed) => Operation::Remove(key(removed)),
+            Op::SetHotBudget(budget) => Operation::SetHotBudget(budget.0),
+            Op::EnforceHotBudget => Operation::EnforceHotBudget,
+            Op::HotBudget => Operation::HotBudget,
+            Op::HotBytes => Operation::HotBytes,
+            Op::Len(tier) => Operation::Len((*tier).into()),
+            Op::Bytes(tier) => Operation::Bytes((*tier).into()),
+            Op::IsEmpty => Operation::IsEmpty,
+            Op::Iter(tier) => Operation::Iter((*tier).into()),
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Owned(op) => self.owned(op),
+            Step::Pinned(slot, op) => {
+                let operation = self.operation(op);
+                let (view, pending) =
+                    self.views[usize::from(*slot)].get_or_insert_with(|| (self.store.pin(), Vec::new()));
+                match operation.ask_pinned(view) {
+                    Some(answer) => {
+                        assert_eq!(answer, self.model.apply(&operation), "{operation:?} through a view");
+                        pending.extend(self.model.take_overflow());
+                    }
+                    None => self.ask(&operation),
+                }
+            }
+            Step::Repin(slot) => {
+                if let Some((view, pending)) = &mut self.views[usize::from(*slot)] {
+                    view.repin();
+                    self.due.append(pending);
+                }
+            }
+            Step::Close(slot) => self.close(usize::from(*slot)),
+            Step::Hold(key, meanwhile) => {
+                let key = key % KEYS;
+                let view = self.store.pin();
+                let held = view.get(&key);
+                let expected = self.model.get(&key);
+                assert_eq!(held.map(Fragment::cloned), expected);
+                for op in meanwhile.iter().take(16) {
+                    self.owned(op);
+                }
+                assert_eq!(held.map(|held| held.value), expected.as_ref().map(|held| &held.value), "a borrowed value");
+            }
+            Step::Sweep => self.sweep(),
+        }
+        assert_eq!(*self.handed.lock().unwrap(), self.due, "what the hook was handed, and in which order");
+    }
+
+    fn owned(&mut self, op: &Op) {
+        let operation = self.operation(op);
+        self.ask(&operation);
+    }
+
+    fn ask(&mut self, operation: &Operation<u8, Value>) {
+        assert_eq!(operation.ask(self.store), self.model.apply(operation), "{operation:?}");
+        self.due.extend(self.model.take_overflow());
+        self.largest_budget = self.largest_budget.max(self.model.hot_budget());
+    }
+
+    fn close(&mut self, slot: usize) {
+        if let Some((view, mut pending)) = self.views[slot].take() {
+            drop(view);
+            self.due.append(&mut pending);
+        }
+    }
+
+    /// Everything that can be seen of the store, against the model and against what is inside.
+    fn sweep(&self) {
+        let found = audit(self.store, 0..KEYS);
+        for tier in Tier::ALL {
+            assert_eq!(self.store.iter(tier).collect::<Vec<_>>(), self.model.iter(tier), "the order of {tier}");
+        }
+        for key in 0..KEYS {
+            assert_eq!(found.get(&key), self.model.peek(&key).as_ref());
+        }
+        assert_eq!(self.store.hot_budget(), self.model.hot_budget());
+        assert_eq!(validate(self.store), found.len());
+
+        let (mut counted, expected) = (self.store.metrics(), self.model.metrics());
+        let peak = expected.peak_hot_bytes..=self.largest_budget;
+        assert!(peak.contains(&counted.peak_hot_bytes), "{} is not in {peak:?}", counted.peak_hot_bytes);
+        (counted.peak_hot_bytes, counted.retired_bytes) = (expected.peak_hot_bytes, 0);
+        assert_eq!(counted, expected);
+    }
+}
+
+fuzz_target!(|input: Input| {
+    let (budget, warm, cold) = (legal(input.budget), input.warm.up_to(9), input.cold.up_to(9));
+    let handed = Handed::default();
+    let record = Arc::clone(&handed);
+    let store = TierStore::<u8, Value>::builder(budget)
+        .weigher(|_, value| value.weight)
+        .warm_capacity(warm)
+        .cold_capacity(cold)
+        .overflow_hook(move |key: &u8, value: &Value| record.lock().unwrap().push((*key, value.clone())))
+        .expected_fragments(usize::from(input.expected % 32))
+        .hasher(FewHashes(input.hashes.number()))
+        .build()
+        .expect("the budget is within the limit");
+    let model = Model::new(budget, warm, cold);
+    let mut trial =
+        Trial { store: &store, model, views: [None, None], handed, due: Vec::new(), largest_budget: budget, stored: 0 };
+    for step in input.steps.iter().take(MOST_STEPS) {
+        trial.step(step);
+    }
+    trial.close(0);
+    trial.close(1);
+    trial.sweep();
+    assert_eq!(*trial.handed.lock().unwrap(), take(&mut trial.due), "what the hook was handed in the end");
+});
