@@ -44,6 +44,8 @@ pub(super) enum Room {
     Contended,
     /// The budget was lowered below it meanwhile. Nothing is held.
     OverBudget,
+    /// What the need was reckoned from has changed. What is held by now stays so.
+    Outdated,
 }
 
 impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K, V> {
@@ -109,7 +111,15 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
 
     /// Has `need` bytes reserved: of what is free, or else of what the least recently used hot fragments, other than those that
     /// `spare` names, hold when they are demoted.
-    pub(super) fn make_room(&mut self, need: u64, spare: impl Fn(&Node<K, V>) -> bool) -> Room {
+    ///
+    /// `stands` tells whether the need is still what it was reckoned to be. It is asked after each refusal of the budget, so that nothing
+    /// is demoted, and nobody called contended, for bytes that at that refusal were not needed.
+    pub(super) fn make_room(
+        &mut self,
+        need: u64,
+        spare: impl Fn(&Node<K, V>) -> bool,
+        stands: impl Fn() -> bool,
+    ) -> Room {
         let budget = &self.core.budget;
         while need <= budget.limit() {
             if self.reservation.try_grow_to(need) {
@@ -117,9 +127,18 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
                 reach(Step::Reserved);
                 return Room::Made;
             }
+            if !stands() {
+                return Room::Outdated;
+            }
             let Some(victim) = self.evict_one(Tier::Hot, Cause::Asked, &spare) else {
                 self.shrink_reservation_to(0);
-                return if self.reservation.try_grow_to(need) { Room::Made } else { Room::Contended };
+                return if self.reservation.try_grow_to(need) {
+                    Room::Made
+                } else if stands() {
+                    Room::Contended
+                } else {
+                    Room::Outdated
+                };
             };
             self.reservation.join(victim.weight());
             if budget.is_overdrawn() {

@@ -46,12 +46,13 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
             let to = target(from).min(from);
             let rises_to_hot = to == Tier::Hot && from != Tier::Hot;
             if rises_to_hot {
-                let reserved = self.reserve_for(node, |other| other.hash() == hash && is_key(other.key()));
+                let is_it = |other: &Node<K, V>| other.hash() == hash && is_key(other.key());
+                let stands = || node.place.load().is_at(from, place.tick());
                 // A refusal is true only of a fragment that stood there when the budget was read.
-                match reserved {
-                    Err(refusal) if node.place.load().is_at(from, place.tick()) => return Err(refusal),
-                    Err(_) => continue,
-                    Ok(()) => {}
+                match self.reserve_for(node, is_it, stands) {
+                    Some(Err(refusal)) if stands() => return Err(refusal),
+                    None | Some(Err(_)) => continue,
+                    Some(Ok(())) => {}
                 }
             }
             while tick <= place.tick() {
@@ -79,19 +80,25 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
         }
     }
 
-    /// Reserves what `node` weighs.
-    fn reserve_for(&mut self, node: &Node<K, V>, spare: impl Fn(&Node<K, V>) -> bool) -> Result<(), PromoteError> {
+    /// Reserves what `node` weighs. `None`: it is not where it was, which `stands` tells.
+    fn reserve_for(
+        &mut self,
+        node: &Node<K, V>,
+        spare: impl Fn(&Node<K, V>) -> bool,
+        stands: impl Fn() -> bool,
+    ) -> Option<Result<(), PromoteError>> {
         let weight = node.weight();
         loop {
             let budget = self.core.budget.limit();
             if weight > budget {
-                return Err(PromoteError::OverBudget { weight, budget });
+                return Some(Err(PromoteError::OverBudget { weight, budget }));
             }
-            match self.make_room(weight, &spare) {
-                Room::Made => return Ok(()),
+            match self.make_room(weight, &spare, &stands) {
+                Room::Made => return Some(Ok(())),
+                Room::Outdated => return None,
                 // Not where it is the budget that leaves no room by now.
                 Room::Contended if weight <= self.core.budget.limit() => {
-                    return Err(PromoteError::Contended { weight });
+                    return Some(Err(PromoteError::Contended { weight }));
                 }
                 // Too heavy, unless the budget has been raised again.
                 Room::Contended | Room::OverBudget => {}

@@ -51,9 +51,6 @@ where
     /// hold the rest, or its predecessor left hot after room was made, it goes to warm and says that it was
     /// [contended](Stored::contended): it never waits. Alone, it is never contended.
     ///
-    /// Of a predecessor that another call moves or stores into hot while room is made, the bytes are counted only once room has been made:
-    /// so under overlap more can be demoted than had to be, or the answer be *contended* though with them it would fit.
-    ///
     /// The replaced value is cloned; through a [`View`] it is lent.
     ///
     /// # Errors

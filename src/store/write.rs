@@ -83,7 +83,9 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
         let (hash, weight) = (new.hash(), new.weight());
         loop {
             let Some((old, place)) = core.observe(hash, |key| key == new.key(), guard) else {
-                let claim = self.claim_room(&new, weight);
+                // Of one that came and went again between two looks nothing is seen: a fragment may be demoted for which there was then room.
+                let absent = || core.observe(hash, |key| key == new.key(), guard).is_none();
+                let Some(claim) = self.claim_room(&new, weight, absent) else { continue };
                 let tier = if claim == Claim::Hot { Tier::Hot } else { Tier::Warm };
                 new.place.prepare(Place::unlisted(tier, tick));
                 if core.index.insert(new.pointer(), |key| key == new.key(), guard) == Inserted::Present {
@@ -98,7 +100,8 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                 return Stored { tier, replaced: None, contended: claim == Claim::Contended };
             };
             let own = if place.tier() == Some(Tier::Hot) { old.weight() } else { 0 };
-            let claim = self.claim_room(&new, weight.saturating_sub(own));
+            let unmoved = || old.place.load() == place;
+            let Some(claim) = self.claim_room(&new, weight.saturating_sub(own), unmoved) else { continue };
             let covered = self.reservation.held() >= weight;
             if claim == Claim::Hot && !covered && old.place.load().tier() != Some(Tier::Hot) {
                 // The predecessor, whose bytes were to make up the difference, has left hot: make room anew.
@@ -137,20 +140,22 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
         }
     }
 
-    /// Reserves `need` bytes for `new`, by demoting others if it must.
-    fn claim_room(&mut self, new: &Node<K, V>, need: u64) -> Claim {
+    /// Reserves `need` bytes for `new`, by demoting others if it must. `None`: the predecessor is not as it was when the need was reckoned,
+    /// which `stands` tells.
+    fn claim_room(&mut self, new: &Node<K, V>, need: u64, stands: impl Fn() -> bool) -> Option<Claim> {
         let spare = |other: &Node<K, V>| other.hash() == new.hash() && other.key() == new.key();
         while new.weight() <= self.core.budget.limit() {
-            match self.make_room(need, spare) {
-                Room::Made => return Claim::Hot,
+            match self.make_room(need, spare, &stands) {
+                Room::Made => return Some(Claim::Hot),
+                Room::Outdated => return None,
                 // Not where it is the budget that leaves no room by now.
-                Room::Contended if new.weight() <= self.core.budget.limit() => return Claim::Contended,
+                Room::Contended if new.weight() <= self.core.budget.limit() => return Some(Claim::Contended),
                 // Too heavy, unless the budget has been raised again.
                 Room::Contended | Room::OverBudget => {}
             }
         }
         self.shrink_reservation_to(0);
-        Claim::OverBudget
+        Some(Claim::OverBudget)
     }
 
     /// Has the announced successor of `old` take effect, unless `old` is removed first; what became of `old`. The successor is

@@ -24,8 +24,7 @@
 //! | `set_hot_budget` | set; demote while over; end. `enforce_hot_budget`: the same without set |
 //!
 //! *Make room*: be short (at an instant when it does not fit, by what the others may hold), then evict from hot; and so on. A hot
-//! predecessor's bytes count as free at that instant, if it has been hot all along: one that comes to hot while room is made, the store may
-//! not count before it has made it. To have been short only lets a call do more, so that it is no step but noticed. *End*:
+//! predecessor's bytes count as free at that instant. To have been short only lets a call do more, so that it is no step but noticed. *End*:
 //! claim a push (at an instant when warm, or cold after warm, is over its capacity, counting what others have claimed), then evict from
 //! there; and so on. What is pushed out of cold must be what the overflow hook was given.
 //!

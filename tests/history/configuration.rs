@@ -85,8 +85,6 @@ pub struct Flight {
     pub highest: u64,
     /// Whether it was short of room, or hot was over, since the last own step.
     pub short: bool,
-    /// The least that the hot fragment of its key has weighed at an instant of the call; 0 where there was none.
-    pub least: u64,
     /// Whether the place of the call's use is fixed.
     pub fixed: bool,
 }
@@ -117,7 +115,6 @@ impl Configuration {
             held,
             highest: self.budget,
             short: false,
-            least: u64::MAX,
             fixed: false,
         };
         let place = self.flights.partition_point(|other| other.call < call);

@@ -468,9 +468,9 @@ fn a_demotion_for_a_store_whose_predecessor_makes_room_enough_is_rejected() {
             tier(33, C, last),
         ]
     };
-    // It was hot all along, or came while room was made: then it need not be counted at once.
-    accepted(&seven, &history(5, Hot));
-    rejected(&seven, &history(5, Warm), 6, &[Outcome::Tier(Some(Hot))]);
-    accepted(&seven, &history(11, Hot));
-    accepted(&seven, &history(11, Warm));
+    // It was hot all along, or came while room was made.
+    for stored in [5, 11] {
+        accepted(&seven, &history(stored, Hot));
+        rejected(&seven, &history(stored, Warm), 6, &[Outcome::Tier(Some(Hot))]);
+    }
 }

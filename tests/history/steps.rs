@@ -299,10 +299,7 @@ impl Checker<'_> {
             let call = &self.calls[number];
             match (phase, &call.operation) {
                 (Phase::Waiting, Operation::Store(key, value)) => {
-                    // A predecessor that comes to hot while room is made, or is replaced there, counts only in the next round.
-                    let least = now.flights[at].least.min(now.hot_weight(*key));
-                    now.flights[at].least = least;
-                    let need = value.weight.saturating_sub(least);
+                    let need = value.weight.saturating_sub(now.hot_weight(*key));
                     now.flights[at].short |= value.weight <= now.budget && i128::from(need) > now.free(at);
                 }
                 (Phase::Waiting | Phase::Seen(_), Operation::Promote(key) | Operation::PromoteTo(key, Tier::Hot)) => {
@@ -368,7 +365,7 @@ impl Checker<'_> {
                         Self::turn(now, at, Phase::Heavy(weight), next);
                     }
                 } else {
-                    let need = weight.saturating_sub(own.min(flight.least));
+                    let need = weight.saturating_sub(own);
                     if wanted(Tier::Warm, true) {
                         if i128::from(need) > now.free(at) && now.may_seem_empty(at, Tier::Hot, Some(key)) {
                             Self::turn(now, at, Phase::Contended, next);

@@ -157,3 +157,44 @@ fn a_promotion_is_not_refused_for_a_budget_that_its_fragment_never_met() {
     // While fragment 1 was there the budget was 10, which it fits; since the budget is 5, there is none.
     assert_eq!(store.promote(&1), Err(PromoteError::NotFound));
 }
+
+#[test]
+fn a_store_counts_a_predecessor_that_comes_while_it_makes_room() {
+    let store = unit_store(7, Capacity::UNBOUNDED, Capacity::UNBOUNDED);
+    store.store(2, 2).unwrap();
+    store.store(3, 1).unwrap();
+    let other = Arc::clone(&store);
+    between(Step::Left, move || assert_eq!(other.store(1, 4).unwrap().tier, Tier::Hot));
+    let stored = store.store(1, 6).unwrap();
+    assert_eq!((stored.tier, stored.replaced, stored.contended), (Tier::Hot, Some(4), false));
+    assert_eq!(store.tier_of(&2), Some(Tier::Warm));
+    assert_eq!(store.tier_of(&3), Some(Tier::Hot), "6 for 4, and 1: that is 7");
+    assert_eq!(validate(&store), 3);
+}
+
+#[test]
+fn a_store_is_not_contended_where_it_fits_with_a_predecessor_that_rises_while_it_makes_room() {
+    let store = unit_store(7, Capacity::UNBOUNDED, Capacity::UNBOUNDED);
+    store.store(1, 4).unwrap();
+    store.demote(&1);
+    store.store(2, 3).unwrap();
+    let other = Arc::clone(&store);
+    between(Step::Left, move || assert_eq!(other.promote(&1).unwrap().to, Tier::Hot));
+    let stored = store.store(1, 6).unwrap();
+    assert_eq!((stored.tier, stored.replaced, stored.contended), (Tier::Hot, Some(4), false));
+    assert_eq!(validate(&store), 2);
+}
+
+#[test]
+fn a_promotion_demotes_nothing_more_for_a_fragment_that_is_gone() {
+    let store = unit_store(7, Capacity::UNBOUNDED, Capacity::UNBOUNDED);
+    store.store(1, 6).unwrap();
+    store.demote(&1);
+    store.store(2, 3).unwrap();
+    store.store(3, 4).unwrap();
+    let other = Arc::clone(&store);
+    between(Step::Left, move || assert!(other.remove(&1).is_some()));
+    assert_eq!(store.promote(&1), Err(PromoteError::NotFound));
+    assert_eq!((store.tier_of(&2), store.tier_of(&3)), (Some(Tier::Warm), Some(Tier::Hot)));
+    assert_eq!(validate(&store), 2);
+}
