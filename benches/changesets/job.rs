@@ -9,7 +9,7 @@ use std::{
 use hdrhistogram::Histogram;
 
 use super::log::{Id, Log, Payload};
-use crate::common::lanes;
+use tierstack_benches::lanes;
 
 /// What is done with a log. Neither making, filling beforehand nor dropping it is measured, nor is starting threads.
 #[derive(Clone, Copy)]

@@ -11,7 +11,7 @@ use std::{
 use hdrhistogram::Histogram;
 
 use super::{job::Job, subjects::Subject};
-use crate::common::table;
+use tierstack_benches::table;
 
 /// A job, done again and again with new logs.
 pub struct Latency {

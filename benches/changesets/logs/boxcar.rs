@@ -1,7 +1,7 @@
 //! `boxcar::Vec`, which has no snapshots. Slots are filled in any order: of the first `count` some may still be empty,
 //! and be filled later, while a change that has been recorded may lie beyond them.
 
-use crate::changesets::log::{Entry, Id, Log, Payload, Seen};
+use crate::log::{Entry, Id, Log, Payload, Seen};
 
 fn seen<P: Payload>(index: usize, &Entry { changeset, payload }: &Entry<P>) -> Seen<P> {
     Seen { changeset, number: index as u64 + 1, payload }

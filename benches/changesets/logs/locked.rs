@@ -8,7 +8,7 @@ use std::{marker::PhantomData, ops::DerefMut};
 use imbl::Vector;
 use rpds::StackSync;
 
-use crate::changesets::log::{Entry, Id, Log, Payload, Seen};
+use crate::log::{Entry, Id, Log, Payload, Seen};
 
 pub trait Mutex<T>: Send + Sync {
     const NAME: &'static str;

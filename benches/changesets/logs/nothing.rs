@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use crate::changesets::log::{Entry, Id, Log, Payload, Seen};
+use crate::log::{Entry, Id, Log, Payload, Seen};
 
 pub struct Nothing;
 

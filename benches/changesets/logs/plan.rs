@@ -2,7 +2,7 @@
 
 use tierstack::{ChangesetHandle, PlanContext, Record, Snapshot};
 
-use crate::changesets::log::{Id, Log, Payload, Seen};
+use crate::log::{Id, Log, Payload, Seen};
 
 const OPEN: &str = "nobody closes the changeset";
 

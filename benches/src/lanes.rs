@@ -10,6 +10,7 @@ use std::{
 pub struct Start(Barrier);
 
 impl Start {
+    /// Waits for the others, and says when it was crossed.
     #[inline]
     pub fn cross(&self) -> Instant {
         self.0.wait();

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use ::moka::{notification::RemovalCause, policy::EvictionPolicy, sync::Cache};
 
 use super::collect_garbage;
-use crate::common::subject::{Bounds, Hasher, Held, Payload, Session, Subject, weigh};
+use crate::subject::{Bounds, Hasher, Held, Payload, Session, Subject, weigh};
 
 type Tier<V> = Cache<String, V, Hasher>;
 
+/// The caches.
 pub struct Moka<V> {
     hot: Tier<V>,
     warm: Tier<V>,

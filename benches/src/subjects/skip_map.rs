@@ -9,13 +9,14 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crossbeam_skiplist::SkipMap;
 
 use super::collect_garbage;
-use crate::common::subject::{Bounds, Held, Payload, Session, Subject, weigh};
+use crate::subject::{Bounds, Held, Payload, Session, Subject, weigh};
 
 struct Placed<V> {
     value: V,
     tick: u64,
 }
 
+/// The skip lists.
 pub struct SkipMaps<V> {
     hot: SkipMap<String, Placed<V>>,
     order: SkipMap<u64, String>,

@@ -6,8 +6,6 @@
 
 #![allow(clippy::cast_precision_loss, reason = "bytes and fragments are far below 2^52")]
 
-mod common;
-
 use std::{
     env,
     process::{self, Command, Stdio},
@@ -16,7 +14,8 @@ use std::{
     thread,
 };
 
-use common::{
+use rand::{Rng, SeedableRng, rngs::SmallRng};
+use tierstack_benches::{
     counting::{self, Counting},
     measuring,
     subject::{Bounds, Session as _, Subject},
@@ -24,7 +23,6 @@ use common::{
     table::{self, verdict},
     workload::{self, KEY_BYTES, LookUps},
 };
-use rand::{Rng, SeedableRng, rngs::SmallRng};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -76,9 +74,9 @@ fn overhead<S: Subject<u64>>(n: usize) -> [f64; 6] {
     let mut session = subject.session();
     for value in 0..n as u64 {
         for _ in 0..99 {
-            assert!(session.get(look_ups.next()));
+            assert!(session.get(look_ups.next_key()));
         }
-        session.store(look_ups.next().to_owned(), value);
+        session.store(look_ups.next_key().to_owned(), value);
     }
     drop(session);
     let read = both();

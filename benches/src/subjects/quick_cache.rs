@@ -9,7 +9,7 @@ use std::mem;
 
 use ::quick_cache::{Lifecycle, Weighter, sync::Cache};
 
-use crate::common::subject::{Bounds, Hasher, Held, Payload, Session, Subject, weigh};
+use crate::subject::{Bounds, Hasher, Held, Payload, Session, Subject, weigh};
 
 /// More than any run stores; `quick_cache` has no unbounded caches.
 const UNBOUNDED: u64 = 1 << 40;
@@ -63,6 +63,7 @@ impl<V> Lifecycle<String, V> for KeepEvicted {
 
 type Tier<V> = Cache<String, V, Weigh, Hasher, KeepEvicted>;
 
+/// The caches, from hot to cold.
 pub struct QuickCache<V> {
     tiers: [Tier<V>; 3],
 }

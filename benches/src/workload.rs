@@ -62,8 +62,9 @@ impl LookUps {
         Self { text, at: 0 }
     }
 
+    /// The next key to look up.
     #[inline]
-    pub fn next(&mut self) -> &str {
+    pub fn next_key(&mut self) -> &str {
         let from = if self.at == self.text.len() { 0 } else { self.at };
         self.at = from + KEY_BYTES;
         &self.text[from..self.at]
@@ -77,17 +78,19 @@ pub struct Cycle {
 }
 
 impl Cycle {
+    /// In the order given.
     pub fn new(keys: Vec<String>) -> Self {
         Self { keys, at: 0 }
     }
 
+    /// All of them.
     pub fn keys(&self) -> &[String] {
         &self.keys
     }
 
     /// A key of its own, since every subject takes its keys by value: one allocation and 40 bytes copied.
     #[inline]
-    pub fn next(&mut self) -> String {
+    pub fn next_key(&mut self) -> String {
         let from = if self.at == self.keys.len() { 0 } else { self.at };
         self.at = from + 1;
         self.keys[from].clone()

@@ -45,6 +45,7 @@ pub fn weigh(key: &str, value: &impl Payload) -> u64 {
 /// How much the tiers may hold, in bytes, for fragments of equal weight.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
+    /// What hot may hold.
     pub hot: u64,
     /// `None`: unbounded.
     pub warm: Option<u64>,
@@ -83,6 +84,7 @@ impl Bounds {
 /// What the tiers hold together.
 #[derive(Clone, Copy, Debug)]
 pub struct Held {
+    /// How many there are.
     pub fragments: u64,
     /// The sum of weights.
     pub bytes: u64,
@@ -90,15 +92,18 @@ pub struct Held {
 
 /// A store with a hot, a warm and a cold tier, shared by the threads of a run.
 pub trait Subject<V: Payload>: Sync {
+    /// As it is called in tables.
     const NAME: &'static str;
 
+    /// What one thread works through.
     type Session<'s>: Session<V>
     where
         Self: 's;
 
+    /// Empty, and bounded.
     fn new(bounds: Bounds) -> Self;
 
-    /// What one thread works through.
+    /// A session for the thread that calls.
     fn session(&self) -> Self::Session<'_>;
 
     /// Does what the subject has put off: bookkeeping, reclamation.
@@ -113,6 +118,7 @@ pub trait Subject<V: Payload>: Sync {
     }
 }
 
+/// A subject in the hands of one thread.
 pub trait Session<V> {
     /// Looks a key up in all tiers, counts that as a use, and reads the value. Whether it was there.
     fn get(&mut self, key: &str) -> bool;

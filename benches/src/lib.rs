@@ -1,10 +1,9 @@
-//! What the two benchmarks share: the work, the subjects that do it, and how results are printed.
-
-#![allow(dead_code, unused_imports, reason = "each benchmark is a crate of its own and uses a part of this")]
+//! What the benchmarks share: the work, the subjects that do it, and what becomes of the results.
 
 pub mod counting;
 pub mod estimates;
 pub mod lanes;
+pub mod results;
 pub mod subject;
 pub mod subjects;
 pub mod table;

@@ -5,14 +5,13 @@
 //! those of all threads together: the wall time of a run divided by its operations. At the end, criterion's medians
 //! of the run are put side by side and held against the goals.
 
-mod common;
-
 use std::{
     fmt::Write as _,
     time::{Duration, Instant},
 };
 
-use common::{
+use criterion::{BenchmarkId, Criterion, SamplingMode};
+use tierstack_benches::{
     estimates::{Estimates, Median},
     lanes, measuring,
     subject::{Bounds, Session as _, Subject},
@@ -20,7 +19,6 @@ use common::{
     table,
     workload::{self, Cycle, KEY_BYTES, LookUps},
 };
-use criterion::{BenchmarkId, Criterion, SamplingMode};
 
 type Value = u64;
 
@@ -75,7 +73,7 @@ impl Operation for GetHit {
             let mut hits = 0;
             let from = start.cross();
             for _ in 0..share {
-                hits += u64::from(session.get(look_ups.next()));
+                hits += u64::from(session.get(look_ups.next_key()));
             }
             let to = Instant::now();
             assert_eq!(hits, share, "every look-up is a hit");
@@ -109,7 +107,7 @@ impl Operation for StoreDemote {
             let mut session = fixture.subject.session();
             let from = start.cross();
             for value in 0..share {
-                session.store(cycle.next(), value);
+                session.store(cycle.next_key(), value);
             }
             (from, Instant::now())
         })

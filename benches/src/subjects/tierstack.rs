@@ -3,7 +3,7 @@
 use ::tierstack::{Capacity, TierStore, View};
 
 use super::collect_garbage;
-use crate::common::subject::{Bounds, Hasher, Held, Payload, Session, Subject, weigh};
+use crate::subject::{Bounds, Hasher, Held, Payload, Session, Subject, weigh};
 
 type Store<V> = TierStore<String, V, Hasher>;
 

@@ -7,6 +7,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
+/// To be the `#[global_allocator]`.
 pub struct Counting;
 
 // Both are only counters: nothing is published through them.

@@ -4,7 +4,7 @@
 use lru::LruCache;
 use parking_lot::Mutex;
 
-use crate::common::subject::{Bounds, Hasher, Held, Payload, Session, Subject, weigh};
+use crate::subject::{Bounds, Hasher, Held, Payload, Session, Subject, weigh};
 
 struct Tier<V> {
     fragments: LruCache<String, V, Hasher>,
@@ -52,6 +52,7 @@ struct Tiers<V> {
     peak_hot_bytes: u64,
 }
 
+/// All three tiers, under the lock.
 pub struct CoarseLock<V>(Mutex<Tiers<V>>);
 
 impl<V: Payload> Subject<V> for CoarseLock<V> {

@@ -6,12 +6,17 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use crate::results::target_directory;
+
 /// A median time per operation and its 95 % confidence interval, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Median {
+    /// The median.
     pub ns: f64,
-    low: f64,
-    high: f64,
+    /// The lower end of its interval.
+    pub low: f64,
+    /// The upper end of its interval.
+    pub high: f64,
 }
 
 impl Median {
@@ -50,6 +55,7 @@ impl Estimates {
         Self { directory: directory(), since }
     }
 
+    /// Where criterion is to write.
     pub fn directory(&self) -> &PathBuf {
         &self.directory
     }
@@ -66,12 +72,7 @@ impl Estimates {
     }
 }
 
-/// `criterion` in the target directory, where the benchmark's own executable lies in `<profile>/deps`.
+/// `criterion` in the target directory.
 fn directory() -> PathBuf {
-    if let Some(home) = env::var_os("CRITERION_HOME") {
-        return home.into();
-    }
-    let executable = env::current_exe().ok();
-    let target = executable.as_deref().and_then(|path| path.ancestors().nth(3));
-    target.map_or_else(|| "target".into(), PathBuf::from).join("criterion")
+    env::var_os("CRITERION_HOME").map_or_else(|| target_directory().join("criterion"), PathBuf::from)
 }

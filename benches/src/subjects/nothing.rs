@@ -2,8 +2,9 @@
 
 use std::hint::black_box;
 
-use crate::common::subject::{Bounds, Held, Payload, Session, Subject};
+use crate::subject::{Bounds, Held, Payload, Session, Subject};
 
+/// Holds nothing.
 pub struct Nothing;
 
 impl<V: Payload> Subject<V> for Nothing {

@@ -13,29 +13,23 @@
 
 #![allow(clippy::cast_precision_loss, reason = "records are far below 2^52")]
 
-mod common;
-
-mod changesets {
-    pub mod job;
-    pub mod latency;
-    pub mod log;
-    pub mod logs;
-    pub mod subjects;
-}
+mod job;
+mod latency;
+mod log;
+mod logs;
+mod subjects;
 
 use std::{env, time::Duration};
 
-use changesets::{
-    job::Job,
-    latency::{self, Latency},
-    log::{Large, Payload},
-    subjects::{self, Kind, Subject},
-};
-use common::{
+use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
+use job::Job;
+use latency::Latency;
+use log::{Large, Payload};
+use subjects::{Kind, Subject};
+use tierstack_benches::{
     estimates::{Estimates, Median},
     measuring, table,
 };
-use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 
 const THREADS: [u64; 3] = [1, 2, 8];
 
