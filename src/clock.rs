@@ -45,6 +45,13 @@ impl Clock {
         self.next.load(Ordering::Relaxed)
     }
 
+    /// Whether no tick has been taken since `tick` was.
+    #[inline]
+    pub fn is_last(&self, tick: u64) -> bool {
+        // Acquire: what the caller reads after this is no older. A tick that was taken before, as the caller knows, is seen.
+        self.next.load(Ordering::Acquire) == tick + 1
+    }
+
     /// How many ticks have been given out.
     pub fn taken(&self) -> u64 {
         self.now().min(MAX_TICK + 1) - self.first

@@ -78,6 +78,13 @@ impl LastUse {
         self.0.fetch_max(0, Ordering::AcqRel)
     }
 
+    /// Its value; who raised it to that has seen what the evictions saw that confirmed before.
+    #[inline]
+    pub fn load(&self) -> u64 {
+        // Acquire: pairs with the raise.
+        self.0.load(Ordering::Acquire)
+    }
+
     /// Its value, perhaps stale.
     #[inline]
     pub fn peek(&self) -> u64 {

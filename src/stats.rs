@@ -14,7 +14,8 @@ use crate::sync::stat::{AtomicU64, Ordering};
 /// What is counted.
 #[derive(Clone, Copy, Debug)]
 pub enum Event {
-    /// A `get` that found its key and took no tick for it (see [`crate::Builder::recency_slack`]).
+    /// A `get` that found its key and took no tick for it: its fragment was the most recently used, or nearly (see
+    /// [`crate::Builder::recency_slack`]).
     QuietHit,
     /// A `get` that did not find its key.
     Miss,

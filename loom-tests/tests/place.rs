@@ -4,7 +4,7 @@ use loom::sync::Arc;
 use loom::thread;
 use loom_tests::{fails, holds};
 use tierstack::Tier;
-use tierstack::internals::{Fit, LastUse, Outcome, Place, PlaceWord, State};
+use tierstack::internals::{Clock, Fit, LastUse, Outcome, Place, PlaceWord, State};
 
 /// A word that is placed and listed, and a last use.
 struct Fragment {
@@ -93,6 +93,47 @@ fn a_finished_get_is_never_evicted_by_an_older_decision() {
 #[test]
 fn an_eviction_that_only_loads_the_last_use_is_found() {
     fails("planted: last use by a plain load", 4, || get_beside_evict(true, LastUse::peek));
+}
+
+/// A use that finds its fragment the most recently used, beside an eviction that has nothing older. Words never recur: where the
+/// eviction moved it from the very word at which the use ended, it had decided before the use, which did not stop it.
+fn quiet_get_beside_evict(is_touched: fn(Place) -> bool) {
+    let (fragment, clock) = (fragment(Tier::Hot, 5), Arc::new(Clock::starting_at(8)));
+    get(&fragment, 7);
+    let getter = {
+        let (fragment, clock) = (Arc::clone(&fragment), Arc::clone(&clock));
+        thread::spawn(move || {
+            let place = fragment.place.load();
+            let is_quiet = place.tier() == Some(Tier::Hot)
+                && is_touched(place)
+                && clock.is_last(fragment.last_use.load())
+                && fragment.place.load() == place;
+            is_quiet.then_some(place)
+        })
+    };
+    let mut from = None;
+    for _ in 0..6 {
+        let place = fragment.place.load();
+        if !place.is_listed() {
+            let _ = fragment.place.list(place);
+            continue;
+        }
+        let last_use = fragment.last_use.confirm();
+        if last_use > place.tick() {
+            let _ = fragment.place.relist(place, Tier::Hot, last_use);
+        } else if let Outcome::Done(_) = fragment.place.sink(place, Tier::Warm) {
+            from = Some(place);
+            break;
+        }
+    }
+    let stopped = getter.join().unwrap();
+    assert!(stopped.is_none() || stopped != from, "a finished get was evicted by an older decision");
+}
+
+#[test]
+fn a_get_of_the_most_recently_used_needs_no_tick() {
+    holds("quiet get, evict", 4, || quiet_get_beside_evict(Place::is_touched));
+    fails("planted: an untouched word will do", 4, || quiet_get_beside_evict(|_| true));
 }
 
 #[test]

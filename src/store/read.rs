@@ -7,6 +7,10 @@
 //! decided yet looks at the last use: it goes on until the word is dead, has a tick of t or more, or is touched; where none
 //! holds, it CASes touched on. It moves nothing, and never answers "absent" after p₀.
 //!
+//! Where the last use is the latest tick of all there is nothing to order: the node is the most recently used already. Such a use takes
+//! no tick and writes nothing, if it then reads a touched word: an eviction that goes by that word finds the last use above the tick, and
+//! one that goes by an earlier word fails. (A use that took a later tick before this one began would be seen in the clock.)
+//!
 //! An eviction moves a node only from an untouched word after it has confirmed that the last use is not above the tick. If the use
 //! raised it before that confirmation, the eviction sees it. If after, then the eviction had read the word before, and the
 //! use finds that word or a later one: it changes it (the CAS of the eviction fails), or finds it touched (so it is not the word
@@ -44,6 +48,10 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
             self.stats.count(Event::QuietHit);
             return;
         }
+        if self.is_latest(node, place) {
+            self.stats.count(Event::QuietHit);
+            return;
+        }
         let Some(tick) = self.clock.tick() else {
             // No tick is left to order this use by.
             self.stats.count(Event::QuietHit);
@@ -55,6 +63,13 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         if !(place.is_listed() && place.is_touched()) {
             self.mark_touched(node, place, tick, guard);
         }
+    }
+
+    /// Whether the node's last use is the latest tick of all, and every eviction bound to see it. In this order: an eviction that decides by
+    /// a later word decides after this use.
+    #[inline]
+    fn is_latest(&self, node: &Node<K, V>, place: Place) -> bool {
+        place.is_touched() && self.clock.is_last(node.last_use.load()) && node.place.load() == place
     }
 
     /// Wait-free but for listing: a loss means that another thread changed the word.

@@ -24,3 +24,28 @@ fn ticks_near_overflow_order_as_any_others_and_their_end_is_an_error() {
     assert_eq!(store.metrics().hits, 2);
     assert_eq!(validate(&store), 2);
 }
+
+#[test]
+fn a_get_of_the_most_recently_used_takes_no_tick_and_is_a_hit() {
+    let store = TierStore::builder(100).weigher(|_: &u32, _: &u32| 10).build().unwrap();
+    (0..3).for_each(|key| drop(store.store(key, key).unwrap()));
+    let ticks = |use_it: &dyn Fn()| {
+        let before = store.core.clock.taken();
+        use_it();
+        store.core.clock.taken() - before
+    };
+    let get = |key| assert!(store.get(&key).is_some());
+    // The first use marks the fragment, so that evictions look at its uses; the next finds nothing to order.
+    assert_eq!(ticks(&|| get(2)), 1);
+    assert_eq!(ticks(&|| (0..10).for_each(|_| get(2))), 0);
+    // Another's use comes between.
+    assert_eq!(ticks(&|| get(0)), 1);
+    assert_eq!(ticks(&|| get(2)), 1);
+    // Re-listed by an eviction that had nothing to evict before it but fragment 1, and then 0.
+    assert_eq!(store.evict_lru(Tier::Hot).unwrap().key, 1);
+    assert_eq!(store.evict_lru(Tier::Hot).unwrap().key, 0);
+    get(2);
+    assert_eq!(store.metrics().hits, 14);
+    assert_eq!(store.evict_lru(Tier::Hot).unwrap().key, 2);
+    assert_eq!(validate(&store), 3);
+}
