@@ -16,6 +16,7 @@
 
 pub mod collected;
 pub mod spec;
+pub mod watched;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -96,6 +96,61 @@ fn a_lowering_and_a_raise_never_lend_out_more_than_the_largest_limit() {
     });
 }
 
+fn lowered_to(budget: &Arc<Budget>, limit: u64) -> thread::JoinHandle<()> {
+    let budget = Arc::clone(budget);
+    thread::spawn(move || budget.set_limit(limit))
+}
+
+#[test]
+fn of_two_lowerings_each_takes_its_difference_off_once() {
+    holds("lower, lower", 4, || {
+        let budget = Arc::new(Budget::new(10));
+        let other = lowered_to(&budget, 4);
+        budget.set_limit(2);
+        other.join().unwrap();
+        assert!([2, 4].contains(&budget.limit()));
+        assert_eq!(budget.free(), budget.limit() as i64);
+    });
+}
+
+#[test]
+fn two_lowerings_beside_a_reserver_leave_what_the_limit_says() {
+    holds("lower, lower, reserve", 3, || {
+        let budget = Arc::new(Budget::new(10));
+        let lowerings = [4, 2].map(|limit| lowered_to(&budget, limit));
+        let mut reservation = Reservation::empty(&budget);
+        let got = reservation.try_grow_to(5);
+        lowerings.map(|lowering| lowering.join().unwrap());
+        let limit = budget.limit();
+        assert!([2, 4].contains(&limit) && !reservation.try_grow_to(5 + limit), "above either limit");
+        assert_eq!(budget.free(), limit as i64 - if got { 5 } else { 0 });
+        assert_eq!(budget.is_overdrawn(), got);
+        drop(reservation);
+        assert_eq!(budget.free(), limit as i64, "everything was given back");
+    });
+}
+
+#[test]
+fn once_a_lowering_has_returned_nothing_above_it_is_reserved_beside_another() {
+    holds("lower and reserve, reserve", 4, || {
+        let budget = Arc::new(Budget::new(10));
+        let other = {
+            let budget = Arc::clone(&budget);
+            thread::spawn(move || {
+                let mut reservation = Reservation::empty(&budget);
+                reservation.try_grow_to(6).then(|| reservation.hand_over()).is_some()
+            })
+        };
+        budget.set_limit(6);
+        let mut reservation = Reservation::empty(&budget);
+        let got = reservation.try_grow_to(1);
+        let other_got = other.join().unwrap();
+        assert!(!(got && other_got), "7 bytes are reserved of 6");
+        drop(reservation);
+        assert_eq!(budget.free(), if other_got { 0 } else { 6 });
+    });
+}
+
 #[test]
 fn a_reservation_that_adds_and_then_checks_is_found() {
     fails("planted: add, then check", 3, || {

@@ -3,33 +3,12 @@
 //! Changes hold a cell that loom watches, written before the record and read by whoever finds it: an ordering too weak to publish
 //! an entry, a version or the root is a race on it. The root is a bare pointer here (see `src/changeset/root.rs`): arc-swap itself is assumed.
 
-use loom::cell::UnsafeCell;
 use loom::thread;
+use loom_tests::watched::Watched;
 use loom_tests::{both_hold, holds};
 use tierstack::{ChangesetHandle, EventKind, NotOpen, PlanContext, RecordRefusal, Snapshot, Status};
 
-/// A change, of which loom sees who writes and reads it.
-struct Watched(UnsafeCell<u64>);
-
-// SAFETY: written by its maker before it is shared, and only read from then on; loom checks that.
-unsafe impl Send for Watched {}
-// SAFETY: as above.
-unsafe impl Sync for Watched {}
-
-impl Watched {
-    fn new(number: u64) -> Self {
-        let cell = UnsafeCell::new(0);
-        // SAFETY: nobody else has it.
-        cell.with_mut(|place| unsafe { *place = number });
-        Self(cell)
-    }
-
-    fn number(&self) -> u64 {
-        // SAFETY: as for `Sync`.
-        self.0.with(|place| unsafe { *place })
-    }
-}
-
+/// Changes are values that loom watches.
 type Plan = PlanContext<Watched>;
 
 /// Everything in a snapshot, which is read through: the trail's numbers have no hole.
