@@ -6,7 +6,7 @@ use std::thread;
 
 use super::sweep::validate;
 use crate::failpoint::{Step, arm};
-use crate::{Capacity, PromoteError, Tier, TierStore};
+use crate::{Capacity, Moved, PromoteError, Tier, TierStore};
 
 /// Has `interlude` run by another thread, to its end, the next time that this one reaches `step`.
 fn between(step: Step, interlude: impl FnOnce() + Send + 'static) {
@@ -197,4 +197,29 @@ fn a_promotion_demotes_nothing_more_for_a_fragment_that_is_gone() {
     assert_eq!(store.promote(&1), Err(PromoteError::NotFound));
     assert_eq!((store.tier_of(&2), store.tier_of(&3)), (Some(Tier::Warm), Some(Tier::Hot)));
     assert_eq!(validate(&store), 2);
+}
+
+#[test]
+fn a_replacement_gives_back_what_its_predecessor_held_when_it_was_replaced() {
+    type Move = fn(&TierStore<u32, u64>) -> Option<Moved>;
+    // Between the look at the predecessor and its replacement it moves: out of hot, or into it.
+    let down: (Move, Move, _) = (|_| None, |store| store.demote(&1), Tier::Warm);
+    let up: (Move, Move, _) = (|store| store.demote(&1), |store| store.promote_to(&1, Tier::Hot).ok(), Tier::Hot);
+    for (before, meanwhile, tier) in [down, up] {
+        let store = unit_store(10, Capacity::UNBOUNDED, Capacity::UNBOUNDED);
+        store.store(1, 3).unwrap();
+        before(&store);
+        let other = Arc::clone(&store);
+        between(Step::Announced, move || assert!(meanwhile(&other).is_some()));
+        let stored = store.store(1, 2).unwrap();
+        assert_eq!((stored.replaced, stored.tier), (Some(3), tier));
+        let hot = if tier == Tier::Hot { 2 } else { 0 };
+        assert_eq!((store.hot_bytes(), store.len(Tier::Hot)), (hot, u64::from(hot > 0)));
+        assert_eq!(validate(&store), 1);
+        // Alone again: what fits, and nothing more, is hot.
+        for key in 2..8 {
+            assert!(!store.store(key, 4).unwrap().contended, "bytes were not given back");
+        }
+        assert_eq!(store.hot_bytes(), 8, "bytes were given back twice");
+    }
 }
