@@ -15,8 +15,10 @@
 //! Of the accesses to an atomic loom remembers only the last: see [`both_hold`].
 
 pub mod collected;
+pub mod room;
 pub mod spec;
 pub mod watched;
+pub mod whole;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

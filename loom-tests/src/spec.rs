@@ -34,6 +34,8 @@ pub enum Answer {
     Found(State),
     /// From where to where.
     Moved(Option<(Tier, Tier)>),
+    /// A promotion that found the room held.
+    Contended,
     Evicted(Option<u64>),
     Removed(State),
 }

@@ -5,65 +5,33 @@
 use std::sync::Arc;
 
 use loom_tests::both_hold;
-use loom_tests::collected::{Plain, collected, spawn};
-use loom_tests::spec::{Answer, Op, State, explains};
-use tierstack::{Moved, PromoteError, Tier, TierStore};
-
-type Store = TierStore<u64, u64, Plain>;
+use loom_tests::collected::{collected, spawn};
+use loom_tests::spec::{Op, explains};
+use loom_tests::whole::{Store, at_rest, run, with_room_for};
+use tierstack::Tier;
 
 const KEY: u64 = 1;
-const WEIGHT: u64 = 5;
-
-fn run(store: &Store, op: Op) -> Answer {
-    let ends = |moved: Moved| (moved.from, moved.to);
-    match op {
-        Op::Store(value) => {
-            let stored = store.store(KEY, value).unwrap();
-            Answer::Stored { tier: stored.tier, replaced: stored.replaced, contended: stored.contended }
-        }
-        Op::Get => Answer::Found(store.get(&KEY).map(|found| (found.value, found.tier))),
-        Op::Promote => Answer::Moved(match store.promote_to(&KEY, Tier::Hot) {
-            Ok(moved) => Some(ends(moved)),
-            Err(PromoteError::NotFound) => None,
-            Err(error) => panic!("{error}"),
-        }),
-        Op::Demote => Answer::Moved(store.demote(&KEY).map(ends)),
-        Op::Evict(tier) => Answer::Evicted(store.evict_lru(tier).map(|evicted| evicted.value)),
-        Op::Remove => Answer::Removed(store.remove(&KEY).map(|found| (found.value, found.tier))),
-    }
-}
 
 /// A store with room for four, and the key's fragment in `tier`, if any.
 fn store(tier: Option<Tier>) -> Arc<Store> {
-    let store = TierStore::builder(4 * WEIGHT).hasher(Plain).weigher(|_, _| WEIGHT).build().unwrap();
+    let store = with_room_for(4);
     if let Some(tier) = tier {
         store.store(KEY, 1).unwrap();
         store.demote_to(&KEY, tier).unwrap();
     }
-    Arc::new(store)
-}
-
-/// What is there at rest, if the counts agree.
-fn at_rest(store: &Store) -> State {
-    let state = store.peek(&KEY).map(|found| (found.value, found.tier));
-    for tier in Tier::ALL {
-        let fragments = u64::from(state.is_some_and(|(_, now)| now == tier));
-        assert_eq!((store.len(tier), store.bytes(tier)), (fragments, fragments * WEIGHT), "{tier:?}");
-        assert_eq!(store.iter(tier).count() as u64, fragments, "listed in {tier:?}");
-    }
-    state
+    store
 }
 
 fn beside(name: &str, first: Option<Tier>, spawned: Op, own: Op) {
     let store = store(first);
     let thread = {
         let store = Arc::clone(&store);
-        spawn(move || run(&store, spawned))
+        spawn(move || run(&store, KEY, spawned))
     };
-    let done = [(own, run(&store, own)), (spawned, thread.join().unwrap())];
+    let done = [(own, run(&store, KEY, own)), (spawned, thread.join().unwrap())];
     // What follows is sequential.
     loom::skip_branch();
-    let (first, last) = (first.map(|tier| (1, tier)), at_rest(&store));
+    let (first, last) = (first.map(|tier| (1, tier)), at_rest(&store, [KEY])[0]);
     assert!(explains(first, &done, None, last), "{name}: {first:?}, {done:?}, {last:?}");
 }
 
@@ -191,4 +159,36 @@ fn moves_beside_a_removal() {
         pair(Some(tier), Op::Evict(tier), Op::Remove);
         pair(Some(tier), Op::Remove, Op::Remove);
     }
+}
+
+/// Of two hot keys the older is got, and looked at, while one is evicted.
+fn get_beside_evict(getter_is_spawned: bool) {
+    let store = store(HOT);
+    store.store(KEY + 1, 2).unwrap();
+    let get = |store: &Store| {
+        assert_eq!(store.get(&KEY).map(|found| found.value), Some(1));
+        store.peek(&KEY).map(|found| found.tier)
+    };
+    let evict = |store: &Store| store.evict_lru(Tier::Hot).map(|evicted| evicted.key);
+    let shared = Arc::clone(&store);
+    let (after_the_get, victim) = if getter_is_spawned {
+        let getter = spawn(move || get(&shared));
+        let victim = evict(&store);
+        (getter.join().unwrap(), victim)
+    } else {
+        let evictor = spawn(move || evict(&shared));
+        (get(&store), evictor.join().unwrap())
+    };
+    loom::skip_branch();
+    // Still hot after the get: then the eviction came later, and the other was the older.
+    let expected = if after_the_get == HOT { KEY + 1 } else { KEY };
+    assert_eq!(victim, Some(expected), "hot after the get: {}", after_the_get == HOT);
+    let tiers = [KEY, KEY + 1].map(|key| if victim == Some(key) { Tier::Warm } else { Tier::Hot });
+    assert_eq!(at_rest(&store, [KEY, KEY + 1]), [Some((1, tiers[0])), Some((2, tiers[1]))]);
+}
+
+#[test]
+fn a_finished_get_is_never_evicted_by_an_older_decision() {
+    let models = (|| collected(|| get_beside_evict(true)), || collected(|| get_beside_evict(false)));
+    both_hold("get of the older, evict", 2, models);
 }
