@@ -4,6 +4,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(test), allow(dead_code, reason = "named for the tests"))]
 pub enum Step {
+    /// A fragment is found by an owned read; its value is not claimed.
+    Found,
     /// A use has raised the last use, and has not looked at the place yet.
     Raised,
     /// Bytes of hot are reserved for a newcomer.

@@ -13,6 +13,13 @@ pub struct Fragment<V> {
     pub weight: u64,
 }
 
+impl<V> Fragment<V> {
+    /// The same fragment with what becomes of its value.
+    pub(crate) fn map<W>(self, map: impl FnOnce(V) -> W) -> Fragment<W> {
+        Fragment { value: map(self.value), tier: self.tier, weight: self.weight }
+    }
+}
+
 impl<V: Clone> Fragment<&V> {
     /// The same fragment with a value of its own.
     #[must_use]
@@ -30,6 +37,13 @@ pub struct Stored<V> {
     pub replaced: Option<V>,
     /// Whether it went to warm only because operations in flight held the room that it needed.
     pub contended: bool,
+}
+
+impl<V> Stored<V> {
+    /// The same report with what becomes of the value.
+    pub(crate) fn map<W>(self, map: impl FnOnce(V) -> W) -> Stored<W> {
+        Stored { tier: self.tier, replaced: self.replaced.map(map), contended: self.contended }
+    }
 }
 
 impl<V: Clone> Stored<&V> {
@@ -62,6 +76,13 @@ pub struct Evicted<K, V> {
     pub from: Tier,
     /// The tier that it stands in now; `None` where it left the store.
     pub to: Option<Tier>,
+}
+
+impl<K, V> Evicted<K, V> {
+    /// The same report with what becomes of the value.
+    pub(crate) fn map<W>(self, map: impl FnOnce(V) -> W) -> Evicted<K, W> {
+        Evicted { key: self.key, value: map(self.value), weight: self.weight, from: self.from, to: self.to }
+    }
 }
 
 impl<K: Clone, V: Clone> Evicted<&K, &V> {

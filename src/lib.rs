@@ -66,7 +66,9 @@
 //! - *Reclamation is epoch-based.* What left the store is freed when every thread that was pinned then has unpinned. A thread that
 //!   stays pinned, by holding a [`View`] or by being descheduled within a call, delays the freeing of everything, in every store of
 //!   the process; it delays no operation. [`Metrics::retired_bytes`] says how much waits. Where more threads churn than there are
-//!   cores, some of them are always descheduled within a call, and the dead can outweigh the living.
+//!   cores, some of them are always descheduled within a call, and the dead can outweigh the living. *Except heavy values*: what weighs
+//!   [`HEAVY`] bytes or more and is ended by an owned operation, or by a capacity, while the store has no [`View`], goes at once, when the
+//!   last owned operation that reads it is done; of it only the key and some hundred bytes wait.
 //! - *Iteration and counts* are exact at rest only: see [`TierStore::iter`], [`TierStore::len`], [`TierStore::metrics`].
 //! - *A plan keeps all of its events*, the rolled back ones too, for as long as it or a later snapshot lives: they are its audit trail.
 //! - *Fairness*: lock-free is not wait-free. A call can be overtaken again and again by others that make progress.
@@ -124,6 +126,7 @@ extern crate self as tierstack;
 mod budget;
 mod census;
 mod changeset;
+mod claim;
 mod clock;
 pub mod docs;
 mod error;
@@ -147,6 +150,7 @@ pub use changeset::{
     EventKind, NetChange, NetOperation, Operation, ParseDigestError, ParseIdError, PlanContext, Record, Recorded,
     RecordedAll, Savepoint, Sequence, Side, Snapshot, Status,
 };
+pub use claim::HEAVY;
 pub use error::{
     BudgetError, BuildError, NotOpen, PromoteError, RecordError, RecordRefusal, Refusal, ReplayError, ReplayRefusal,
     SavepointError, StoreError,
@@ -162,6 +166,7 @@ pub use tier::Tier;
 pub mod internals {
     pub use crate::budget::{Budget, Reservation};
     pub use crate::census::Census;
+    pub use crate::claim::{Claims, Left, Views};
     pub use crate::clock::Clock;
     #[cfg(all(fuzzing, not(test)))]
     pub use crate::failpoint::{Step, watch};

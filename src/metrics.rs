@@ -30,7 +30,7 @@ pub struct Metrics {
     pub overflowed: u64,
     /// `store`s and `promote`s that were contended.
     pub contended: u64,
-    /// Bytes (weights) of fragments that have left the store and are not freed yet.
+    /// Bytes (weights) of fragments that have left the store and whose values are not freed yet.
     pub retired_bytes: u64,
     /// The most bytes that hot has held.
     pub peak_hot_bytes: u64,

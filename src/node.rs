@@ -19,6 +19,8 @@
 //!
 //! A [`NodeRef`] keeps a node without a pin, on its way to the overflow hook: the first deferral is made again for as long as there
 //! is one.
+//!
+//! A value can also go before that: see [`crate::claim`]. The first deferral then finds that it was taken.
 
 use core::cell::UnsafeCell;
 use core::mem::ManuallyDrop;
@@ -27,6 +29,7 @@ use std::sync::Arc;
 
 use crossbeam_epoch::Guard;
 
+use crate::claim::{Claims, HEAVY, Left};
 use crate::place::{Fit, Place, PlaceWord};
 use crate::reclaim;
 use crate::stats::Stats;
@@ -49,7 +52,9 @@ pub struct Node<K, V> {
     /// As the key.
     value: UnsafeCell<ManuallyDrop<V>>,
     weight: u64,
-    /// How many [`NodeRef`]s there are.
+    /// Who reads the value without a view: see [`crate::claim`].
+    claims: Claims,
+    /// How many [`NodeRef`]s there are; and whether the value was taken.
     holders: AtomicUsize,
     stats: *const Stats,
 }
@@ -93,6 +98,9 @@ impl LastUse {
     }
 }
 
+/// In `holders`: the value was moved out.
+const TAKEN: usize = 1 << (usize::BITS - 1);
+
 /// How an announcement of a successor ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Announced {
@@ -113,6 +121,7 @@ impl<K, V> Node<K, V> {
             successor: AtomicPtr::new(ptr::null_mut()),
             value: UnsafeCell::new(ManuallyDrop::new(value)),
             weight,
+            claims: Claims::new(),
             holders: AtomicUsize::new(0),
             stats: Arc::as_ptr(stats),
         }
@@ -141,6 +150,59 @@ impl<K, V> Node<K, V> {
     #[inline]
     pub fn weight(&self) -> u64 {
         self.weight
+    }
+
+    /// Whether its value is claimed to be read, and let go when it has ended.
+    #[inline]
+    pub fn is_heavy(&self) -> bool {
+        self.weight >= HEAVY
+    }
+
+    /// The value, for the one operation that ended the fragment, which calls this or [`Self::let_go`] once: moved out, or a clone where
+    /// others have claimed it.
+    ///
+    /// # Safety
+    ///
+    /// The fragment was ended by the caller, under the pin or the [`NodeRef`] that it still has; and no view of the store can read it.
+    pub unsafe fn take_or_clone(&self) -> V
+    where
+        V: Clone,
+    {
+        if self.claims.let_go_alone() == Left::ToCaller {
+            // SAFETY: nobody has claimed it or will; the caller vouches for the rest.
+            return unsafe { self.take() };
+        }
+        // Others read it. With a claim of one's own it stays, whenever they end.
+        let claim = Claim::of(self).expect("only the caller lets go of it");
+        let clone = self.value().clone();
+        // The caller's claim is there.
+        let _ = self.claims.let_go();
+        drop(claim);
+        clone
+    }
+
+    /// Lets go of the value; hands it over if nobody else has claimed it.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::take_or_clone`].
+    pub unsafe fn let_go(&self) -> Option<V> {
+        // SAFETY: nobody has claimed it or will; the caller vouches for the rest.
+        (self.claims.let_go() == Left::ToCaller).then(|| unsafe { self.take() })
+    }
+
+    /// Moves the value out.
+    ///
+    /// # Safety
+    ///
+    /// Called once; nobody else reads the value, or will; the node is not freed yet, and the store is still there.
+    unsafe fn take(&self) -> V {
+        // Release: before the free, which a pin or a holder still keeps off.
+        self.holders.fetch_or(TAKEN, Ordering::Release);
+        // SAFETY: the statistics are the store's.
+        unsafe { (*self.stats).free(self.weight) };
+        // SAFETY: as the caller vouches; it is not dropped again, since it is marked as taken.
+        unsafe { ManuallyDrop::take(&mut *self.value.get()) }
     }
 
     /// When it was last used: the last use, or the placement where that is younger.
@@ -206,7 +268,8 @@ impl<K, V> Node<K, V> {
         // SAFETY: not freed yet.
         let node = unsafe { &*this };
         // Acquire: pairs with the drop of the last holder. None can come any more: see `NodeRef::new`.
-        if node.holders.load(Ordering::Acquire) > 0 {
+        let holders = node.holders.load(Ordering::Acquire);
+        if holders & !TAKEN > 0 {
             // SAFETY: as for this call.
             return unsafe { reclaim::defer_inside(this.cast(), |this| Self::drop_payload(this.cast())) };
         }
@@ -214,12 +277,14 @@ impl<K, V> Node<K, V> {
         let (stats, weight) = unsafe { (Arc::from_raw(node.stats), node.weight) };
         // SAFETY: nobody reads them any more, and they are dropped once, here.
         unsafe { Self::drop_key_and_value(this) };
-        stats.free(weight);
+        if holders & TAKEN == 0 {
+            stats.free(weight);
+        }
         // SAFETY: after this deferral nobody reaches the node at all: see the head of the module.
         unsafe { reclaim::defer_inside(this.cast(), |this| Self::free_memory(this.cast())) };
     }
 
-    /// Drops key and value, each on its own, so that a panic in one keeps neither the other nor the collector from its work.
+    /// Drops key and value, unless that was taken, each on its own, so that a panic in one keeps neither the other nor the collector from its work.
     ///
     /// # Safety
     ///
@@ -227,8 +292,12 @@ impl<K, V> Node<K, V> {
     unsafe fn drop_key_and_value(this: *mut Self) {
         // SAFETY: as the caller vouches; the cells allow it while the node is shared.
         reclaim::quietly(|| unsafe { ManuallyDrop::drop(&mut *(*this).key.get()) });
-        // SAFETY: as above.
-        reclaim::quietly(|| unsafe { ManuallyDrop::drop(&mut *(*this).value.get()) });
+        // Acquire: as in `drop_payload`.
+        // SAFETY: as the caller vouches.
+        if unsafe { &*this }.holders.load(Ordering::Acquire) & TAKEN == 0 {
+            // SAFETY: as above.
+            reclaim::quietly(|| unsafe { ManuallyDrop::drop(&mut *(*this).value.get()) });
+        }
     }
 
     /// # Safety
@@ -258,6 +327,46 @@ impl<K, V> Node<K, V> {
 unsafe impl<K: Send + Sync, V: Send + Sync> Send for Node<K, V> {}
 // SAFETY: as above.
 unsafe impl<K: Send + Sync, V: Send + Sync> Sync for Node<K, V> {}
+
+/// A claim on the value of a node: it can be read until this ends. On that of a light node it is a mere pin.
+pub struct Claim<'g, K, V>(&'g Node<K, V>);
+
+impl<'g, K, V> Claim<'g, K, V> {
+    /// Claims the value of a node that was seen alive under the pin; nothing if the fragment has ended since, and was let go.
+    #[inline]
+    pub fn of(node: &'g Node<K, V>) -> Option<Self> {
+        (!node.is_heavy() || node.claims.claim()).then_some(Self(node))
+    }
+
+    #[inline]
+    pub fn node(&self) -> &'g Node<K, V> {
+        self.0
+    }
+
+    /// Ends it; hands the value over if it was let go meanwhile and this was the last claim.
+    #[inline]
+    pub fn end(self) -> Option<V> {
+        let left = self.left();
+        core::mem::forget(self);
+        left
+    }
+
+    #[inline]
+    fn left(&self) -> Option<V> {
+        if !self.0.is_heavy() || self.0.claims.unclaim() == Left::ToOthers {
+            return None;
+        }
+        // SAFETY: whoever let go vouched that no view reads it; this was the last claim, made under the pin that `'g` stands for.
+        Some(unsafe { self.0.take() })
+    }
+}
+
+impl<K, V> Drop for Claim<'_, K, V> {
+    fn drop(&mut self) {
+        let left = self.left();
+        reclaim::quietly(|| drop(left));
+    }
+}
 
 /// A reference that keeps a node without a pin.
 pub struct NodeRef<K, V>(ptr::NonNull<Node<K, V>>);

@@ -82,6 +82,12 @@ impl Watched {
     }
 }
 
+impl Clone for Watched {
+    fn clone(&self) -> Self {
+        Self::new(self.read(), &self.drops)
+    }
+}
+
 impl Drop for Watched {
     fn drop(&mut self) {
         // SAFETY: as for `Sync`.
@@ -181,6 +187,30 @@ fn a_victim_of_an_eviction_is_not_dropped_under_who_evicted_it() {
     };
     beside("evict, remove", 1, evict, remove);
     beside("remove, evict", 1, remove, evict);
+}
+
+/// As [`get`], by an owned operation.
+fn get_owned(store: &Store, _: &Arc<Drops>) {
+    if let Some(found) = store.get(&1) {
+        assert!([1, 2].contains(&found.value.read()));
+    }
+}
+
+#[test]
+fn a_heavy_value_that_goes_at_once_is_not_dropped_under_its_readers() {
+    let replace = |store: &Store, drops: &Arc<Drops>| {
+        let stored = store.store(1, Watched::new(2, drops)).ok().unwrap();
+        assert_eq!(stored.replaced.map(|replaced| replaced.read()), Some(1));
+    };
+    let remove = |store: &Store, _: &Arc<Drops>| {
+        assert_eq!(store.remove(&1).map(|removed| removed.value.read()), Some(1));
+    };
+    beside("owned get, owned replace", 2, get_owned, replace);
+    beside("owned replace, owned get", 2, replace, get_owned);
+    beside("owned get, owned remove", 2, get_owned, remove);
+    beside("get, owned replace", 2, get, replace);
+    beside("owned replace, get", 2, replace, get);
+    beside("get, owned remove", 2, get, remove);
 }
 
 /// A node that is retired by one thread while another, which ended its placement, has not cleared its entry; and who reads the entry.

@@ -6,6 +6,7 @@ use crossbeam_epoch::Guard;
 
 use crate::budget::Budget;
 use crate::census::{Capacity, Census};
+use crate::claim::Views;
 use crate::clock::Clock;
 use crate::failpoint::{Step, reach};
 use crate::index::{Found, Index};
@@ -25,6 +26,7 @@ pub struct Core<K: Send + Sync + 'static, V: Send + Sync + 'static> {
     pub(super) census: [Census; 3],
     pub(super) stats: Arc<Stats>,
     pub(super) recency_slack: u64,
+    pub(super) views: Views,
 }
 
 /// What a store is made with.
@@ -51,6 +53,7 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
             census: [Capacity::UNBOUNDED, settings.warm, settings.cold].map(Census::new),
             stats: Arc::new(Stats::new()),
             recency_slack: settings.recency_slack,
+            views: Views::new(),
         }
     }
 

@@ -150,7 +150,7 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
         Room::OverBudget
     }
 
-    pub fn evict_lru(mut self, tier: Tier) -> Option<Evicted<&'g K, &'g V>> {
+    pub fn evict_lru(mut self, tier: Tier) -> Option<Evicted<&'g K, &'g Node<K, V>>> {
         let victim = self.evict_one(tier, Cause::Asked, |_| false);
         if let (Some(victim), Tier::Hot) = (victim, tier) {
             // Released when the operation has accounted for it.
@@ -158,8 +158,7 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
         }
         self.finish();
         let victim = victim?;
-        let (key, value, weight) = (victim.key(), victim.value(), victim.weight());
-        Some(Evicted { key, value, weight, from: tier, to: tier.below() })
+        Some(Evicted { key: victim.key(), value: victim, weight: victim.weight(), from: tier, to: tier.below() })
     }
 
     /// Demotes least recently used fragments until the budget holds or hot is empty; how many.

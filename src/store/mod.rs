@@ -46,7 +46,7 @@ pub use view::View;
 ///
 /// Every operation takes `&self`; share the store by reference or in an [`Arc`](std::sync::Arc). There are two ways to call them:
 ///
-/// - *Owned*, on the store itself: what is handed back is a clone, and nothing is held afterwards. Values are best a cheap
+/// - *Owned*, on the store itself: what is handed back is the caller's own, and nothing is held afterwards. Values are best a cheap
 ///   handle, such as `Arc<str>`.
 /// - *Pinned*, through a [`View`] from [`pin`](Self::pin): what is handed back is a borrow, and the cost of pinning is paid once.
 ///

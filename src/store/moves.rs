@@ -135,7 +135,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
     }
 
     /// Ends a fragment.
-    pub fn remove(mut self, hash: u64, is_key: impl Fn(&K) -> bool) -> Option<Fragment<&'g V>> {
+    pub fn remove(mut self, hash: u64, is_key: impl Fn(&K) -> bool) -> Option<Fragment<&'g Node<K, V>>> {
         let (core, guard) = (self.core, self.guard);
         let removed = loop {
             let Some((node, place)) = core.observe(hash, &is_key, guard) else { break None };
@@ -150,7 +150,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                     self.departed(node, tier);
                     self.take_over_bytes(node, tier);
                     core.stats.count(Event::Removal);
-                    break Some(Fragment { value: node.value(), tier, weight: node.weight() });
+                    break Some(Fragment { value: node, tier, weight: node.weight() });
                 }
             }
         };

@@ -8,7 +8,9 @@ use core::mem::{forget, take};
 use core::panic::AssertUnwindSafe;
 use std::panic::{catch_unwind, resume_unwind};
 
+use crate::claim::Views;
 use crate::node::NodeRef;
+use crate::reclaim::quietly;
 
 /// A caller's overflow hook.
 pub type Hook<K, V> = dyn Fn(&K, &V) + Send + Sync;
@@ -29,13 +31,18 @@ impl<K, V> Outflow<K, V> {
         self.0.borrow().is_empty()
     }
 
-    /// Hands everything over. A panic of the hook goes on to the caller after the rest was handed over too.
-    pub(super) fn deliver(&self, hook: Option<&Hook<K, V>>) {
-        let nodes = take(&mut *self.0.borrow_mut());
-        let Some(hook) = hook else { return };
+    /// Hands everything over, and lets go of it. A panic of the hook goes on to the caller after the rest was handed over too.
+    pub(super) fn deliver(&self, hook: Option<&Hook<K, V>>, views: &Views) {
         let mut panicked = None;
-        for node in nodes {
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| hook(node.key(), node.value()))) {
+        for node in take(&mut *self.0.borrow_mut()) {
+            let handed_over =
+                hook.map_or(Ok(()), |hook| catch_unwind(AssertUnwindSafe(|| hook(node.key(), node.value()))));
+            if node.is_heavy() && views.none() {
+                // SAFETY: the operation that pushed it out ended it, and no view can read it: see `crate::claim`.
+                let value = unsafe { node.let_go() };
+                quietly(|| drop(value));
+            }
+            if let Err(payload) = handed_over {
                 if panicked.is_none() {
                     panicked = Some(payload);
                 } else {

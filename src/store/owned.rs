@@ -8,6 +8,8 @@ use super::view::View;
 use crate::budget::MAX_BYTES;
 use crate::error::{BudgetError, PromoteError, StoreError};
 use crate::fragment::{Evicted, Fragment, Moved, Stored};
+use crate::node::Claim;
+use crate::reclaim::quietly;
 use crate::tier::Tier;
 
 impl<K, V, S> TierStore<K, V, S>
@@ -51,7 +53,8 @@ where
     /// hold the rest, or its predecessor left hot after room was made, it goes to warm and says that it was
     /// [contended](Stored::contended): it never waits. Alone, it is never contended.
     ///
-    /// The replaced value is cloned; through a [`View`] it is lent.
+    /// The replaced value is cloned, or, if it is [heavy](crate::HEAVY) and nobody else can read it, itself handed back; through a
+    /// [`View`] it is lent.
     ///
     /// # Errors
     ///
@@ -93,7 +96,9 @@ where
         V: Clone,
     {
         let new = self.newcomer(key, value)?;
-        self.pin().store_newcomer(new).map(Stored::cloned)
+        let view = View::for_an_owned_operation(self);
+        let stored = view.store_newcomer(new)?;
+        Ok(stored.map(|replaced| view.take(replaced)))
     }
 
     /// Reads a fragment; counts as a use, and as a hit or a miss.
@@ -126,7 +131,11 @@ where
         V: Clone,
     {
         let hash = self.hash(key);
-        self.pin().get_hashed(hash, key).map(Fragment::cloned)
+        let view = View::for_an_owned_operation(self);
+        let (found, left) = read(view.get_claimed(hash, key)?);
+        drop(view);
+        drop_left(left);
+        Some(found)
     }
 
     /// Reads a fragment without using it: neither recency nor hits and misses change.
@@ -157,7 +166,11 @@ where
         V: Clone,
     {
         let hash = self.hash(key);
-        self.pin().peek_hashed(hash, key).map(Fragment::cloned)
+        let view = View::for_an_owned_operation(self);
+        let (found, left) = read(view.peek_claimed(hash, key)?);
+        drop(view);
+        drop_left(left);
+        Some(found)
     }
 
     /// Whether the key has a fragment, in whichever tier; not a use.
@@ -212,7 +225,7 @@ where
         Q: Hash + Eq + ?Sized,
     {
         let hash = self.hash(key);
-        self.pin().peek_hashed(hash, key).map(|fragment| fragment.tier)
+        View::for_an_owned_operation(self).peek_hashed(hash, key).map(|fragment| fragment.tier)
     }
 
     /// Moves a fragment one tier up; counts as a use. From hot it stays in hot.
@@ -250,7 +263,7 @@ where
         Q: Hash + Eq + ?Sized,
     {
         let hash = self.hash(key);
-        self.pin().promote_hashed(hash, key, |from| from.above().unwrap_or(Tier::Hot))
+        View::for_an_owned_operation(self).promote_hashed(hash, key, |from| from.above().unwrap_or(Tier::Hot))
     }
 
     /// Moves a fragment up to `tier`; counts as a use. One that is there or above already stays where it is.
@@ -284,7 +297,7 @@ where
         Q: Hash + Eq + ?Sized,
     {
         let hash = self.hash(key);
-        self.pin().promote_hashed(hash, key, |_| tier)
+        View::for_an_owned_operation(self).promote_hashed(hash, key, |_| tier)
     }
 
     /// Moves a fragment one tier down; it keeps its last use. From cold it stays in cold. `None`: no such key.
@@ -314,7 +327,7 @@ where
         Q: Hash + Eq + ?Sized,
     {
         let hash = self.hash(key);
-        self.pin().demote_hashed(hash, key, |from| from.below().unwrap_or(Tier::Cold))
+        View::for_an_owned_operation(self).demote_hashed(hash, key, |from| from.below().unwrap_or(Tier::Cold))
     }
 
     /// Moves a fragment down to `tier`; it keeps its last use. One that is there or below already stays where it is.
@@ -344,7 +357,7 @@ where
         Q: Hash + Eq + ?Sized,
     {
         let hash = self.hash(key);
-        self.pin().demote_hashed(hash, key, |_| tier)
+        View::for_an_owned_operation(self).demote_hashed(hash, key, |_| tier)
     }
 
     /// Moves the least recently used fragment of `tier` one tier down; out of cold it leaves the store. `None`: the tier is empty.
@@ -380,10 +393,14 @@ where
     where
         V: Clone,
     {
-        self.pin().evict_lru(tier).map(Evicted::cloned)
+        // What stays in the store is read as by a view: others may end it meanwhile. What has left it was ended here.
+        let view = if tier == Tier::Cold { View::for_an_owned_operation(self) } else { View::new(self) };
+        let Evicted { key, value, weight, from, to } = view.evict(tier)?;
+        let value = if to.is_some() { value.value().clone() } else { view.take(value) };
+        Some(Evicted { key: key.clone(), value, weight, from, to })
     }
 
-    /// Takes a fragment out of the store and hands back a clone of its value.
+    /// Takes a fragment out of the store and hands back its value: as [`store`](Self::store) does what it replaced.
     ///
     /// # Linearization
     ///
@@ -410,7 +427,9 @@ where
         V: Clone,
     {
         let hash = self.hash(key);
-        self.pin().remove_hashed(hash, key).map(Fragment::cloned)
+        let view = View::for_an_owned_operation(self);
+        let removed = view.remove_hashed(hash, key)?;
+        Some(removed.map(|removed| view.take(removed)))
     }
 
     /// Sets the hot budget, in bytes, and demotes least recently used hot fragments until it holds; how many.
@@ -470,6 +489,22 @@ where
     /// # Ok::<(), tierstack::BuildError>(())
     /// ```
     pub fn enforce_hot_budget(&self) -> usize {
-        self.pin().enforce_hot_budget()
+        View::for_an_owned_operation(self).enforce_hot_budget()
+    }
+}
+
+/// Clones a claimed value, and ends the claim; with it the value itself, if it was left to this operation to drop.
+#[inline]
+fn read<K, V: Clone>(found: Fragment<Claim<'_, K, V>>) -> (Fragment<V>, Option<V>) {
+    let Fragment { value: claim, tier, weight } = found;
+    let value = claim.node().value().clone();
+    (Fragment { value, tier, weight }, claim.end())
+}
+
+/// After the pin.
+#[inline]
+fn drop_left<V>(left: Option<V>) {
+    if let Some(value) = left {
+        quietly(|| drop(value));
     }
 }

@@ -21,11 +21,12 @@ use crossbeam_epoch::Guard;
 use super::core::Core;
 use crate::failpoint::{Step, reach};
 use crate::fragment::Fragment;
-use crate::node::Node;
+use crate::node::{Claim, Node};
 use crate::place::Place;
 use crate::stats::Event;
 
 impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
+    /// For a view, which may lend the value.
     #[inline]
     pub fn get<'g>(&self, hash: u64, is_key: impl Fn(&K) -> bool, guard: &'g Guard) -> Option<Fragment<&'g V>> {
         let Some((node, place)) = self.observe(hash, is_key, guard) else {
@@ -33,13 +34,58 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
             return None;
         };
         self.touch(node, place, guard);
-        fragment(node, place)
+        fragment(node, place).map(|found| found.map(Node::value))
     }
 
     #[inline]
-    pub fn peek<'g>(&self, hash: u64, is_key: impl Fn(&K) -> bool, guard: &'g Guard) -> Option<Fragment<&'g V>> {
+    pub fn peek<'g>(
+        &self,
+        hash: u64,
+        is_key: impl Fn(&K) -> bool,
+        guard: &'g Guard,
+    ) -> Option<Fragment<&'g Node<K, V>>> {
         let (node, place) = self.observe(hash, is_key, guard)?;
         fragment(node, place)
+    }
+
+    /// For an owned operation, which is no view.
+    #[inline]
+    pub fn get_claimed<'g>(
+        &self,
+        hash: u64,
+        is_key: impl Fn(&K) -> bool,
+        guard: &'g Guard,
+    ) -> Option<Fragment<Claim<'g, K, V>>> {
+        let Some((claim, place)) = self.claim(hash, is_key, guard) else {
+            self.stats.count(Event::Miss);
+            return None;
+        };
+        self.touch(claim.node(), place, guard);
+        fragment(claim.node(), place).map(|found| found.map(|_| claim))
+    }
+
+    /// As [`Self::get_claimed`], without the use.
+    #[inline]
+    pub fn peek_claimed<'g>(
+        &self,
+        hash: u64,
+        is_key: impl Fn(&K) -> bool,
+        guard: &'g Guard,
+    ) -> Option<Fragment<Claim<'g, K, V>>> {
+        let (claim, place) = self.claim(hash, is_key, guard)?;
+        fragment(claim.node(), place).map(|found| found.map(|_| claim))
+    }
+
+    /// Where the value has gone the fragment had ended: then the key is looked up again.
+    #[inline]
+    fn claim<'g>(&self, hash: u64, is_key: impl Fn(&K) -> bool, guard: &'g Guard) -> Option<(Claim<'g, K, V>, Place)> {
+        loop {
+            let (node, place) = self.observe(hash, &is_key, guard)?;
+            reach(Step::Found);
+            if let Some(claim) = Claim::of(node) {
+                return Some((claim, place));
+            }
+        }
     }
 
     #[inline]
@@ -89,7 +135,6 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
 }
 
 #[inline]
-fn fragment<K, V>(node: &Node<K, V>, place: Place) -> Option<Fragment<&V>> {
-    let tier = place.tier()?;
-    Some(Fragment { value: node.value(), tier, weight: node.weight() })
+fn fragment<K, V>(node: &Node<K, V>, place: Place) -> Option<Fragment<&Node<K, V>>> {
+    Some(Fragment { value: node, tier: place.tier()?, weight: node.weight() })
 }

@@ -12,8 +12,10 @@ use super::operation::Operation;
 use super::outflow::Outflow;
 use super::write::Newcomer;
 use crate::budget::MAX_BYTES;
+use crate::claim::Registration;
 use crate::error::{PromoteError, Refusal, StoreError};
 use crate::fragment::{Evicted, Fragment, Item, Moved, Stored};
+use crate::node::{Claim, Node};
 use crate::reclaim;
 use crate::tier::Tier;
 
@@ -22,7 +24,8 @@ use crate::tier::Tier;
 /// From [`TierStore::pin`]. Each operation shows the store as it is at that instant; what was lent stays readable for as long
 /// as the view is not dropped or [repinned](Self::repin), whatever becomes of the fragment meanwhile.
 ///
-/// While a view lives, nothing that leaves any store of the process is freed. So drop it, or repin it, now and then; hold none
+/// While a view lives, nothing that leaves any store of the process is freed (but for heavy values of other stores: see
+/// [`HEAVY`](crate::HEAVY)). So drop it, or repin it, now and then; hold none
 /// across a rayon join, an await or any other wait. Neither `Send` nor `Sync`.
 ///
 /// What a capacity pushes out of cold through a view is given to the overflow hook when the view is repinned or dropped: after
@@ -35,8 +38,10 @@ where
     V: Send + Sync + 'static,
 {
     store: &'s TierStore<K, V, S>,
-    // Dropped in this order: the hooks run unpinned.
+    // Dropped in this order: the hooks run unpinned, and what they have had can be let go.
     guard: Guard,
+    /// None for the length of an owned operation, which lends nothing out.
+    _registration: Option<Registration<'s>>,
     outflow: Delivery<'s, K, V, S>,
 }
 
@@ -57,7 +62,7 @@ where
 {
     fn deliver(&self) {
         if !self.outflow.is_empty() {
-            self.outflow.deliver(self.store.hook.as_deref());
+            self.outflow.deliver(self.store.hook.as_deref(), &self.store.core.views);
         }
     }
 }
@@ -81,8 +86,20 @@ where
 {
     #[inline]
     pub(super) fn new(store: &'s TierStore<K, V, S>) -> Self {
+        // Counted before anything is read.
+        Self::with(store, Some(store.core.views.register()))
+    }
+
+    /// One that must lend no value out, but claim what it reads: see [`crate::claim`].
+    #[inline]
+    pub(super) fn for_an_owned_operation(store: &'s TierStore<K, V, S>) -> Self {
+        Self::with(store, None)
+    }
+
+    #[inline]
+    fn with(store: &'s TierStore<K, V, S>, registration: Option<Registration<'s>>) -> Self {
         let outflow = Delivery { store, outflow: Outflow::new() };
-        Self { store, guard: crossbeam_epoch::pin(), outflow }
+        Self { store, guard: crossbeam_epoch::pin(), _registration: registration, outflow }
     }
 
     /// Unpins and pins again, so that what has left the store can be freed, and gives the overflow hook what has left through this view.
@@ -131,7 +148,7 @@ where
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn store(&self, key: K, value: V) -> Result<Stored<&V>, StoreError<K, V>> {
-        self.store_newcomer(self.store.newcomer(key, value)?)
+        Ok(self.store_newcomer(self.store.newcomer(key, value)?)?.map(Node::value))
     }
 
     /// As [`TierStore::get`], lending the value.
@@ -181,7 +198,7 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.peek_hashed(self.store.hash(key), key)
+        self.peek_hashed(self.store.hash(key), key).map(|found| found.map(Node::value))
     }
 
     /// As [`TierStore::contains`].
@@ -341,7 +358,7 @@ where
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn evict_lru(&self, tier: Tier) -> Option<Evicted<&K, &V>> {
-        self.operation().evict_lru(tier)
+        self.evict(tier).map(|evicted| evicted.map(Node::value))
     }
 
     /// As [`TierStore::remove`], lending the value.
@@ -364,7 +381,7 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.remove_hashed(self.store.hash(key), key)
+        self.remove_hashed(self.store.hash(key), key).map(|removed| removed.map(Node::value))
     }
 
     /// As [`TierStore::iter`], lending keys and values.
@@ -392,11 +409,44 @@ where
         Operation::new(&self.store.core, &self.outflow.outflow, &self.guard)
     }
 
+    pub(super) fn evict(&self, tier: Tier) -> Option<Evicted<&K, &Node<K, V>>> {
+        self.operation().evict_lru(tier)
+    }
+
+    /// The value of a fragment that an operation of this view has ended, and that is asked for once.
+    pub(super) fn take(&self, ended: &Node<K, V>) -> V
+    where
+        V: Clone,
+    {
+        if ended.is_heavy() && self.store.core.views.none() {
+            // SAFETY: ended under this pin, and no view can read it: see `crate::claim`.
+            unsafe { ended.take_or_clone() }
+        } else {
+            ended.value().clone()
+        }
+    }
+
+    #[inline]
+    pub(super) fn get_claimed<Q: Eq + ?Sized>(&self, hash: u64, key: &Q) -> Option<Fragment<Claim<'_, K, V>>>
+    where
+        K: Borrow<Q>,
+    {
+        self.store.core.get_claimed(hash, |other| other.borrow() == key, &self.guard)
+    }
+
+    #[inline]
+    pub(super) fn peek_claimed<Q: Eq + ?Sized>(&self, hash: u64, key: &Q) -> Option<Fragment<Claim<'_, K, V>>>
+    where
+        K: Borrow<Q>,
+    {
+        self.store.core.peek_claimed(hash, |other| other.borrow() == key, &self.guard)
+    }
+
     pub(super) fn enforce_hot_budget(&self) -> usize {
         self.operation().enforce_hot_budget()
     }
 
-    pub(super) fn store_newcomer(&self, new: Newcomer<K, V>) -> Result<Stored<&V>, StoreError<K, V>> {
+    pub(super) fn store_newcomer(&self, new: Newcomer<K, V>) -> Result<Stored<&Node<K, V>>, StoreError<K, V>> {
         self.operation().store(new)
     }
 
@@ -409,7 +459,7 @@ where
     }
 
     #[inline]
-    pub(super) fn peek_hashed<Q: Eq + ?Sized>(&self, hash: u64, key: &Q) -> Option<Fragment<&V>>
+    pub(super) fn peek_hashed<Q: Eq + ?Sized>(&self, hash: u64, key: &Q) -> Option<Fragment<&Node<K, V>>>
     where
         K: Borrow<Q>,
     {
@@ -440,7 +490,7 @@ where
         self.operation().demote(hash, |other| other.borrow() == key, target)
     }
 
-    pub(super) fn remove_hashed<Q: Eq + ?Sized>(&self, hash: u64, key: &Q) -> Option<Fragment<&V>>
+    pub(super) fn remove_hashed<Q: Eq + ?Sized>(&self, hash: u64, key: &Q) -> Option<Fragment<&Node<K, V>>>
     where
         K: Borrow<Q>,
     {

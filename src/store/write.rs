@@ -59,7 +59,7 @@ enum Claim {
 }
 
 impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K, V> {
-    pub fn store(mut self, new: Newcomer<K, V>) -> Result<Stored<&'g V>, StoreError<K, V>> {
+    pub fn store(mut self, new: Newcomer<K, V>) -> Result<Stored<&'g Node<K, V>>, StoreError<K, V>> {
         let Newcomer { key, value, hash, weight } = new;
         let Some(tick) = self.core.other_tick() else {
             return Err(StoreError { key, value, reason: Refusal::ClockExhausted });
@@ -78,7 +78,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
         Ok(stored)
     }
 
-    fn publish(&mut self, new: Unpublished<K, V>, tick: u64) -> Stored<&'g V> {
+    fn publish(&mut self, new: Unpublished<K, V>, tick: u64) -> Stored<&'g Node<K, V>> {
         let (core, guard) = (self.core, self.guard);
         let (hash, weight) = (new.hash(), new.weight());
         loop {
@@ -136,7 +136,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
             self.shrink_reservation_to(if tier == Tier::Hot { weight } else { 0 });
             self.reservation.hand_over();
             let contended = tier == Tier::Warm && claim != Claim::OverBudget;
-            return Stored { tier, replaced: Some(old.value()), contended };
+            return Stored { tier, replaced: Some(old), contended };
         }
     }
 

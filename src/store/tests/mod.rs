@@ -1,4 +1,4 @@
-//! Tests from within: threads stopped at each step of the protocols, schedules, interleavings that once failed, the end of the clock, and the sweep of a store at rest.
+//! Tests from within: threads stopped at each step of the protocols, schedules, interleavings that once failed, the end of the clock, values that go at once, and the sweep of a store at rest.
 
 #[cfg(not(tierstack_shuttle))]
 mod clock;
@@ -9,3 +9,5 @@ mod schedules;
 #[cfg(not(tierstack_shuttle))]
 mod stalled;
 mod sweep;
+#[cfg(not(tierstack_shuttle))]
+mod values;
