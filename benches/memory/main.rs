@@ -59,7 +59,7 @@ fn overhead<S: Subject<u64>>(n: usize) -> [f64; 6] {
     let both = || {
         let found = overhead(n as u64);
         subject.settle();
-        let held = subject.held().fragments;
+        let held = subject.held().expect("it can tell what it holds").fragments;
         assert!(held.abs_diff(n as u64) <= n as u64 / 100, "{} holds {held} fragments of {n}", S::NAME);
         [found, overhead(held)]
     };
@@ -132,7 +132,7 @@ fn churn<S: Subject<Arc<[u8]>>>(total: u64) -> Churn {
     });
     let peak = (counting::peak() - before) as u64;
     subject.settle();
-    Churn { peak, held: subject.held().bytes, hot: subject.peak_hot_bytes() }
+    Churn { peak, held: subject.held().expect("it can tell what it holds").bytes, hot: subject.peak_hot_bytes() }
 }
 
 const TIERSTACK: &str = <Owned<u64> as Subject<u64>>::NAME;

@@ -95,6 +95,9 @@ pub trait Subject<V: Payload>: Sync {
     /// As it is called in tables.
     const NAME: &'static str;
 
+    /// Whether it keeps to the bounds of warm and cold.
+    const BOUNDED: bool = true;
+
     /// What one thread works through.
     type Session<'s>: Session<V>
     where
@@ -103,14 +106,29 @@ pub trait Subject<V: Payload>: Sync {
     /// Empty, and bounded.
     fn new(bounds: Bounds) -> Self;
 
+    /// Bounded, and with these fragments stored, the last of them last.
+    fn filled(bounds: Bounds, fragments: impl Iterator<Item = (String, V)>) -> Self
+    where
+        Self: Sized,
+    {
+        let subject = Self::new(bounds);
+        let mut session = subject.session();
+        for (key, value) in fragments {
+            session.store(key, value);
+        }
+        drop(session);
+        subject.settle();
+        subject
+    }
+
     /// A session for the thread that calls.
     fn session(&self) -> Self::Session<'_>;
 
     /// Does what the subject has put off: bookkeeping, reclamation.
     fn settle(&self) {}
 
-    /// Exact once the subject is at rest and settled.
-    fn held(&self) -> Held;
+    /// Exact once the subject is at rest and settled; `None` where it cannot tell.
+    fn held(&self) -> Option<Held>;
 
     /// The most bytes that hot has held, where the subject knows.
     fn peak_hot_bytes(&self) -> Option<u64> {
@@ -125,4 +143,10 @@ pub trait Session<V> {
 
     /// Puts a fragment into hot, replacing it in whichever tier it is, and demotes what it displaces.
     fn store(&mut self, key: String, value: V);
+
+    /// Moves a fragment from below to hot, and demotes what it displaces. Whether it did.
+    fn promote(&mut self, key: &str) -> bool;
+
+    /// Moves a fragment from hot to warm, and pushes what that displaces down. Whether it did.
+    fn demote(&mut self, key: &str) -> bool;
 }

@@ -67,12 +67,12 @@ impl<V: Payload> Subject<V> for Moka<V> {
         collect_garbage();
     }
 
-    fn held(&self) -> Held {
+    fn held(&self) -> Option<Held> {
         let tiers = self.tiers();
-        Held {
+        Some(Held {
             fragments: tiers.iter().map(|tier| tier.entry_count()).sum(),
             bytes: tiers.iter().map(|tier| tier.weighted_size()).sum(),
-        }
+        })
     }
 }
 
@@ -92,5 +92,19 @@ impl<V: Payload> Session<V> for &Moka<V> {
             self.cold.invalidate(&key);
         }
         self.hot.insert(key, value);
+    }
+
+    #[inline]
+    fn promote(&mut self, key: &str) -> bool {
+        let Some(value) = self.warm.remove(key).or_else(|| self.cold.remove(key)) else { return false };
+        self.hot.insert(key.to_owned(), value);
+        true
+    }
+
+    #[inline]
+    fn demote(&mut self, key: &str) -> bool {
+        let Some(value) = self.hot.remove(key) else { return false };
+        self.warm.insert(key.to_owned(), value);
+        true
     }
 }

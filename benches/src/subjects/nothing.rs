@@ -9,6 +9,7 @@ pub struct Nothing;
 
 impl<V: Payload> Subject<V> for Nothing {
     const NAME: &'static str = "harness";
+    const BOUNDED: bool = false;
 
     type Session<'s> = Self;
 
@@ -20,8 +21,8 @@ impl<V: Payload> Subject<V> for Nothing {
         Self
     }
 
-    fn held(&self) -> Held {
-        Held { fragments: 0, bytes: 0 }
+    fn held(&self) -> Option<Held> {
+        None
     }
 }
 
@@ -35,5 +36,17 @@ impl<V: Payload> Session<V> for Nothing {
     #[inline]
     fn store(&mut self, key: String, value: V) {
         black_box((key, value));
+    }
+
+    #[inline]
+    fn promote(&mut self, key: &str) -> bool {
+        black_box(key);
+        true
+    }
+
+    #[inline]
+    fn demote(&mut self, key: &str) -> bool {
+        black_box(key);
+        true
     }
 }

@@ -97,11 +97,11 @@ impl<V: Payload> Subject<V> for QuickCache<V> {
         self
     }
 
-    fn held(&self) -> Held {
-        Held {
+    fn held(&self) -> Option<Held> {
+        Some(Held {
             fragments: self.tiers.iter().map(|tier| tier.len() as u64).sum(),
             bytes: self.tiers.iter().map(Cache::weight).sum(),
-        }
+        })
     }
 }
 
@@ -121,5 +121,21 @@ impl<V: Payload> Session<V> for &QuickCache<V> {
             cold.remove(&key);
         }
         QuickCache::put(&self.tiers, key, value);
+    }
+
+    #[inline]
+    fn promote(&mut self, key: &str) -> bool {
+        let [_, warm, cold] = &self.tiers;
+        let Some((key, value)) = warm.remove(key).or_else(|| cold.remove(key)) else { return false };
+        QuickCache::put(&self.tiers, key, value);
+        true
+    }
+
+    #[inline]
+    fn demote(&mut self, key: &str) -> bool {
+        let [hot, below @ ..] = &self.tiers;
+        let Some((key, value)) = hot.remove(key) else { return false };
+        QuickCache::put(below, key, value);
+        true
     }
 }

@@ -26,8 +26,30 @@ pub struct SkipMaps<V> {
     budget: u64,
 }
 
+impl<V: Payload> SkipMaps<V> {
+    /// Puts a fragment that is in neither into hot, and what that displaces into warm.
+    #[inline]
+    fn put(&self, key: String, value: V) {
+        let weight = weigh(&key, &value);
+        let tick = self.clock.fetch_add(1, Relaxed);
+        self.order.insert(tick, key.clone());
+        self.hot.insert(key, Placed { value, tick });
+        let mut bytes = self.hot_bytes.fetch_add(weight, Relaxed) + weight;
+        while bytes > self.budget
+            && let Some(oldest) = self.order.pop_front()
+            && let Some(demoted) = self.hot.remove(oldest.value())
+        {
+            let (key, value) = (demoted.key().clone(), demoted.value().value.clone());
+            let weight = weigh(&key, &value);
+            self.warm.insert(key, value);
+            bytes = self.hot_bytes.fetch_sub(weight, Relaxed) - weight;
+        }
+    }
+}
+
 impl<V: Payload> Subject<V> for SkipMaps<V> {
     const NAME: &'static str = "skip_map";
+    const BOUNDED: bool = false;
 
     type Session<'s> = &'s Self;
 
@@ -50,13 +72,13 @@ impl<V: Payload> Subject<V> for SkipMaps<V> {
         collect_garbage();
     }
 
-    fn held(&self) -> Held {
+    fn held(&self) -> Option<Held> {
         let hot = self.hot.iter().map(|entry| weigh(entry.key(), &entry.value().value));
         let warm = self.warm.iter().map(|entry| weigh(entry.key(), entry.value()));
-        hot.chain(warm).fold(Held { fragments: 0, bytes: 0 }, |sum, weight| Held {
+        Some(hot.chain(warm).fold(Held { fragments: 0, bytes: 0 }, |sum, weight| Held {
             fragments: sum.fragments + 1,
             bytes: sum.bytes + weight,
-        })
+        }))
     }
 }
 
@@ -77,25 +99,28 @@ impl<V: Payload> Session<V> for &SkipMaps<V> {
 
     #[inline]
     fn store(&mut self, key: String, value: V) {
-        let weight = weigh(&key, &value);
         if let Some(replaced) = self.hot.remove(&key) {
             self.order.remove(&replaced.value().tick);
             self.hot_bytes.fetch_sub(weigh(&key, &replaced.value().value), Relaxed);
         } else {
             self.warm.remove(&key);
         }
-        let tick = self.clock.fetch_add(1, Relaxed);
-        self.order.insert(tick, key.clone());
-        self.hot.insert(key, Placed { value, tick });
-        let mut bytes = self.hot_bytes.fetch_add(weight, Relaxed) + weight;
-        while bytes > self.budget
-            && let Some(oldest) = self.order.pop_front()
-            && let Some(demoted) = self.hot.remove(oldest.value())
-        {
-            let (key, value) = (demoted.key().clone(), demoted.value().value.clone());
-            let weight = weigh(&key, &value);
-            self.warm.insert(key, value);
-            bytes = self.hot_bytes.fetch_sub(weight, Relaxed) - weight;
-        }
+        self.put(key, value);
+    }
+
+    #[inline]
+    fn promote(&mut self, key: &str) -> bool {
+        let Some(entry) = self.warm.remove(key) else { return false };
+        self.put(entry.key().clone(), entry.value().clone());
+        true
+    }
+
+    #[inline]
+    fn demote(&mut self, key: &str) -> bool {
+        let Some(entry) = self.hot.remove(key) else { return false };
+        self.order.remove(&entry.value().tick);
+        self.hot_bytes.fetch_sub(weigh(key, &entry.value().value), Relaxed);
+        self.warm.insert(entry.key().clone(), entry.value().value.clone());
+        true
     }
 }

@@ -1,6 +1,6 @@
 //! tierstack, through the pinned view and through the owned operations.
 
-use ::tierstack::{Capacity, TierStore, View};
+use ::tierstack::{Capacity, Moved, PromoteError, Tier, TierStore, View};
 
 use super::collect_garbage;
 use crate::subject::{Bounds, Hasher, Held, Payload, Session, Subject, weigh};
@@ -24,6 +24,12 @@ fn held<V: Payload>(store: &Store<V>) -> Held {
     Held { fragments: tiers.iter().map(|tier| tier.fragments).sum(), bytes: tiers.iter().map(|tier| tier.bytes).sum() }
 }
 
+/// One that finds its room held by operations in flight is not promoted, and stays where it is.
+#[inline]
+fn promoted(outcome: Result<Moved, PromoteError>) -> bool {
+    outcome.is_ok()
+}
+
 /// Pins often enough that whatever the store's collector waits for comes round.
 fn settle<V: Payload>(store: &Store<V>) {
     for _ in 0..10_000 {
@@ -35,6 +41,7 @@ fn settle<V: Payload>(store: &Store<V>) {
 /// Each thread holds a view, and repins it now and then as a long loop should.
 pub struct Pinned<V: Payload>(Store<V>);
 
+/// A view, and how long it has been pinned.
 pub struct PinnedSession<'s, V: Payload> {
     view: View<'s, String, V, Hasher>,
     operations: u32,
@@ -70,8 +77,8 @@ impl<V: Payload> Subject<V> for Pinned<V> {
         settle(&self.0);
     }
 
-    fn held(&self) -> Held {
-        held(&self.0)
+    fn held(&self) -> Option<Held> {
+        Some(held(&self.0))
     }
 
     fn peak_hot_bytes(&self) -> Option<u64> {
@@ -93,6 +100,18 @@ impl<V: Payload> Session<V> for PinnedSession<'_, V> {
     fn store(&mut self, key: String, value: V) {
         self.count();
         assert!(self.view.store(key, value).is_ok(), "no weight is above the limit");
+    }
+
+    #[inline]
+    fn promote(&mut self, key: &str) -> bool {
+        self.count();
+        promoted(self.view.promote_to(key, Tier::Hot))
+    }
+
+    #[inline]
+    fn demote(&mut self, key: &str) -> bool {
+        self.count();
+        self.view.demote_to(key, Tier::Warm).is_some()
     }
 }
 
@@ -116,8 +135,8 @@ impl<V: Payload> Subject<V> for Owned<V> {
         settle(&self.0);
     }
 
-    fn held(&self) -> Held {
-        held(&self.0)
+    fn held(&self) -> Option<Held> {
+        Some(held(&self.0))
     }
 
     fn peak_hot_bytes(&self) -> Option<u64> {
@@ -137,5 +156,15 @@ impl<V: Payload> Session<V> for &Owned<V> {
     #[inline]
     fn store(&mut self, key: String, value: V) {
         assert!(self.0.store(key, value).is_ok(), "no weight is above the limit");
+    }
+
+    #[inline]
+    fn promote(&mut self, key: &str) -> bool {
+        promoted(self.0.promote_to(key, Tier::Hot))
+    }
+
+    #[inline]
+    fn demote(&mut self, key: &str) -> bool {
+        self.0.demote_to(key, Tier::Warm).is_some()
     }
 }
