@@ -28,7 +28,9 @@ use log::{Large, Payload};
 use subjects::{Kind, Subject};
 use tierstack_benches::{
     estimates::{Estimates, Median},
-    measuring, table,
+    filters, measuring,
+    results::Results,
+    table,
 };
 
 const THREADS: [u64; 3] = [1, 2, 8];
@@ -74,7 +76,7 @@ impl Group {
         format!("{}/{threads}t", P::NAME)
     }
 
-    fn measure<P: Payload>(&self, criterion: &mut Criterion) {
+    fn measure<P: Payload>(&self, criterion: &mut Criterion, estimates: &Estimates, results: &mut Results) {
         for threads in THREADS {
             let job = self.job(threads);
             let mut group = criterion.benchmark_group(self.name);
@@ -83,6 +85,10 @@ impl Group {
                 group.bench_function(BenchmarkId::new(&subject.name, Self::row::<P>(threads)), |bencher| {
                     bencher.iter_custom(|logs| (0..logs).map(|_| (subject.fill)(&job)).sum());
                 });
+                if let Some(median) = estimates.median(self.name, &subject.name, &Self::row::<P>(threads)) {
+                    let at = [("payload", P::NAME.into()), ("threads", threads.into())];
+                    results.median(self.name, &subject.name, &at, &median, job.records);
+                }
             }
             group.finish();
         }
@@ -170,15 +176,7 @@ const LATENCIES: [Latency; 2] = [
     },
 ];
 
-/// The filters among the arguments. What follows an option may be its value.
-fn filters() -> Vec<String> {
-    let arguments: Vec<String> = env::args().collect();
-    let after_option = |before: &str| before.starts_with("--") && !["--bench", "--exact"].contains(&before);
-    let pairs = arguments.windows(2).filter(|pair| !pair[1].starts_with('-') && !after_option(&pair[0]));
-    pairs.map(|pair| pair[1].clone()).collect()
-}
-
-fn measure_latencies() {
+fn measure_latencies(results: &mut Results) {
     let filters = filters();
     let mut clock = Some(latency::clock());
     for measured in LATENCIES {
@@ -193,7 +191,7 @@ fn measure_latencies() {
         if let Some(clock) = clock.take() {
             println!("\nreading the clock takes {} ns; harness is two readings with nothing between", clock.as_nanos());
         }
-        measured.run(&subjects);
+        measured.run(&subjects, results);
     }
 }
 
@@ -210,23 +208,25 @@ fn check<P: Payload>() {
 
 fn main() {
     let estimates = Estimates::of_this_run();
+    let mut results = Results::of_this_run("changesets");
     let mut criterion = Criterion::default()
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(2))
-        .sample_size(20)
-        .nresamples(10_000)
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(600))
+        .sample_size(10)
+        .nresamples(5_000)
+        .without_plots()
         .output_directory(estimates.directory())
         .configure_from_args();
     for group in &GROUPS {
-        group.measure::<u64>(&mut criterion);
-        group.measure::<Large>(&mut criterion);
+        group.measure::<u64>(&mut criterion, &estimates, &mut results);
+        group.measure::<Large>(&mut criterion, &estimates, &mut results);
     }
     criterion.final_summary();
     if measuring() {
         for group in &GROUPS {
             group.print(&estimates);
         }
-        measure_latencies();
+        measure_latencies(&mut results);
     } else if !env::args().any(|argument| argument == "--list") {
         check::<u64>();
         check::<Large>();

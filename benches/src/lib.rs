@@ -15,3 +15,11 @@ pub fn measuring() -> bool {
     let has = |flag: &str| std::env::args().any(|arg| arg == flag);
     has("--bench") && !has("--test") && !has("--list")
 }
+
+/// The filters among the arguments. What follows an option may be its value.
+pub fn filters() -> Vec<String> {
+    let arguments: Vec<String> = std::env::args().collect();
+    let after_option = |before: &str| before.starts_with("--") && !["--bench", "--exact"].contains(&before);
+    let pairs = arguments.windows(2).filter(|pair| !pair[1].starts_with('-') && !after_option(&pair[0]));
+    pairs.map(|pair| pair[1].clone()).collect()
+}

@@ -98,6 +98,9 @@ pub trait Subject<V: Payload>: Sync {
     /// Whether it keeps to the bounds of warm and cold.
     const BOUNDED: bool = true;
 
+    /// Whether a fragment is in exactly one tier at every instant, so that others find it while it moves.
+    const EXACT: bool = false;
+
     /// What one thread works through.
     type Session<'s>: Session<V>
     where

@@ -9,9 +9,9 @@ pub const KEY_BYTES: usize = 40;
 const SKEW: f64 = 0.99;
 
 /// A source span, as an agent's context names its fragments.
-fn key(i: usize) -> String {
-    assert!(i < 1_000_000, "the numbers in a key have fixed widths");
-    let key = format!("src/module_{:04}/file_{:04}.rs:{i:06}-{:04}", i / 1_000, i % 997, i % 89);
+pub fn key(i: usize) -> String {
+    assert!(i < 100_000_000, "the numbers in a key have fixed widths");
+    let key = format!("src/module_{:04}/file_{:04}.rs:{i:08}-{:02}", i / 10_000, i % 997, i % 89);
     assert_eq!(key.len(), KEY_BYTES);
     key
 }
@@ -43,6 +43,14 @@ impl Zipf {
     }
 }
 
+/// So many keys by the Zipf distribution. Every seed has draws of its own, and all agree on which keys are popular.
+pub fn draw(keys: &[String], draws: usize, seed: u64) -> impl Iterator<Item = &str> {
+    let mut popularity: Vec<&String> = keys.iter().collect();
+    popularity.shuffle(&mut StdRng::seed_from_u64(0x005E_ED0F_4A2E));
+    let (zipf, mut rng) = (Zipf::new(keys.len()), StdRng::seed_from_u64(seed));
+    (0..draws).map(move |_| popularity[zipf.sample(&mut rng)].as_str())
+}
+
 /// One thread's look-ups, drawn beforehand and used over and over.
 ///
 /// The keys' bytes lie in the order of use, so that reading them streams: the cache misses that are measured are the
@@ -53,13 +61,21 @@ pub struct LookUps {
 }
 
 impl LookUps {
-    /// Four draws for each key. Every thread has draws of its own, and all agree on which keys are popular.
+    /// Four draws for each key, but no more than fit into 80 MB. Every thread has draws of its own, and all agree on
+    /// which keys are popular.
     pub fn zipf(keys: &[String], thread: usize) -> Self {
-        let mut popularity: Vec<&String> = keys.iter().collect();
-        popularity.shuffle(&mut StdRng::seed_from_u64(0x005E_ED0F_4A2E));
-        let (zipf, mut rng) = (Zipf::new(keys.len()), StdRng::seed_from_u64(thread as u64));
-        let text = (0..4 * keys.len()).map(|_| popularity[zipf.sample(&mut rng)].as_str()).collect();
-        Self { text, at: 0 }
+        let draws = (4 * keys.len()).min(2_000_000);
+        Self { text: draw(keys, draws, thread as u64).collect(), at: 0 }
+    }
+
+    /// That one key, again and again.
+    pub fn one(key: &str) -> Self {
+        Self { text: key.to_owned(), at: 0 }
+    }
+
+    /// Starts again from the first.
+    pub fn rewind(&mut self) {
+        self.at = 0;
     }
 
     /// The next key to look up.
@@ -88,11 +104,28 @@ impl Cycle {
         &self.keys
     }
 
+    /// Starts again from the first.
+    pub fn rewind(&mut self) {
+        self.at = 0;
+    }
+
     /// A key of its own, since every subject takes its keys by value: one allocation and 40 bytes copied.
     #[inline]
     pub fn next_key(&mut self) -> String {
+        self.next_text().clone()
+    }
+
+    /// The next key, lent.
+    #[inline]
+    pub fn next_text(&mut self) -> &String {
         let from = if self.at == self.keys.len() { 0 } else { self.at };
         self.at = from + 1;
-        self.keys[from].clone()
+        &self.keys[from]
+    }
+
+    /// The key that was handed out last.
+    #[inline]
+    pub fn last_text(&self) -> &String {
+        &self.keys[self.at - 1]
     }
 }

@@ -11,6 +11,7 @@ pub struct CoarseLock<V>(Mutex<LruTiers<V>>);
 
 impl<V: Payload> Subject<V> for CoarseLock<V> {
     const NAME: &'static str = "coarse_lock";
+    const EXACT: bool = true;
 
     type Session<'s> = &'s Self;
 

@@ -11,6 +11,7 @@ pub struct Floor<V>(HashMap<String, V, Hasher>);
 
 impl<V: Payload> Subject<V> for Floor<V> {
     const NAME: &'static str = "floor";
+    const EXACT: bool = true;
 
     type Session<'s> = &'s Self;
 

@@ -9,6 +9,7 @@ pub struct Nothing;
 
 impl<V: Payload> Subject<V> for Nothing {
     const NAME: &'static str = "harness";
+    const EXACT: bool = true;
     const BOUNDED: bool = false;
 
     type Session<'s> = Self;

@@ -14,6 +14,7 @@ pub struct ReadWriteLock<V>(RwLock<LruTiers<V>>);
 
 impl<V: Payload> Subject<V> for ReadWriteLock<V> {
     const NAME: &'static str = "rw_lock";
+    const EXACT: bool = true;
 
     type Session<'s> = &'s Self;
 

@@ -62,6 +62,7 @@ impl<V: Payload> PinnedSession<'_, V> {
 
 impl<V: Payload> Subject<V> for Pinned<V> {
     const NAME: &'static str = "tierstack_pinned";
+    const EXACT: bool = true;
 
     type Session<'s> = PinnedSession<'s, V>;
 
@@ -120,6 +121,7 @@ pub struct Owned<V: Payload>(Store<V>);
 
 impl<V: Payload> Subject<V> for Owned<V> {
     const NAME: &'static str = "tierstack_owned";
+    const EXACT: bool = true;
 
     type Session<'s> = &'s Self;
 
