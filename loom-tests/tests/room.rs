@@ -49,21 +49,14 @@ fn beside(name: &str, first: Keys, own: (usize, Op), spawned: (usize, Op)) {
 /// Explores both beside each other; each has its turn as the thread that is spawned.
 fn pair(first: Keys, one: (usize, Op), other: (usize, Op)) {
     let name = format!("{first:?}: {one:?}, {other:?}");
-    let [left, right] = [name.clone(), name.clone()];
-    both_hold(
-        &name,
-        2,
-        (
-            move || {
-                let left = left.clone();
-                collected(move || beside(&left, first, one, other));
-            },
-            move || {
-                let right = right.clone();
-                collected(move || beside(&right, first, other, one));
-            },
-        ),
-    );
+    let model = |own, spawned| {
+        let name = name.clone();
+        move || {
+            let name = name.clone();
+            collected(move || beside(&name, first, own, spawned));
+        }
+    };
+    both_hold(&name, 2, (model(one, other), model(other, one)));
 }
 
 const HOT: State = Some((1, Tier::Hot));
