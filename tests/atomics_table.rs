@@ -1,4 +1,4 @@
-//! The documentation's table of atomics has a row for each atomic in the sources, and no other.
+//! The documentation's table of atomics has a row for each atomic in the sources, and no other; and models are named as they are.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -111,6 +111,37 @@ fn every_atomic_has_a_row_and_every_row_an_atomic() {
     let without_atomic: Vec<_> = table.difference(&found).collect();
     assert!(without_row.is_empty(), "no row for {without_row:?}");
     assert!(without_atomic.is_empty(), "no atomic for {without_atomic:?}");
+}
+
+/// The models that a row's last cell names.
+fn models(row: &str) -> Vec<&str> {
+    let checks = row.trim_matches('|').rsplit('|').next().unwrap();
+    let named = checks.split(';').filter_map(|check| check.trim().strip_prefix("`loom-tests` "));
+    // What a model leaves out comes last.
+    named.flat_map(|models| models.split(", ").take_while(|model| !model.starts_with("without"))).collect()
+}
+
+#[test]
+fn models_are_named_as_their_files_are() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    if !root.join("loom-tests").exists() {
+        // A published crate has them not.
+        return;
+    }
+    let table = fs::read_to_string(root.join("src/docs/atomics.md")).unwrap();
+    let named: BTreeSet<_> = table.lines().filter(|line| line.starts_with("| `")).flat_map(models).collect();
+    assert!(named.len() > 5, "{named:?}");
+    for model in named {
+        assert!(root.join(format!("loom-tests/tests/{}.rs", model.trim())).exists(), "no models of that name: {model}");
+    }
+    // The outline has each file of models, and no other.
+    let outline = fs::read_to_string(root.join("src/docs/proof.md")).unwrap();
+    let (_, outline) = outline.split_once("## The models").unwrap();
+    let described: BTreeSet<_> =
+        outline.lines().filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0)).collect();
+    let files: Vec<_> = fs::read_dir(root.join("loom-tests/tests")).unwrap().map(|file| file.unwrap().path()).collect();
+    let files: BTreeSet<_> = files.iter().map(|file| file.file_stem().unwrap().to_str().unwrap()).collect();
+    assert_eq!(described, files);
 }
 
 #[test]
