@@ -5,6 +5,7 @@
 use std::mem::discriminant;
 use std::sync::Arc;
 
+use loom::sync::atomic::{AtomicBool, Ordering};
 use loom_tests::collected::{collected, spawn};
 use loom_tests::spec::{Op, explains};
 use loom_tests::whole::{Store, at_rest, run, with_room_for};
@@ -197,4 +198,42 @@ fn a_finished_get_is_never_evicted_by_an_older_decision() {
         let name = format!("get of the older, evict; got before: {was_got_before}");
         both_hold(&name, 2, (getter_spawned, evictor_spawned));
     }
+}
+
+/// The key that was used last is used again, by who knows that the other was used since, while one is evicted.
+fn told_get_beside_evict(getter_is_spawned: bool) {
+    let store = store(HOT);
+    store.store(KEY + 1, 2).unwrap();
+    assert!(store.get(&KEY).is_some());
+    let told = Arc::new(AtomicBool::new(false));
+    let (shared, also_told) = (Arc::clone(&store), Arc::clone(&told));
+    let get = |store: &Store, told: &AtomicBool| {
+        told.load(Ordering::Acquire).then(|| {
+            assert_eq!(store.get(&KEY).map(|found| found.value), Some(1));
+            store.peek(&KEY).map(|found| found.tier) == HOT
+        })
+    };
+    let use_other_and_evict = |store: &Store, told: &AtomicBool| {
+        assert!(store.get(&(KEY + 1)).is_some());
+        told.store(true, Ordering::Release);
+        store.evict_lru(Tier::Hot).map(|evicted| evicted.key)
+    };
+    let (still_hot, victim) = if getter_is_spawned {
+        let getter = spawn(move || get(&shared, &also_told));
+        let victim = use_other_and_evict(&store, &told);
+        (getter.join().unwrap(), victim)
+    } else {
+        let evictor = spawn(move || use_other_and_evict(&shared, &also_told));
+        (get(&store, &told), evictor.join().unwrap())
+    };
+    loom::skip_branch();
+    let expected = if still_hot == Some(true) { KEY + 1 } else { KEY };
+    assert_eq!(victim, Some(expected), "hot after the get, if there was one: {still_hot:?}");
+}
+
+#[test]
+fn a_use_after_another_is_younger_though_it_was_the_latest_before() {
+    let getter_spawned = || collected(|| told_get_beside_evict(true));
+    let evictor_spawned = || collected(|| told_get_beside_evict(false));
+    both_hold("use of the other and evict, get", 2, (getter_spawned, evictor_spawned));
 }
