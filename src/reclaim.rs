@@ -137,29 +137,50 @@ mod tests {
 
     #[test]
     fn a_thread_that_ends_with_much_garbage_does_not_recurse() {
-        const OBJECTS: usize = 300_000;
+        const OBJECTS: usize = 2_000;
+        static RETIRED: AtomicUsize = AtomicUsize::new(0);
         static FREED: AtomicUsize = AtomicUsize::new(0);
+        static DEEPEST: AtomicUsize = AtomicUsize::new(0);
+        thread_local! {
+            static DEPTH: Cell<usize> = const { Cell::new(0) };
+            static LAST: PinsAtTheEnd = const { PinsAtTheEnd };
+        }
+        /// Dropped when the thread has lost its place in the collector: there each pin is a first one, and collects.
+        struct PinsAtTheEnd;
+        impl Drop for PinsAtTheEnd {
+            fn drop(&mut self) {
+                let until = Instant::now() + Duration::from_secs(5);
+                while FREED.load(Ordering::Relaxed) < RETIRED.load(Ordering::Relaxed) && Instant::now() < until {
+                    crossbeam_epoch::pin().flush();
+                }
+            }
+        }
         unsafe fn free(_: *mut ()) {
             FREED.fetch_add(1, Ordering::Relaxed);
         }
+        fn defer_again() {
+            DEPTH.set(DEPTH.get() + 1);
+            DEEPEST.fetch_max(DEPTH.get(), Ordering::Relaxed);
+            // SAFETY: `free` does not look at the object.
+            unsafe { defer_inside(ptr::null_mut(), free) };
+            DEPTH.set(DEPTH.get() - 1);
+        }
         let retire_all = || {
+            // Before the first pin, so that it goes after the thread's place in the collector.
+            LAST.with(|_| ());
             let guard = crossbeam_epoch::pin();
             for _ in 0..OBJECTS {
-                // SAFETY: `free` does not look at the object.
-                guard.defer(|| unsafe { defer_inside(ptr::null_mut(), free) });
+                RETIRED.fetch_add(1, Ordering::Relaxed);
+                guard.defer(defer_again);
             }
         };
-        std::thread::Builder::new().stack_size(128 << 10).spawn(retire_all).unwrap().join().unwrap();
-        // Threads that pin for the first time while they end collect then.
+        // Again where pins of other threads have kept it from collecting, or other threads have done it.
         let until = Instant::now() + Duration::from_mins(1);
-        while FREED.load(Ordering::Relaxed) < OBJECTS && Instant::now() < until {
-            std::thread::Builder::new()
-                .stack_size(128 << 10)
-                .spawn(|| (0..1_000).for_each(|_| crossbeam_epoch::pin().flush()))
-                .unwrap()
-                .join()
-                .unwrap();
+        let is_done = || FREED.load(Ordering::Relaxed) == RETIRED.load(Ordering::Relaxed);
+        while !(is_done() && DEEPEST.load(Ordering::Relaxed) > 1) && Instant::now() < until {
+            std::thread::spawn(retire_all).join().unwrap();
         }
-        assert_eq!(FREED.load(Ordering::Relaxed), OBJECTS);
+        assert_eq!(FREED.load(Ordering::Relaxed), RETIRED.load(Ordering::Relaxed));
+        assert_eq!(DEEPEST.load(Ordering::Relaxed), 2, "one inside the outermost, and none inside that");
     }
 }

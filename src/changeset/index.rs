@@ -182,3 +182,25 @@ impl<C> DoubleEndedIterator for Changes<'_, C> {
 
 impl<C> ExactSizeIterator for Changes<'_, C> {}
 impl<C> core::iter::FusedIterator for Changes<'_, C> {}
+
+#[cfg(all(test, not(any(tierstack_loom, tierstack_shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_that_make_an_index_at_once_both_read_that_of_the_first() {
+        let of_length = |length| Index::<u8> { changes: Box::new([]), starts: vec![0; length].into() };
+        let lazy = Lazy::new();
+        let mut first = ptr::null();
+        // While this one is made, another thread, as it were, makes and publishes its own.
+        let seen = lazy.get(|| {
+            first = lazy.get(|| of_length(1));
+            of_length(2)
+        });
+        assert_eq!((ptr::from_ref(seen), seen.starts.len()), (first, 1));
+        assert!(ptr::eq(lazy.get(|| unreachable!("it is there")), first));
+        let shared = lazy.clone();
+        drop(lazy);
+        assert_eq!(shared.get(|| unreachable!("a clone shares it")).starts.len(), 1);
+    }
+}

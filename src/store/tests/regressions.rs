@@ -222,4 +222,19 @@ fn a_replacement_gives_back_what_its_predecessor_held_when_it_was_replaced() {
         }
         assert_eq!(store.hot_bytes(), 8, "bytes were given back twice");
     }
+
+fn a_store_that_is_dropped_with_a_move_half_done_frees_each_fragment_once() {
+    let counted = Arc::new(());
+    let store = TierStore::builder(1 << 20).weigher(|_: &u32, _: &Arc<()>| 1).build().unwrap();
+    let mut stored = 0;
+    // Ends between the copy of an index cell and its mark, so that the node is in two tables.
+    arm(Step::Copied, || panic!("it is cut short here"));
+    while catch_unwind(AssertUnwindSafe(|| store.store(stored, Arc::clone(&counted)).map(drop).unwrap())).is_ok() {
+        stored += 1;
+        assert!(stored < 10_000, "the index never grew");
+    }
+    let held = Arc::strong_count(&counted);
+    assert!(held > usize::try_from(stored).unwrap(), "the store has all that was stored");
+    drop(store);
+    assert_eq!(Arc::strong_count(&counted), 1);
 }
