@@ -183,4 +183,26 @@ mod tests {
         assert_eq!(FREED.load(Ordering::Relaxed), RETIRED.load(Ordering::Relaxed));
         assert_eq!(DEEPEST.load(Ordering::Relaxed), 2, "one inside the outermost, and none inside that");
     }
+
+    #[test]
+    fn what_a_thread_defers_for_the_second_time_does_not_wait_for_the_thread() {
+        static FREED: AtomicUsize = AtomicUsize::new(0);
+        unsafe fn free(_: *mut ()) {
+            FREED.fetch_add(1, Ordering::Relaxed);
+        }
+        // SAFETY: `free` does not look at the object.
+        unsafe { defer_inside(ptr::null_mut(), free) };
+        assert!(LEFT.get());
+        leave_nothing(&crossbeam_epoch::pin());
+        assert!(!LEFT.get());
+        // This thread does nothing more.
+        let collect = || {
+            let until = Instant::now() + Duration::from_secs(20);
+            while FREED.load(Ordering::Relaxed) == 0 && Instant::now() < until {
+                crossbeam_epoch::pin().flush();
+            }
+        };
+        std::thread::spawn(collect).join().unwrap();
+        assert_eq!(FREED.load(Ordering::Relaxed), 1);
+    }
 }
