@@ -71,5 +71,6 @@ mod tests {
             assert_eq!(clock.tick(), None);
         }
         assert_eq!(clock.taken(), 2);
+        assert_eq!(clock.now(), MAX_TICK + 1, "calls that come too late leave the counter where it is");
     }
 }
