@@ -200,3 +200,39 @@ impl<N> Drop for Order<N> {
         }
     }
 }
+
+#[cfg(all(test, not(any(tierstack_loom, tierstack_shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_at_or_above_a_tick_is_found_also_beyond_segments_that_are_not_there() {
+        let ticks = [3, WIDTH + 1, WIDTH + 4, 3 * WIDTH, 5 * WIDTH + 2];
+        let (order, clock, guard) = (Order::new(), Clock::starting_at(1), crossbeam_epoch::pin());
+        for tick in &ticks {
+            order.place(*tick, tick, &clock, &guard);
+        }
+        for from in 0..6 * WIDTH {
+            let expected = ticks.iter().find(|tick| **tick >= from).map(|tick| (*tick, tick));
+            assert_eq!(order.first_from(from, &clock, &guard), expected, "from {from}");
+        }
+        let mut visited = Vec::new();
+        order.visit(&guard, |tick, node| visited.push((tick, *node)));
+        assert_eq!(visited, ticks.map(|tick| (tick, tick)));
+    }
+
+    #[test]
+    fn a_segment_goes_once_it_is_empty_and_behind_the_clock() {
+        let (order, guard) = (Order::new(), crossbeam_epoch::pin());
+        let oldest = || order.directory.first_from(0, &guard).map(Segment::index);
+        let (inside, behind) = (Clock::starting_at(WIDTH - 1), Clock::starting_at(WIDTH));
+        let ticks = [1, 2, WIDTH];
+        ticks.iter().for_each(|tick| order.place(*tick, tick, &inside, &guard));
+        order.clear(1, &ticks[0], &behind, &guard);
+        assert_eq!(oldest(), Some(0), "another is in it");
+        order.clear(2, &ticks[1], &inside, &guard);
+        assert_eq!(oldest(), Some(0), "ticks of it are still to come");
+        assert_eq!(order.first_from(0, &behind, &guard), Some((WIDTH, &ticks[2])));
+        assert_eq!(oldest(), Some(1), "whoever passes an empty one takes it away");
+    }
+}
