@@ -235,4 +235,20 @@ mod tests {
         assert_eq!(order.first_from(0, &behind, &guard), Some((WIDTH, &ticks[2])));
         assert_eq!(oldest(), Some(1), "whoever passes an empty one takes it away");
     }
+
+    #[test]
+    fn segments_that_were_emptied_while_the_clock_was_in_them_do_not_pile_up() {
+        let (order, clock, guard) = (Order::new(), Clock::starting_at(1), crossbeam_epoch::pin());
+        let node = 0;
+        for _ in 0..20 * WIDTH {
+            let tick = clock.tick().unwrap();
+            // Not the last of a segment, behind which the clock is in the next.
+            if tick % WIDTH < WIDTH / 2 {
+                order.place(tick, &node, &clock, &guard);
+                order.clear(tick, &node, &clock, &guard);
+            }
+        }
+        let oldest = order.directory.first_from(0, &guard).map(Segment::index);
+        assert!(oldest.is_some_and(|oldest| oldest >= clock.now() / WIDTH - 1), "{oldest:?}");
+    }
 }
