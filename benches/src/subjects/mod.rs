@@ -11,6 +11,7 @@ mod quick_cache;
 mod rw_lock;
 mod scc;
 mod skip_map;
+mod std_lock;
 mod tierstack;
 mod tiny_ufo;
 
@@ -28,6 +29,7 @@ pub use self::{
     rw_lock::ReadWriteLock,
     scc::Scc,
     skip_map::SkipMaps,
+    std_lock::StdLock,
     tierstack::{Owned, Pinned, PinnedSession},
     tiny_ufo::TinyUfos,
 };
