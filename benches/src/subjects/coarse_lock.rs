@@ -9,6 +9,14 @@ use crate::subject::{Bounds, Held, Payload, Session, Subject};
 /// All three tiers, under the lock.
 pub struct CoarseLock<V>(Mutex<LruTiers<V>>);
 
+impl<V> CoarseLock<V> {
+    /// Holds the lock for as long as that takes.
+    pub fn locked(&self, meanwhile: impl FnOnce()) {
+        let _guard = self.0.lock();
+        meanwhile();
+    }
+}
+
 impl<V: Payload> Subject<V> for CoarseLock<V> {
     const NAME: &'static str = "coarse_lock";
     const EXACT: bool = true;

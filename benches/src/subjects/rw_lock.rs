@@ -12,6 +12,14 @@ use crate::subject::{Bounds, Held, Payload, Session, Subject};
 /// All three tiers, under the lock.
 pub struct ReadWriteLock<V>(RwLock<LruTiers<V>>);
 
+impl<V> ReadWriteLock<V> {
+    /// Holds the lock for as long as that takes, for writing.
+    pub fn locked(&self, meanwhile: impl FnOnce()) {
+        let _guard = self.0.write();
+        meanwhile();
+    }
+}
+
 impl<V: Payload> Subject<V> for ReadWriteLock<V> {
     const NAME: &'static str = "rw_lock";
     const EXACT: bool = true;

@@ -13,6 +13,12 @@ impl<V> StdLock<V> {
     fn lock(&self) -> MutexGuard<'_, LruTiers<V>> {
         self.0.lock().expect("nothing panics under the lock")
     }
+
+    /// Holds the lock for as long as that takes.
+    pub fn locked(&self, meanwhile: impl FnOnce()) {
+        let _guard = self.lock();
+        meanwhile();
+    }
 }
 
 impl<V: Payload> Subject<V> for StdLock<V> {
