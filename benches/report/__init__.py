@@ -1,0 +1,1 @@
+"""Tables, goals and plots out of what the benchmarks' runs leave behind."""
