@@ -227,7 +227,9 @@ mod tests {
         let oldest = || order.directory.first_from(0, &guard).map(Segment::index);
         let (inside, behind) = (Clock::starting_at(WIDTH - 1), Clock::starting_at(WIDTH));
         let ticks = [1, 2, WIDTH];
-        ticks.iter().for_each(|tick| order.place(*tick, tick, &inside, &guard));
+        for tick in &ticks {
+            order.place(*tick, tick, &inside, &guard);
+        }
         order.clear(1, &ticks[0], &behind, &guard);
         assert_eq!(oldest(), Some(0), "another is in it");
         order.clear(2, &ticks[1], &inside, &guard);

@@ -28,7 +28,9 @@ fn ticks_near_overflow_order_as_any_others_and_their_end_is_an_error() {
 #[test]
 fn a_get_of_the_most_recently_used_takes_no_tick_and_is_a_hit() {
     let store = TierStore::builder(100).weigher(|_: &u32, _: &u32| 10).build().unwrap();
-    (0..3).for_each(|key| drop(store.store(key, key).unwrap()));
+    for key in 0..3 {
+        store.store(key, key).unwrap();
+    }
     let ticks = |use_it: &dyn Fn()| {
         let before = store.core.clock.taken();
         use_it();

@@ -222,7 +222,9 @@ fn a_replacement_gives_back_what_its_predecessor_held_when_it_was_replaced() {
         }
         assert_eq!(store.hot_bytes(), 8, "bytes were given back twice");
     }
+}
 
+#[test]
 fn a_store_that_is_dropped_with_a_move_half_done_frees_each_fragment_once() {
     let counted = Arc::new(());
     let store = TierStore::builder(1 << 20).weigher(|_: &u32, _: &Arc<()>| 1).build().unwrap();
