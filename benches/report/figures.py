@@ -6,12 +6,13 @@ import matplotlib
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt  # noqa: E402
+from matplotlib import ticker  # noqa: E402
 
 from .runs import told  # noqa: E402
 
 COLOURS = {
     "tierstack_pinned": "#c0392b", "tierstack_owned": "#e67e22", "tierstack": "#c0392b",
-    "tierstack_eq_pinned": "#c0392b", "handle": "#c0392b", "plan": "#e67e22",
+    "tierstack_all_of_hot": "#e67e22", "handle": "#c0392b", "plan": "#e67e22",
     "floor": "#999999", "harness": "#cccccc",
     "quick_cache": "#1f77b4", "coarse_lock": "#2c3e50", "rw_lock": "#7f8c8d", "std_lock": "#5d6d7e",
     "moka": "#8e44ad", "mini_moka": "#bb8fce", "foyer": "#16a085", "scc": "#27ae60", "tiny_ufo": "#b7950b",
@@ -20,7 +21,7 @@ COLOURS = {
 OTHERS = ["#34495e", "#5dade2", "#58d68d", "#af7ac5", "#f5b041", "#aab7b8"]
 
 plt.rcParams.update({
-    "svg.hashsalt": "tierstack", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
+    "svg.hashsalt": "tierstack", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
     "axes.grid": True, "grid.color": "#e8e8e8", "axes.axisbelow": True, "legend.frameon": False,
 })
 
@@ -114,9 +115,11 @@ def bars(value, label, limit=None):
 
 def scatter(axis, rows):
     for row in rows:
-        axis.scatter(row["ns"], 100 * row["hit_ratio"], color=colour(row.subject), s=30)
-        axis.annotate(row.subject, (row["ns"], 100 * row["hit_ratio"]), (4, 3), textcoords="offset points", fontsize=7)
+        axis.scatter(row["ns"], 100 * row["hit_ratio"], color=colour(row.subject), label=row.subject, s=30)
     axis.set_xscale("log")
+    axis.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
+    axis.xaxis.set_minor_formatter(ticker.NullFormatter())
     axis.set_xlabel("ns a request, all threads together")
     axis.set_ylabel("hits, %")
 
@@ -139,7 +142,8 @@ def tails(axis, rows):
 def through_time(name, label):
     def draw(axis, rows):
         for row in rows:
-            axis.plot(row["ms"], row[name], label=row.subject, color=colour(row.subject), linewidth=1.3)
+            axis.plot(row["ms"], row[name], color=colour(row.subject), linewidth=1.3)
+        axis.set_ylim(bottom=0)
         ends = sorted(value for at, value in rows[0].at.items() if at.endswith("_ms"))
         if len(ends) == 2:
             axis.axvspan(*ends, color="#f3e6e6", zorder=0)
@@ -190,8 +194,9 @@ def write_all(runs, folder):
             rows = runs.of(f"latency_{operation}", threads=threads)
             panel(f"{operation}, {threads} threads", rows, tails)
 
-    figure("stall", "One thread is stopped in the middle of an operation")(
-        "what the others get done", runs.of("stall"), through_time("operations_per_s", "operations a second"))
+    panel = figure("stall", "What others get done while one thread is stopped in the middle of an operation")
+    for row in runs.of("stall"):
+        panel(row.subject, [row], through_time("operations_per_s", "operations a second"))
     panel = figure("pin", "One long-held pin")
     panel("time", runs.of("long_pin"), through_time("ns", "ns per operation"))
     panel("waiting to be freed", runs.of("long_pin"), through_time("retired_bytes", "bytes"))

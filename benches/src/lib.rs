@@ -3,6 +3,7 @@
 pub mod counting;
 pub mod estimates;
 pub mod lanes;
+pub mod requests;
 pub mod results;
 pub mod subject;
 pub mod subjects;

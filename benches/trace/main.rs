@@ -9,17 +9,15 @@
 //! Each pass replays the trace on every subject, one after the other; of the passes' times the median counts, with the
 //! shortest and longest beside it.
 
-mod requests;
-
 use std::{
     env,
     path::PathBuf,
     time::{Duration, Instant},
 };
 
-use requests::Requests;
 use tierstack_benches::{
     filters, lanes, measuring,
+    requests::Requests,
     results::Results,
     subject::{Bounds, Session as _, Subject},
     subjects::{self, Visitor},
