@@ -209,8 +209,9 @@ mod tests {
     fn the_first_at_or_above_a_tick_is_found_also_beyond_segments_that_are_not_there() {
         let ticks = [3, WIDTH + 1, WIDTH + 4, 3 * WIDTH, 5 * WIDTH + 2];
         let (order, clock, guard) = (Order::new(), Clock::starting_at(1), crossbeam_epoch::pin());
-        for tick in &ticks {
+        for tick in ticks.iter().rev() {
             order.place(*tick, tick, &clock, &guard);
+            assert_eq!(order.tail(&guard).map(Segment::index), Some(5), "the tail is the youngest");
         }
         for from in 0..6 * WIDTH {
             let expected = ticks.iter().find(|tick| **tick >= from).map(|tick| (*tick, tick));
