@@ -254,4 +254,14 @@ mod tests {
         let oldest = order.directory.first_from(0, &guard).map(Segment::index);
         assert!(oldest.is_some_and(|oldest| oldest >= clock.now() / WIDTH - 1), "{oldest:?}");
     }
+
+    #[test]
+    fn an_order_gives_up_its_segments_when_it_is_dropped() {
+        let (order, clock, guard) = (Order::new(), Clock::starting_at(1), crossbeam_epoch::pin());
+        order.place(1, &0, &clock, &guard);
+        let segment = Arc::clone(order.directory.get_or_insert_with(0, || unreachable!("it is there"), &guard));
+        assert_eq!(Arc::strong_count(&segment), 3, "the directory's, the tail's, and this");
+        drop((order, guard));
+        assert_eq!(Arc::strong_count(&segment), 1);
+    }
 }
