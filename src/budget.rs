@@ -215,4 +215,14 @@ mod tests {
         drop(more);
         assert_eq!(budget.free(), signed(MAX_BYTES));
     }
+
+    #[test]
+    fn a_change_that_another_was_before_changes_nothing() {
+        let budget = Budget::new(100);
+        for limit in [50, 150] {
+            // Of a limit that is not in force any more.
+            assert_eq!(budget.change(99, limit), Change::Lost);
+            assert_eq!((budget.limit(), budget.free()), (100, 100));
+        }
+    }
 }
