@@ -133,6 +133,11 @@ pub trait Subject<V: Payload>: Sync {
     /// Exact once the subject is at rest and settled; `None` where it cannot tell.
     fn held(&self) -> Option<Held>;
 
+    /// What hot holds, as far as others can see while threads are at work; `None` where nobody can tell.
+    fn hot_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// The most bytes that hot has held, where the subject knows.
     fn peak_hot_bytes(&self) -> Option<u64> {
         None

@@ -66,6 +66,10 @@ impl<V: Payload> Subject<V> for Foyer<V> {
         self
     }
 
+    fn hot_bytes(&self) -> Option<u64> {
+        Some(self.tiers[0].usage() as u64)
+    }
+
     fn held(&self) -> Option<Held> {
         Some(Held {
             fragments: self.tiers.iter().map(|tier| tier.entries() as u64).sum(),

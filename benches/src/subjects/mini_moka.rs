@@ -58,6 +58,11 @@ impl<V: Payload> Subject<V> for MiniMoka<V> {
         self.below.sync();
     }
 
+    /// Counted one by one: mini-moka's own sum lags behind what is there.
+    fn hot_bytes(&self) -> Option<u64> {
+        Some(self.hot.iter().map(|entry| weigh(entry.key(), entry.value())).sum())
+    }
+
     /// Each fragment once: what is in hot is almost always below as well.
     fn held(&self) -> Option<Held> {
         Some(Held { fragments: self.below.entry_count(), bytes: self.below.weighted_size() })

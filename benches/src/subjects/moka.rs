@@ -67,6 +67,11 @@ impl<V: Payload> Subject<V> for Moka<V> {
         collect_garbage();
     }
 
+    /// Counted one by one: moka's own sum lags behind what is there.
+    fn hot_bytes(&self) -> Option<u64> {
+        Some(self.hot.iter().map(|(key, value)| weigh(&key, &value)).sum())
+    }
+
     fn held(&self) -> Option<Held> {
         let tiers = self.tiers();
         Some(Held {

@@ -97,6 +97,10 @@ impl<V: Payload> Subject<V> for QuickCache<V> {
         self
     }
 
+    fn hot_bytes(&self) -> Option<u64> {
+        Some(self.tiers[0].weight())
+    }
+
     fn held(&self) -> Option<Held> {
         Some(Held {
             fragments: self.tiers.iter().map(|tier| tier.len() as u64).sum(),

@@ -102,6 +102,11 @@ impl<V: Payload> Subject<V> for Scc<V> {
         self
     }
 
+    /// Counted one by one.
+    fn hot_bytes(&self) -> Option<u64> {
+        Some(self.tiers[0].held().bytes)
+    }
+
     fn held(&self) -> Option<Held> {
         let held = self.tiers.iter().map(Tier::held);
         held.reduce(|sum, tier| Held { fragments: sum.fragments + tier.fragments, bytes: sum.bytes + tier.bytes })

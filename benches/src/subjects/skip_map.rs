@@ -72,6 +72,10 @@ impl<V: Payload> Subject<V> for SkipMaps<V> {
         collect_garbage();
     }
 
+    fn hot_bytes(&self) -> Option<u64> {
+        Some(self.hot_bytes.load(Relaxed))
+    }
+
     fn held(&self) -> Option<Held> {
         let hot = self.hot.iter().map(|entry| weigh(entry.key(), &entry.value().value));
         let warm = self.warm.iter().map(|entry| weigh(entry.key(), entry.value()));

@@ -23,6 +23,7 @@ impl<V> StdLock<V> {
 
 impl<V: Payload> Subject<V> for StdLock<V> {
     const NAME: &'static str = "std_lock";
+    const EXACT: bool = true;
 
     type Session<'s> = &'s Self;
 
