@@ -25,7 +25,7 @@ use std::{
 
 use hdrhistogram::Histogram;
 use tierstack_benches::{
-    measuring,
+    filters, measuring,
     results::Results,
     subject::{Bounds, Session, Subject},
     subjects::{CoarseLock, Moka, Nothing, Owned, Pinned, QuickCache, ReadWriteLock, StdLock},
@@ -247,12 +247,11 @@ fn measure(row: &Row, rounds: usize, wanted: impl Fn(&str) -> bool, results: &mu
 }
 
 fn main() {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    if arguments.iter().any(|argument| argument == "--list") {
+    if env::args().any(|argument| argument == "--list") {
         return;
     }
-    let filters: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
-    let wanted = |name: &str| filters.is_empty() || filters.iter().any(|filter| name.contains(*filter));
+    let filters = filters();
+    let wanted = |name: &str| filters.is_empty() || filters.iter().any(|filter| name.contains(filter));
     let mut results = Results::of_this_run("latency");
     // Tried once, each does everything that it does when it is measured.
     let (fragments, length, rounds) =

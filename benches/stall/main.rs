@@ -30,7 +30,7 @@ use std::{
 
 use subjects::{InEq, Stallable};
 use tierstack_benches::{
-    measuring,
+    filters, measuring,
     results::Results,
     subjects::{CoarseLock, ReadWriteLock, StdLock},
     table,
@@ -182,11 +182,10 @@ fn entry<S: Stallable>() -> Entry {
 }
 
 fn main() {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    if arguments.iter().any(|argument| argument == "--list") {
+    if env::args().any(|argument| argument == "--list") {
         return;
     }
-    let filters: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
+    let filters = filters();
     let ms = Duration::from_millis;
     let plan = if measuring() {
         Plan { fragments: 10_000, slice: ms(10), before: 20, stopped: 20, after: 20 }
@@ -203,7 +202,7 @@ fn main() {
     let mut results = Results::of_this_run("stall");
     let mut rows = Vec::new();
     for (subject, run) in entries {
-        if !filters.is_empty() && !filters.iter().any(|filter| subject.contains(*filter)) {
+        if !filters.is_empty() && !filters.iter().any(|filter| subject.contains(filter)) {
             continue;
         }
         let slices = run(&plan);
