@@ -199,6 +199,8 @@ fn main() {
         entry::<StdLock<_>>(),
         entry::<ReadWriteLock<_>>(),
     ];
+    InEq::<false>::check();
+    InEq::<true>::check();
     let mut results = Results::of_this_run("stall");
     let mut rows = Vec::new();
     for (subject, run) in entries {

@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Borrow,
-    cell::RefCell,
+    cell::{Cell, RefCell},
     hash::{Hash, Hasher as StdHasher},
 };
 
@@ -78,6 +78,8 @@ struct Due {
 
 thread_local! {
     static DUE: RefCell<Option<Due>> = const { RefCell::new(None) };
+    /// The comparisons of keys that collide, so far.
+    static COMPARED: Cell<u64> = const { Cell::new(0) };
 }
 
 /// A key whose `Eq` can stop the thread that calls it.
@@ -96,6 +98,7 @@ impl Key {
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
         if self.collides() && other.collides() {
+            COMPARED.set(COMPARED.get() + 1);
             let due = DUE.with_borrow_mut(|due| {
                 let now = due.as_mut().is_some_and(|due| {
                     due.after -= 1;
@@ -132,6 +135,18 @@ const HEAVIEST: u64 = u64::MAX;
 
 /// tierstack, with a thread that stops in a `store`: of a fragment like all others, or of one as heavy as the hot budget.
 pub struct InEq<const ALL_OF_HOT: bool>(Store);
+
+impl<const ALL_OF_HOT: bool> InEq<ALL_OF_HOT> {
+    /// With nobody else at work: that it stops at the last comparison of all, which is followed by the publication.
+    pub fn check() {
+        let subject = Self::with_room_for(64, 128);
+        for value in 0..128 {
+            subject.store(format!("key {value}"), value);
+        }
+        subject.stall(|| COMPARED.set(0));
+        assert_eq!(COMPARED.get(), 0, "{}: it stops where it has compared for the last time", Self::NAME);
+    }
+}
 
 impl<const ALL_OF_HOT: bool> Stallable for InEq<ALL_OF_HOT> {
     const NAME: &'static str = if ALL_OF_HOT { "tierstack_all_of_hot" } else { "tierstack" };
