@@ -1,5 +1,5 @@
 //! What an operation costs as the store grows, and as the garbage does. `cargo bench --bench scaling [-- FILTER]`, where the
-//! filter is a part of `sizes/1000` (to 10,000,000), `tiers/1000` (likewise) or `pin`.
+//! filter is a part of `sizes/1k` (to `10000k`), `tiers/1k` (likewise) or `pin`.
 //!
 //! One thread measures, so that nothing is seen but the sizes: the caches miss more, the directories are deeper. All of it
 //! takes some four minutes and 8 GiB; the largest size takes most of both.
@@ -79,10 +79,10 @@ fn main() {
     let mut all = Vec::new();
     for &n in sizes {
         let mut measured = Vec::new();
-        if wanted(&format!("sizes/{n}")) {
+        if wanted(&format!("sizes/{}k", n / 1_000)) {
             measured.extend(sizes::measure(n));
         }
-        if wanted(&format!("tiers/{n}")) {
+        if wanted(&format!("tiers/{}k", n / 1_000)) {
             measured.extend(tiers::measure(n));
         }
         for Measured { operation, subject, fragments, ns } in &measured {
