@@ -97,7 +97,8 @@ impl<V: Payload> Session<V> for MiniMokaSession<'_, V> {
     #[inline]
     fn demote(&mut self, key: &str) -> bool {
         self.set_key(key);
+        let hot = self.tiers.hot.contains_key(&self.key);
         self.tiers.hot.invalidate(&self.key);
-        self.tiers.below.contains_key(&self.key)
+        hot
     }
 }

@@ -59,7 +59,11 @@ impl Visitor<u64> for Moves {
         assert!(promoted >= N / 2, "{name}: most were below hot, and {promoted} were promoted");
         let demoted = count(|key| session.demote(key));
         assert!(demoted >= N / 8, "{name}: of what was promoted last, {demoted} were demoted");
+        let again = count(|key| session.demote(key));
+        assert_eq!(again, 0, "{name}: none is left in hot");
         assert_eq!(count(|key| session.get(key)), N, "{name}: all are somewhere");
+        let key = workload::key(0);
+        assert!(session.promote(&key) && session.demote(&key), "{name}: there and back");
         assert!(!session.promote("another"), "{name}");
         assert!(!session.demote("another"), "{name}");
         drop(session);

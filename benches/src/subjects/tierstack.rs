@@ -27,7 +27,7 @@ fn held<V: Payload>(store: &Store<V>) -> Held {
 /// One that finds its room held by operations in flight is not promoted, and stays where it is.
 #[inline]
 fn promoted(outcome: Result<Moved, PromoteError>) -> bool {
-    outcome.is_ok()
+    outcome.is_ok_and(|moved| moved.from != moved.to)
 }
 
 /// Pins often enough that whatever the store's collector waits for comes round.
@@ -112,7 +112,7 @@ impl<V: Payload> Session<V> for PinnedSession<'_, V> {
     #[inline]
     fn demote(&mut self, key: &str) -> bool {
         self.count();
-        self.view.demote_to(key, Tier::Warm).is_some()
+        self.view.demote_to(key, Tier::Warm).is_some_and(|moved| moved.from != moved.to)
     }
 }
 
@@ -167,6 +167,6 @@ impl<V: Payload> Session<V> for &Owned<V> {
 
     #[inline]
     fn demote(&mut self, key: &str) -> bool {
-        self.0.demote_to(key, Tier::Warm).is_some()
+        self.0.demote_to(key, Tier::Warm).is_some_and(|moved| moved.from != moved.to)
     }
 }
