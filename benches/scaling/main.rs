@@ -2,7 +2,7 @@
 //! filter is a part of `sizes/1k` (to `10000k`), `tiers/1k` (likewise) or `pin`.
 //!
 //! One thread measures, so that nothing is seen but the sizes: the caches miss more, the directories are deeper. All of it
-//! takes some four minutes and 8 GiB; the largest size takes most of both.
+//! takes some two minutes and 3 GiB; the largest size takes most of both.
 
 #![allow(clippy::cast_precision_loss, reason = "times and counts are far below 2^52")]
 
