@@ -2,7 +2,8 @@
 //!
 //! A value can be read in two ways, both while pinned:
 //!
-//! - *Lent* by a view, for as long as the view lives. The store counts its views.
+//! - *Lent* by a view, for as long as the view lives. The store counts its views. An owned iteration, and an owned eviction of what stays in
+//!   the store, count as views for their length.
 //! - *Claimed* by an owned operation, for as long as it clones the value. The node counts its claims; only heavy nodes do.
 //!
 //! The operation that ended a fragment (replaced it, removed it or pushed it out) may *let go* of its value, once. If the fragment is heavy
@@ -18,7 +19,8 @@
 //!
 //! # Who may stall
 //!
-//! Anybody: a stalled ender leaves one value to the epoch, a stalled reader keeps the one value that it has claimed. A claim that comes too
+//! Anybody: a stalled ender leaves one value to the epoch, a stalled reader keeps the one value that it has claimed; a stalled view,
+//! what is ended while it lives. A claim that comes too
 //! late has seen that the fragment ended, and its operation looks again: lock-free.
 
 use crate::sync::{AtomicUsize, Ordering, Padded};
@@ -26,7 +28,7 @@ use crate::sync::{AtomicUsize, Ordering, Padded};
 /// The weight, in bytes, from which on a value does not wait for the epoch: 1 KiB.
 ///
 /// A value of a fragment that weighs so much or more, and that an owned operation ended (replaced, removed, or pushed out of cold) while
-/// the store had no [`View`](crate::View), is handed to the caller itself instead of a clone, or dropped when the last owned operation
+/// the store had no [`View`](crate::View) (nor an owned iteration or demotion of the least recently used in progress), is handed to the caller itself instead of a clone, or dropped when the last owned operation
 /// that reads it is done. Of all others a clone is handed over, and they are dropped when every thread that was pinned has unpinned.
 // Less in random programs, whose weights are small.
 pub const HEAVY: u64 = if cfg!(any(tierstack_shuttle, fuzzing)) { 4 } else { 1 << 10 };

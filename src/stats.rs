@@ -142,7 +142,8 @@ impl Stats {
 
     /// Bytes that have left and are not freed yet.
     pub fn retired_bytes(&self) -> u64 {
-        // Freed first: what is retired and freed in between then counts as retired still, and the difference is not below zero.
+        // Freed first: what is retired and freed in between then counts as retired still. The difference is below zero only while what was
+        // freed at once is not retired yet.
         let freed = self.sum(Event::FreedBytes);
         self.sum(Event::RetiredBytes).saturating_sub(freed)
     }

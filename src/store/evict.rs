@@ -8,7 +8,8 @@
 //! - The last use is above the tick: the node is re-listed at its last use's own tick, which nobody else can want. The old entry
 //!   goes after the new one is listed.
 //! - Otherwise a CAS on the exact word moves it down with its tick, or removes it from cold: the linearization point. A `get` that
-//!   returned before made the word another or its last use seen (see [`super::read`]), so that the CAS fails or is not tried.
+//!   returned before made the word another or its last use seen (see [`super::read`]), so that the CAS fails or is not tried. (What
+//!   comes into the tier behind the pass, during it, is not looked back for: the word is what a use protects.)
 //!
 //! After each of these the bits are read again, from the oldest. "Empty" is answered only after a pass over the whole order
 //! that found nothing. So no fragment that stood in the tier, older and unused, from the start of the call to the move is passed

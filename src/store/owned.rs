@@ -97,8 +97,10 @@ where
     {
         let new = self.newcomer(key, value)?;
         let view = View::for_an_owned_operation(self);
-        let stored = view.store_newcomer(new)?;
-        Ok(stored.map(|replaced| view.take(replaced)))
+        let stored = view.store_newcomer(new)?.map(|replaced| view.take(replaced));
+        // Before the end of the block: were a hook to panic there, what is to be returned would not be dropped.
+        drop(view);
+        Ok(stored)
     }
 
     /// Reads a fragment; counts as a use, and as a hit or a miss.
@@ -364,7 +366,7 @@ where
     ///
     /// With no overlapping call the victim is exactly the least recently used. Under overlap no fragment that stood in the tier, older
     /// and unused, from the start of the call to the move is passed over, "empty" is answered only if none stood there
-    /// throughout, and a `get` that returned before the move took effect makes the move fail.
+    /// throughout, and a `get` that has returned makes a move fail that was decided before it.
     ///
     /// What leaves cold is handed back here, not to the overflow hook.
     ///
@@ -397,7 +399,9 @@ where
         let view = if tier == Tier::Cold { View::for_an_owned_operation(self) } else { View::new(self) };
         let Evicted { key, value, weight, from, to } = view.evict(tier)?;
         let value = if to.is_some() { value.value().clone() } else { view.take(value) };
-        Some(Evicted { key: key.clone(), value, weight, from, to })
+        let evicted = Evicted { key: key.clone(), value, weight, from, to };
+        drop(view);
+        Some(evicted)
     }
 
     /// Takes a fragment out of the store and hands back its value: as [`store`](Self::store) does what it replaced.
@@ -428,8 +432,9 @@ where
     {
         let hash = self.hash(key);
         let view = View::for_an_owned_operation(self);
-        let removed = view.remove_hashed(hash, key)?;
-        Some(removed.map(|removed| view.take(removed)))
+        let removed = view.remove_hashed(hash, key)?.map(|removed| view.take(removed));
+        drop(view);
+        Some(removed)
     }
 
     /// Sets the hot budget, in bytes, and demotes least recently used hot fragments until it holds; how many.

@@ -240,3 +240,13 @@ fn a_store_that_is_dropped_with_a_move_half_done_frees_each_fragment_once() {
     drop(store);
     assert_eq!(Arc::strong_count(&counted), 1);
 }
+
+#[test]
+fn a_budget_that_was_set_does_not_come_back_after_another() {
+    let store = unit_store(10, Capacity::UNBOUNDED, Capacity::UNBOUNDED);
+    let other = Arc::clone(&store);
+    between(Step::Raising, move || assert_eq!(other.set_hot_budget(6), Ok(0)));
+    assert_eq!(store.set_hot_budget(4), Ok(0));
+    assert_eq!(store.hot_budget(), 6, "it was set while 4 was in force");
+    assert_eq!(validate(&store), 0);
+}

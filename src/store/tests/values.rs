@@ -196,6 +196,19 @@ fn what_a_capacity_pushes_out_goes_when_the_hook_has_had_it() {
 }
 
 #[test]
+fn what_was_replaced_is_dropped_where_the_hook_panics() {
+    let store = TierStore::builder(2 * HEAVY).weigher(|_, value: &Value| value.number * HEAVY);
+    let store = store.warm_capacity(Capacity::entries(0)).cold_capacity(Capacity::entries(0));
+    let store = store.overflow_hook(|_: &u32, _| panic!("by design")).build().unwrap();
+    let setting = Setting { store: Arc::new(store), counts: Arc::default() };
+    setting.store(1, 1);
+    setting.store(2, 1);
+    // Replaces the one and pushes the other out.
+    assert!(catch_unwind(AssertUnwindSafe(|| setting.store(1, 2))).is_err());
+    assert_eq!((setting.cloned(), setting.dropped(), setting.store.len(Tier::Hot)), (0, 2, 1));
+}
+
+#[test]
 fn every_value_is_dropped_once_whoever_ends_it() {
     let counts: Arc<Counts> = Arc::default();
     let made = AtomicUsize::new(0);
