@@ -26,14 +26,21 @@ use crate::place::Place;
 use crate::stats::Event;
 
 impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
-    /// For a view, which may lend the value.
+    /// For a view, which may lend the value, and knows whether the use before was of the same key: for else to ask the clock whether
+    /// anything else was used since is likely in vain, and moves its cache line once more.
     #[inline]
-    pub fn get<'g>(&self, hash: u64, is_key: impl Fn(&K) -> bool, guard: &'g Guard) -> Option<Fragment<&'g V>> {
+    pub fn get<'g>(
+        &self,
+        hash: u64,
+        is_key: impl Fn(&K) -> bool,
+        is_again: bool,
+        guard: &'g Guard,
+    ) -> Option<Fragment<&'g V>> {
         let Some((node, place)) = self.observe(hash, is_key, guard) else {
             self.stats.count(Event::Miss);
             return None;
         };
-        self.touch(node, place, guard);
+        self.touch(node, place, is_again, guard);
         fragment(node, place).map(|found| found.map(Node::value))
     }
 
@@ -60,7 +67,7 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
             self.stats.count(Event::Miss);
             return None;
         };
-        self.touch(claim.node(), place, guard);
+        self.touch(claim.node(), place, true, guard);
         fragment(claim.node(), place).map(|found| found.map(|_| claim))
     }
 
@@ -89,12 +96,12 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
     }
 
     #[inline]
-    fn touch(&self, node: &Node<K, V>, place: Place, guard: &Guard) {
+    fn touch(&self, node: &Node<K, V>, place: Place, may_be_latest: bool, guard: &Guard) {
         if self.recency_slack > 0 && self.clock.now().saturating_sub(node.recency(place)) < self.recency_slack {
             self.stats.count(Event::QuietHit);
             return;
         }
-        if self.is_latest(node, place) {
+        if may_be_latest && self.is_latest(node, place) {
             self.stats.count(Event::QuietHit);
             return;
         }

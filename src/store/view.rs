@@ -1,6 +1,7 @@
 //! The pinned view: lends what it reads, and pays the pin once.
 
 use core::borrow::Borrow;
+use core::cell::Cell;
 use core::fmt;
 use core::hash::{BuildHasher, Hash};
 use std::vec;
@@ -40,6 +41,8 @@ where
     store: &'s TierStore<K, V, S>,
     // Dropped in this order: the hooks run unpinned, and what they have had can be let go.
     guard: Guard,
+    /// The hash of the key that was used last.
+    recent: Cell<u64>,
     /// None for the length of an owned operation, which lends nothing out.
     _registration: Option<Registration<'s>>,
     outflow: Delivery<'s, K, V, S>,
@@ -99,7 +102,7 @@ where
     #[inline]
     fn with(store: &'s TierStore<K, V, S>, registration: Option<Registration<'s>>) -> Self {
         let outflow = Delivery { store, outflow: Outflow::new() };
-        Self { store, guard: crossbeam_epoch::pin(), _registration: registration, outflow }
+        Self { store, guard: crossbeam_epoch::pin(), recent: Cell::new(0), _registration: registration, outflow }
     }
 
     /// Unpins and pins again, so that what has left the store can be freed, and gives the overflow hook what has left through this view.
@@ -455,7 +458,7 @@ where
     where
         K: Borrow<Q>,
     {
-        self.store.core.get(hash, |other| other.borrow() == key, &self.guard)
+        self.store.core.get(hash, |other| other.borrow() == key, self.recent.replace(hash) == hash, &self.guard)
     }
 
     #[inline]
