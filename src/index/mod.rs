@@ -31,6 +31,8 @@
 pub mod cell;
 pub mod grow;
 pub mod table;
+#[cfg(all(test, not(any(tierstack_loom, tierstack_shuttle))))]
+mod tests;
 
 use core::ptr;
 

@@ -1,0 +1,255 @@
+//! What one thread can see of the index from within: what is where in the midst of a move, when a table is full, and what a cell says.
+
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+
+use super::cell::{Cell, Content, Kind, Swap};
+use super::table::Table;
+use super::{Index, Inserted, spread};
+use crate::node::Node;
+use crate::place::{Outcome, Place};
+use crate::stats::Stats;
+use crate::tier::Tier;
+
+type Nodes = Table<Node<u64, ()>>;
+
+/// The smallest table's cells, and how many of them take nodes before it grows.
+const CELLS: u64 = 64;
+const ROOM: u64 = 52;
+
+/// An index, which owns its nodes.
+struct Owner {
+    index: Index<u64, ()>,
+    stats: Arc<Stats>,
+}
+
+/// A quarter of the keys starts at one cell of the smallest table, so that they stand in four runs; the last one passes its end.
+fn hash(key: u64) -> u64 {
+    (key % 4 * 16 + 9) << 58 | key
+}
+
+impl Owner {
+    fn with(keys: u64) -> Self {
+        let owner = Self { index: Index::with_room_for(0), stats: Arc::new(Stats::new()) };
+        for key in 0..keys {
+            assert_eq!(owner.insert(key), Inserted::Done);
+        }
+        owner
+    }
+
+    fn insert(&self, key: u64) -> Inserted {
+        let node = Box::new(Node::new(hash(key), key, (), 1, 1, &self.stats));
+        node.place.prepare(Place::unlisted(Tier::Warm, 1));
+        let Outcome::Done(_) = node.place.list(node.place.load()) else { panic!("nobody else") };
+        let node = NonNull::from(Box::leak(node));
+        let inserted = self.index.insert(node, |other| *other == key, &crossbeam_epoch::pin());
+        if inserted == Inserted::Present {
+            // SAFETY: it was boxed, and was not published.
+            unsafe { Node::free(node.as_ptr()) };
+        }
+        inserted
+    }
+
+    fn has(&self, key: u64) -> bool {
+        self.index.find(hash(key), |other| *other == key, &crossbeam_epoch::pin()).is_some()
+    }
+
+    fn remove(&self, key: u64) {
+        let guard = crossbeam_epoch::pin();
+        let (node, place) = self.index.find(hash(key), |other| *other == key, &guard).expect("it is there");
+        let Outcome::Done(_) = node.place.remove(place) else { panic!("nobody else") };
+        self.index.tidy(hash(key), &guard);
+    }
+
+    /// Calls `look` with the root.
+    fn with_root<T>(&self, look: impl FnOnce(&Nodes) -> T) -> T {
+        look(self.index.root(&crossbeam_epoch::pin()))
+    }
+
+    fn is_moving(&self) -> bool {
+        self.with_root(|root| !root.next_pointer().is_null())
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        // SAFETY: no other thread has it.
+        unsafe { self.index.tear_down() };
+    }
+}
+
+#[test]
+fn a_key_that_is_not_moved_yet_is_present() {
+    for key in 0..ROOM {
+        let owner = Owner::with(ROOM + 1);
+        assert!(owner.is_moving() && owner.has(key));
+        assert_eq!(owner.insert(key), Inserted::Present, "{key} is in the old table");
+        owner.remove(key);
+        assert!(!owner.has(key));
+    }
+}
+
+#[test]
+fn writers_that_pass_end_a_move_and_leave_nothing_behind() {
+    let owner = Owner::with(ROOM + 1);
+    assert!(owner.is_moving());
+    let guard = crossbeam_epoch::pin();
+    let old = owner.index.root(&guard);
+    for _ in 0..CELLS / 16 {
+        owner.index.tidy(hash(0), &guard);
+    }
+    assert!(!owner.is_moving() && owner.with_root(|root| root.len() == 128));
+    for place in 0..old.len() {
+        let content = old.cell(place).load();
+        assert!(matches!(content.kind(), Kind::FrozenNull | Kind::Moved), "cell {place} is not moved");
+    }
+    assert!((0..=ROOM).all(|key| owner.has(key)));
+}
+
+#[test]
+fn a_table_grows_when_thirteen_sixteenths_of_it_are_used() {
+    let owner = Owner::with(0);
+    let mut grown_at = Vec::new();
+    for key in 0..450 {
+        let before = owner.with_root(|root| (root.len(), root.next_pointer().is_null()));
+        assert_eq!(owner.insert(key), Inserted::Done);
+        if before.1 && (owner.is_moving() || owner.with_root(Table::len) > before.0) {
+            grown_at.push((key, before.0));
+        }
+    }
+    assert_eq!(grown_at, [(52, 64), (104, 128), (208, 256), (416, 512)]);
+}
+
+/// How many claims are granted until one is refused.
+fn claims(table: &Nodes, is_root: bool) -> usize {
+    (0..).take_while(|_| table.claim(is_root)).count()
+}
+
+#[test]
+fn room_that_is_given_back_is_granted_again_and_none_beyond_it() {
+    let table = Nodes::first(0);
+    assert_eq!((table.len(), claims(&table, true)), (64, 52));
+    assert!(!table.claim(true));
+    table.unclaim();
+    assert_eq!(claims(&table, true), 1);
+    let table = Nodes::first(0);
+    table.count_copied();
+    table.count_copied();
+    assert_eq!(claims(&table, true), 50, "copies take room as well");
+    table.uncount_copied();
+    assert_eq!(claims(&table, true), 1);
+}
+
+#[test]
+fn a_first_table_has_room_for_what_is_expected() {
+    for (expected, cells) in [(0, 64), (51, 64), (52, 128), (103, 128), (104, 256), (10_000, 16_384)] {
+        let table = Nodes::first(expected);
+        assert_eq!(table.len(), cells, "for {expected}");
+        assert!(claims(&table, true) >= expected);
+    }
+}
+
+#[test]
+fn a_successor_is_larger_unless_half_of_what_fits_is_gone() {
+    for (gone, cells) in [(0, 128), (25, 128), (26, 64), (52, 64)] {
+        let table = Nodes::first(0);
+        assert_eq!(claims(&table, true), 52);
+        (0..gone).for_each(|_| table.count_buried());
+        assert_eq!(table.successor().len(), cells, "{gone} of 52 are gone");
+    }
+    let table = Nodes::first(0);
+    (0..20).for_each(|_| table.count_copied());
+    assert!((0..7).all(|_| table.claim(true)));
+    assert_eq!(table.successor().len(), 128, "copied and inserted, 27 are there");
+}
+
+#[test]
+fn a_table_that_is_moved_into_leaves_room_for_all_that_can_still_come() {
+    let first = Nodes::first(0);
+    let larger = first.successor_after(52, 0);
+    assert_eq!((larger.len(), claims(&larger, false)), (128, 16));
+    // As large as the one before, of which all that was ever in use may come, and that one may have had its own early claims.
+    let mut table = first.successor_after(0, 52);
+    for early in [8, 3, 0, 0] {
+        assert_eq!((table.len(), claims(&table, false)), (64, early));
+        table = table.successor();
+    }
+}
+
+impl Nodes {
+    /// The successor of a table in which so many cells were filled, and so many of them buried.
+    fn successor_after(&self, claimed: usize, buried: usize) -> Self {
+        assert!((0..claimed).all(|_| self.claim(true)));
+        (0..buried).for_each(|_| self.count_buried());
+        self.successor()
+    }
+}
+
+#[test]
+fn every_cell_is_given_out_to_one_helper() {
+    let table = Nodes::first(0);
+    for range in [0..24, 24..48, 48..64] {
+        assert!(!table.is_shared_out());
+        assert_eq!(table.take_range(24), range);
+    }
+    assert!(table.is_shared_out() && table.take_range(24).is_empty() && table.take_range(24).is_empty());
+}
+
+#[test]
+fn a_probe_starts_at_the_top_bits_and_goes_round() {
+    let table = Nodes::first(0);
+    for (step, place) in [(0, 9), (1, 10), (54, 63), (55, 0), (63, 8)] {
+        assert!(ptr::eq(table.probe(9 << 58 | 0x3F, step), table.cell(place)), "step {step}");
+    }
+}
+
+/// What a cell points to has four low bits free.
+#[repr(align(16))]
+struct Aligned;
+
+#[test]
+fn a_cell_says_what_was_put_there_and_refuses_what_it_is_not() {
+    let (mut one, mut other) = (Aligned, Aligned);
+    let (one, other) = (&raw mut one, &raw mut other);
+    for hash in [0, u64::MAX, 0x0123_4567_89AB_CDEF] {
+        let cell = Cell::new();
+        let content = Content::of(one, hash);
+        assert!(matches!(cell.load().kind(), Kind::Null) && content.may_have(hash));
+        assert_eq!(cell.fill(content), Swap::Done);
+        assert_eq!(cell.fill(content), Swap::Lost);
+        assert!(cell.still_is(content) && matches!(cell.load().kind(), Kind::Node(node) if node == one));
+        let swung = Content::of(other, hash);
+        assert_eq!((cell.swing(content, swung), cell.bury(content)), (Swap::Done, Swap::Lost));
+        assert!(!cell.still_is(content) && matches!(cell.load().kind(), Kind::Node(node) if node == other));
+        assert_eq!(cell.freeze(swung), Swap::Done);
+        let frozen = cell.load();
+        assert!(matches!(frozen.kind(), Kind::FrozenNode(node) if node == other) && frozen.may_have(hash));
+        assert!(frozen.is_same_node(swung) && !frozen.is_same_node(content) && frozen.unfrozen().is_same_node(frozen));
+        assert!(matches!(frozen.unfrozen().kind(), Kind::Node(node) if node == other));
+        cell.leave(swung);
+        assert!(cell.still_is(frozen), "only what is frozen is moved");
+        cell.leave(frozen);
+        assert!(matches!(cell.load().kind(), Kind::Moved));
+
+        let cell = Cell::new();
+        assert_eq!((cell.fill(content), cell.bury(content)), (Swap::Done, Swap::Done));
+        assert!(matches!(cell.load().kind(), Kind::Tomb));
+    }
+    let cell = Cell::<Aligned>::new();
+    assert_eq!(cell.freeze(cell.load()), Swap::Done);
+    assert!(matches!(cell.load().kind(), Kind::FrozenNull));
+}
+
+#[test]
+fn a_fingerprint_tells_other_hashes_apart() {
+    let mut node = Aligned;
+    let content = Content::of(&raw mut node, 0);
+    let told = (0..64).filter(|bit| !content.may_have(1 << bit)).count();
+    assert_eq!(told, if cfg!(target_arch = "x86_64") { 18 } else { 2 }, "bits of a hash in a fingerprint");
+}
+
+#[test]
+fn weak_hashes_are_spread_over_the_table() {
+    let homes: std::collections::HashSet<_> = (0..CELLS).map(|hash| spread(hash) >> 58).collect();
+    assert!(homes.len() > 32, "{} homes of {CELLS}", homes.len());
+}
