@@ -250,4 +250,45 @@ mod tests {
         tally.add_to(&tiers);
         assert_eq!((tiers[1].fragments(), tiers[1].bytes(), tiers[1].is_over()), (0, 0, false));
     }
+
+    /// A tier of that capacity, with two fragments of 30 bytes.
+    fn with_two(capacity: Capacity) -> Census {
+        let census = Census::new(capacity);
+        assert_eq!((census.add(1, 10), census.add(1, 20)), (10, 30));
+        census
+    }
+
+    #[test]
+    fn departures_are_counted_early_only_where_there_is_a_capacity() {
+        let (entries, bytes) = (Capacity::entries(9), Capacity::bytes(90));
+        for (capacity, left) in
+            [(Capacity::UNBOUNDED, (2, 30)), (entries, (1, 20)), (bytes, (1, 20)), (entries.and_bytes(90), (1, 20))]
+        {
+            let census = with_two(capacity);
+            census.leave_early(10);
+            assert_eq!((census.fragments(), census.bytes()), left, "{capacity:?}");
+            census.come_back(10);
+            assert_eq!((census.fragments(), census.bytes(), census.confirm_bytes()), (2, 30, 30));
+        }
+    }
+
+    #[test]
+    fn a_tier_is_over_and_claims_are_granted_where_either_bound_is_passed() {
+        for (capacity, is_over) in [
+            (Capacity::UNBOUNDED, false),
+            (Capacity::entries(2), false),
+            (Capacity::entries(1), true),
+            (Capacity::bytes(30), false),
+            (Capacity::bytes(29), true),
+            (Capacity::entries(2).and_bytes(30), false),
+            (Capacity::entries(1).and_bytes(30), true),
+            (Capacity::entries(2).and_bytes(29), true),
+            (Capacity::bytes(29).and_entries(2), true),
+        ] {
+            let census = with_two(capacity);
+            assert_eq!((census.is_over(), census.claim(10)), (is_over, is_over), "{capacity:?}");
+            let left = if is_over { (1, 20) } else { (2, 30) };
+            assert_eq!((census.fragments(), census.bytes()), left, "{capacity:?}");
+        }
+    }
 }

@@ -24,8 +24,9 @@ struct Owner {
 }
 
 /// A quarter of the keys starts at one cell of the smallest table, so that they stand in four runs; the last one passes its end.
+/// Keys a thousand apart have one hash.
 fn hash(key: u64) -> u64 {
-    (key % 4 * 16 + 9) << 58 | key
+    (key % 4 * 16 + 9) << 58 | key % 1_000
 }
 
 impl Owner {
@@ -118,6 +119,36 @@ fn a_table_grows_when_thirteen_sixteenths_of_it_are_used() {
         }
     }
     assert_eq!(grown_at, [(52, 64), (104, 128), (208, 256), (416, 512)]);
+}
+
+#[test]
+fn keys_of_one_hash_are_told_apart() {
+    let owner = Owner::with(2);
+    assert!([1_001, 2_001].iter().all(|key| owner.insert(*key) == Inserted::Done));
+    assert!([0, 1, 1_001, 2_001].iter().all(|key| owner.has(*key) && owner.insert(*key) == Inserted::Present));
+    owner.remove(1_001);
+    assert!(!owner.has(1_001) && owner.has(1) && owner.has(2_001));
+    assert_eq!((owner.insert(1_001), owner.insert(3_001)), (Inserted::Done, Inserted::Done));
+    assert!([0, 1, 1_001, 2_001, 3_001].iter().all(|key| owner.has(*key)));
+}
+
+#[test]
+fn where_no_room_is_left_over_the_move_ends_before_the_insert() {
+    let owner = Owner::with(0);
+    // Every table is as large as the one before, and keeps room for more of what can still come from it: in the third none is left.
+    for (table, is_moving) in [true, true, false].into_iter().enumerate() {
+        let key = (0..).find(|key| {
+            let before = owner.index.root.load(crate::sync::Ordering::Acquire);
+            assert_eq!(owner.insert(*key), Inserted::Done);
+            let has_grown = owner.is_moving() || !owner.with_root(|root| ptr::eq(root, before));
+            assert_eq!(has_grown && !owner.is_moving(), has_grown && !is_moving, "table {table}");
+            owner.remove(*key);
+            has_grown
+        });
+        assert!(key.is_some_and(|key| key <= ROOM));
+        (0..4).for_each(|_| owner.index.tidy(hash(0), &crossbeam_epoch::pin()));
+        assert!(owner.with_root(|root| root.len() == 64) && !owner.is_moving());
+    }
 }
 
 /// How many claims are granted until one is refused.
