@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::cell::{Cell, Content, Kind, Swap};
 use super::table::Table;
 use super::{Index, Inserted, spread};
-use crate::node::Node;
+use crate::node::{Announced, Node};
 use crate::place::{Outcome, Place};
 use crate::stats::Stats;
 use crate::tier::Tier;
@@ -38,11 +38,17 @@ impl Owner {
         owner
     }
 
+    /// A node that nobody sees yet, of one byte.
+    fn node(&self, key: u64) -> NonNull<Node<u64, ()>> {
+        NonNull::from(Box::leak(Box::new(Node::new(hash(key), key, (), 1, 2, &self.stats))))
+    }
+
     fn insert(&self, key: u64) -> Inserted {
-        let node = Box::new(Node::new(hash(key), key, (), 1, 1, &self.stats));
-        node.place.prepare(Place::unlisted(Tier::Warm, 1));
-        let Outcome::Done(_) = node.place.list(node.place.load()) else { panic!("nobody else") };
-        let node = NonNull::from(Box::leak(node));
+        let node = self.node(key);
+        // SAFETY: made above.
+        let place = unsafe { &node.as_ref().place };
+        place.prepare(Place::unlisted(Tier::Warm, 1));
+        let Outcome::Done(_) = place.list(place.load()) else { panic!("nobody else") };
         let inserted = self.index.insert(node, |other| *other == key, &crossbeam_epoch::pin());
         if inserted == Inserted::Present {
             // SAFETY: it was boxed, and was not published.
@@ -130,6 +136,51 @@ fn keys_of_one_hash_are_told_apart() {
     assert!(!owner.has(1_001) && owner.has(1) && owner.has(2_001));
     assert_eq!((owner.insert(1_001), owner.insert(3_001)), (Inserted::Done, Inserted::Done));
     assert!([0, 1, 1_001, 2_001, 3_001].iter().all(|key| owner.has(*key)));
+}
+
+#[test]
+fn a_key_is_its_successor_before_its_cell_is_swung_and_after() {
+    let owner = Owner::with(2);
+    let guard = crossbeam_epoch::pin();
+    let find = || owner.index.find(hash(1), |key| *key == 1, &guard).expect("it is there");
+    let (old, place) = find();
+    let new = owner.node(1);
+    assert_eq!(old.announce(new), Announced::Done);
+    let Outcome::Done(_) = old.place.replace(place) else { panic!("nobody else") };
+    let cell = owner.with_root(|root| ptr::from_ref(root.probe(hash(1), 0)));
+    // SAFETY: the index does not grow.
+    let cell = unsafe { &*cell };
+    for in_cell in [ptr::from_ref(old), new.as_ptr()] {
+        assert!(matches!(cell.load().kind(), Kind::Node(node) if ptr::eq(node, in_cell)));
+        let (found, place) = find();
+        assert!(ptr::eq(found, new.as_ptr()) && place == Place::unlisted(Tier::Warm, 2));
+        assert_eq!(owner.insert(1), Inserted::Present);
+        owner.index.tidy(hash(1), &guard);
+    }
+    assert_eq!(owner.stats.retired_bytes(), 1, "the old one, once");
+    let Outcome::Done(listed) = find().0.place.list(find().1) else { panic!("nobody else") };
+    let Outcome::Done(_) = find().0.place.remove(listed) else { panic!("nobody else") };
+    owner.index.tidy(hash(1), &guard);
+    assert!(matches!(cell.load().kind(), Kind::Tomb) && !owner.has(1));
+    assert_eq!(owner.stats.retired_bytes(), 2, "both");
+}
+
+#[test]
+fn a_removed_key_whose_cell_lags_behind_is_absent_and_inserted_again_in_that_cell() {
+    let owner = Owner::with(2);
+    let guard = crossbeam_epoch::pin();
+    let (old, place) = owner.index.find(hash(1), |key| *key == 1, &guard).expect("it is there");
+    let new = owner.node(1);
+    assert_eq!(old.announce(new), Announced::Done);
+    let Outcome::Done(_) = old.place.replace(place) else { panic!("nobody else") };
+    let (last, place) = owner.index.find(hash(1), |key| *key == 1, &guard).expect("it is there");
+    let Outcome::Done(place) = last.place.list(place) else { panic!("nobody else") };
+    let Outcome::Done(_) = last.place.remove(place) else { panic!("nobody else") };
+    assert!(!owner.has(1));
+    assert_eq!((owner.insert(1), owner.insert(1)), (Inserted::Done, Inserted::Present));
+    assert_eq!(owner.stats.retired_bytes(), 2, "both of the chain, once");
+    let is_alone = |root: &Nodes| matches!(root.probe(hash(1), 1).load().kind(), Kind::Null);
+    assert!(owner.has(1) && owner.with_root(is_alone));
 }
 
 #[test]
