@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::cell::{Cell, Content, Kind, Swap};
 use super::table::Table;
-use super::{Index, Inserted, spread};
+use super::{Claim, Index, Inserted, spread};
 use crate::node::{Announced, Node};
 use crate::place::{Outcome, Place};
 use crate::stats::Stats;
@@ -220,6 +220,20 @@ fn room_that_is_given_back_is_granted_again_and_none_beyond_it() {
     assert_eq!(claims(&table, true), 50, "copies take room as well");
     table.uncount_copied();
     assert_eq!(claims(&table, true), 1);
+}
+
+#[test]
+fn an_insert_claims_room_once_and_gives_it_back_unless_it_is_used() {
+    for (is_used, left) in [(false, 52), (true, 51)] {
+        let table = Nodes::first(0);
+        let mut claim = Claim::none(&table);
+        assert!(claim.make(true) && claim.make(true));
+        if is_used {
+            claim.use_up();
+        }
+        drop(claim);
+        assert_eq!(claims(&table, true), left);
+    }
 }
 
 #[test]
