@@ -114,6 +114,20 @@ fn writers_that_pass_end_a_move_and_leave_nothing_behind() {
 }
 
 #[test]
+fn a_move_buries_what_was_removed_and_retires_it_once() {
+    let owner = Owner::with(ROOM);
+    let guard = crossbeam_epoch::pin();
+    let old = owner.index.root(&guard);
+    let (node, place) = owner.index.find(hash(1), |key| *key == 1, &guard).expect("it is there");
+    let Outcome::Done(_) = node.place.remove(place) else { panic!("nobody else") };
+    assert_eq!((owner.insert(ROOM), owner.stats.retired_bytes()), (Inserted::Done, 0));
+    (0..4).for_each(|_| owner.index.tidy(hash(0), &guard));
+    assert!(!owner.is_moving() && matches!(old.probe(hash(1), 0).load().kind(), Kind::Tomb));
+    assert_eq!(owner.stats.retired_bytes(), 1);
+    assert!((0..=ROOM).all(|key| owner.has(key) == (key != 1)));
+}
+
+#[test]
 fn a_table_grows_when_thirteen_sixteenths_of_it_are_used() {
     let owner = Owner::with(0);
     let mut grown_at = Vec::new();
