@@ -31,7 +31,7 @@
 pub mod cell;
 pub mod grow;
 pub mod table;
-#[cfg(all(test, not(any(tierstack_loom, tierstack_shuttle))))]
+#[cfg(all(test, not(any(tierstack_loom, tierstack_shuttle, fuzzing))))]
 mod tests;
 
 use core::ptr;
