@@ -51,3 +51,20 @@ fn a_get_of_the_most_recently_used_takes_no_tick_and_is_a_hit() {
     assert_eq!(store.evict_lru(Tier::Hot).unwrap().key, 2);
     assert_eq!(validate(&store), 3);
 }
+
+#[test]
+fn a_get_within_the_slack_takes_no_tick_and_one_beyond_it_does() {
+    let store = TierStore::builder(100).weigher(|_: &u32, _: &u32| 10).recency_slack(3).build().unwrap();
+    let ticks_of_a_get = || {
+        let before = store.core.clock.taken();
+        assert!(store.get(&0).is_some());
+        store.core.clock.taken() - before
+    };
+    store.store(0, 0).unwrap();
+    store.store(1, 1).unwrap();
+    assert_eq!(ticks_of_a_get(), 0, "two ticks old");
+    store.store(2, 2).unwrap();
+    assert_eq!(ticks_of_a_get(), 1, "three ticks old");
+    assert_eq!(store.metrics().hits, 2);
+    assert_eq!(validate(&store), 3);
+}

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::sweep::validate;
 use crate::failpoint::{Step, arm};
-use crate::{Capacity, Tier, TierStore};
+use crate::{Capacity, PromoteError, Tier, TierStore};
 
 type Store = TierStore<u32, u64>;
 
@@ -118,6 +118,25 @@ fn stop_at(step: Step) {
     go_on.send(()).unwrap();
     victim.join().unwrap();
     validate(&store);
+}
+
+#[test]
+fn what_finds_its_room_reserved_by_a_stopped_thread_is_contended_and_counted() {
+    let store = Arc::new(TierStore::builder(WEIGHT).weigher(|_: &u32, _: &u64| WEIGHT).build().unwrap());
+    store.store(1, 0).unwrap();
+    store.demote(&1);
+    let other = Arc::clone(&store);
+    let meanwhile = move || {
+        assert_eq!(other.promote(&1), Err(PromoteError::Contended { weight: WEIGHT }));
+        assert_eq!(other.metrics().contended, 1);
+        let stored = other.store(2, 0).unwrap();
+        assert_eq!((stored.tier, stored.contended), (Tier::Warm, true));
+        assert_eq!(other.metrics().contended, 2);
+    };
+    arm(Step::Reserved, move || thread::spawn(meanwhile).join().unwrap());
+    assert_eq!(store.store(3, 0).unwrap().tier, Tier::Hot);
+    assert_eq!(store.metrics().contended, 2);
+    assert_eq!(validate(&store), 3);
 }
 
 macro_rules! stop_at_each {
