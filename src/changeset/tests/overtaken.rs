@@ -12,7 +12,7 @@ use crate::{EventKind, PlanContext, Status};
 type Plan = PlanContext<u32>;
 
 /// Has `overtake` happen when the thread's next record, start, close, abort or roll-back is about to be published.
-fn overtaken_by(plan: &Plan, overtake: impl FnOnce(&Plan) + 'static) -> Rc<Cell<bool>> {
+fn overtaken_by<C: 'static>(plan: &PlanContext<C>, overtake: impl FnOnce(&PlanContext<C>) + 'static) -> Rc<Cell<bool>> {
     let (plan, happened) = (plan.clone(), Rc::new(Cell::new(false)));
     let tell = Rc::clone(&happened);
     arm(Step::Recording, move || {
@@ -101,6 +101,24 @@ fn a_start_overtaken_by_a_record_and_by_a_start_takes_the_next_number_and_id() {
     overtaken_by(&plan, |plan| drop(plan.start_changeset()));
     assert_eq!(plan.start_changeset().id().number(), 4);
     assert_numbered(&plan);
+}
+
+#[test]
+fn what_an_overtaken_start_had_prepared_does_not_keep_its_plan_alive() {
+    let overtakers: [fn(&PlanContext<Arc<u32>>); 2] = [
+        // After this the same version is tried again; after that another is made.
+        |plan| _ = plan.record_change(Arc::new(8)).unwrap(),
+        |plan| drop(plan.start_changeset()),
+    ];
+    for overtake in overtakers {
+        let (plan, payload) = (PlanContext::new(), Arc::new(7));
+        plan.start_changeset().record(Arc::clone(&payload)).unwrap();
+        let happened = overtaken_by(&plan, overtake);
+        plan.start_changeset();
+        assert!(happened.get());
+        drop(plan);
+        assert_eq!(Arc::strong_count(&payload), 1);
+    }
 }
 
 #[test]
