@@ -171,3 +171,20 @@ mod stand_in {
         }
     }
 }
+
+#[cfg(all(test, not(any(tierstack_loom, tierstack_shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_finds_the_hint_outdated_sets_it() {
+        let (first, second) = (Arc::new(1), Arc::new(2));
+        // SAFETY: both outlive it.
+        let root = unsafe { Root::new(Arc::clone(&first)) };
+        let outdated = root.hint();
+        assert!(root.swing(outdated, Arc::clone(&second)));
+        assert!(!root.swing(outdated, Arc::clone(&first)), "it has been left");
+        assert_eq!(*root.hint(), 1);
+        assert_eq!((*root.current(outdated), *root.hint()), (2, 2));
+    }
+}
