@@ -203,4 +203,22 @@ mod tests {
         drop(lazy);
         assert_eq!(shared.get(|| unreachable!("a clone shares it")).starts.len(), 1);
     }
+
+    #[test]
+    fn the_last_of_those_that_share_an_index_frees_it() {
+        let lazy = Lazy::new();
+        lazy.get(|| Index::<u8> { changes: Box::new([]), starts: Box::new([]) });
+        let made = lazy.index.load(Ordering::Acquire);
+        // SAFETY: it is from an `Arc`, of which `lazy` owns a count.
+        let index = unsafe {
+            Arc::increment_strong_count(made);
+            Arc::from_raw(made)
+        };
+        let shared = lazy.clone();
+        assert_eq!(Arc::strong_count(&index), 3);
+        drop(lazy);
+        assert_eq!(Arc::strong_count(&index), 2);
+        drop(shared);
+        assert_eq!(Arc::strong_count(&index), 1);
+    }
 }
