@@ -112,11 +112,11 @@ fn a_remover_that_has_listed_a_fragment_lists_it_again_where_it_moved_on() {
         let (go_on, may_go_on) = channel::<()>();
         let (sender, mover) = channel();
         at(Step::Listed, store, move |store| {
-            let (moved, has_moved) = channel();
+            let (sent, has_moved) = channel();
             let store = Arc::clone(store);
             let demotion = thread::spawn(move || {
                 arm(Step::Moved, move || {
-                    moved.send(()).unwrap();
+                    sent.send(()).unwrap();
                     may_go_on.recv().unwrap();
                 });
                 store.demote(&1)

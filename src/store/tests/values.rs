@@ -196,6 +196,20 @@ fn what_a_capacity_pushes_out_goes_when_the_hook_has_had_it() {
 }
 
 #[test]
+fn what_a_capacity_pushes_out_stays_while_a_view_has_it() {
+    for weight in [HEAVY - 1, HEAVY] {
+        let store = TierStore::builder(HEAVY).weigher(move |_, _: &Value| weight);
+        let store = store.warm_capacity(Capacity::entries(0)).cold_capacity(Capacity::entries(0)).build().unwrap();
+        let setting = Setting { store: Arc::new(store), counts: Arc::default() };
+        setting.store(1, 10);
+        let view = setting.store.pin();
+        let lent = view.get(&1).unwrap().value;
+        setting.store(2, 20);
+        assert_eq!((setting.store.tier_of(&1), setting.dropped(), lent.number), (None, 0, 10));
+    }
+}
+
+#[test]
 fn what_was_replaced_is_dropped_where_the_hook_panics() {
     let store = TierStore::builder(2 * HEAVY).weigher(|_, value: &Value| value.number * HEAVY);
     let store = store.warm_capacity(Capacity::entries(0)).cold_capacity(Capacity::entries(0));
