@@ -250,3 +250,18 @@ fn a_budget_that_was_set_does_not_come_back_after_another() {
     assert_eq!(store.hot_budget(), 6, "it was set while 4 was in force");
     assert_eq!(validate(&store), 0);
 }
+
+#[test]
+fn a_hook_that_panics_while_its_thread_unwinds_aborts_nothing() {
+    let store = TierStore::builder(1).weigher(|_: &u32, _: &u32| 1).overflow_hook(|_, _| panic!("the second"));
+    let store = store.warm_capacity(Capacity::entries(0)).cold_capacity(Capacity::entries(0)).build().unwrap();
+    let payload = catch_unwind(AssertUnwindSafe(|| {
+        let view = store.pin();
+        for key in 0..3 {
+            view.store(key, key).unwrap();
+        }
+        panic!("the first");
+    }));
+    assert_eq!(payload.unwrap_err().downcast_ref(), Some(&"the first"));
+    assert_eq!(validate(&store), 1);
+}
