@@ -158,8 +158,9 @@ fn what_may_not_be_read_is_skipped_and_named() {
     use std::os::unix::fs::PermissionsExt;
 
     let dir = directory("unreadable");
-    fs::write(dir.join("good.txt"), "the epoch\n").unwrap();
+    // The good one is the younger, which decides between equals where both can be read.
     fs::write(dir.join("secret.txt"), "the epoch\n").unwrap();
+    fs::write(dir.join("good.txt"), "the epoch\n").unwrap();
     fs::create_dir(dir.join("locked")).unwrap();
     for closed in ["secret.txt", "locked"] {
         fs::set_permissions(dir.join(closed), fs::Permissions::from_mode(0o000)).unwrap();

@@ -11,11 +11,12 @@
 //! | `scan` | iteration |
 //! | `outflow` | what left cold, on its way to the hook |
 //! | `inspect` | counts and metrics |
-//! | `view`, `owned` | the two ways to call all of it |
+//! | `view`, `owned`; `hashed` | the two ways to call all of it; what they share |
 
 mod builder;
 mod core;
 mod evict;
+mod hashed;
 mod inspect;
 mod moves;
 mod operation;

@@ -9,14 +9,11 @@ use std::vec;
 use crossbeam_epoch::Guard;
 
 use super::TierStore;
-use super::operation::Operation;
 use super::outflow::Outflow;
-use super::write::Newcomer;
-use crate::budget::MAX_BYTES;
 use crate::claim::Registration;
-use crate::error::{PromoteError, Refusal, StoreError};
+use crate::error::{PromoteError, StoreError};
 use crate::fragment::{Evicted, Fragment, Item, Moved, Stored};
-use crate::node::{Claim, Node};
+use crate::node::Node;
 use crate::reclaim;
 use crate::tier::Tier;
 
@@ -38,24 +35,24 @@ where
     K: Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
-    store: &'s TierStore<K, V, S>,
+    pub(super) store: &'s TierStore<K, V, S>,
     // Dropped in this order: the hooks run unpinned, and what they have had can be let go.
-    guard: Guard,
+    pub(super) guard: Guard,
     /// The hash of the key that was used last.
-    recent: Cell<u64>,
+    pub(super) recent: Cell<u64>,
     /// None for the length of an owned operation, which lends nothing out.
     _registration: Option<Registration<'s>>,
-    outflow: Delivery<'s, K, V, S>,
+    pub(super) outflow: Delivery<'s, K, V, S>,
 }
 
 /// Hands what has left over to the hook when dropped.
-struct Delivery<'s, K, V, S>
+pub(super) struct Delivery<'s, K, V, S>
 where
     K: Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
     store: &'s TierStore<K, V, S>,
-    outflow: Outflow<K, V>,
+    pub(super) outflow: Outflow<K, V>,
 }
 
 impl<K, V, S> Delivery<'_, K, V, S>
@@ -406,114 +403,6 @@ where
     /// ```
     pub fn iter(&self, tier: Tier) -> vec::IntoIter<Item<&K, &V>> {
         self.store.core.scan(tier, &self.guard).into_iter()
-    }
-
-    fn operation(&self) -> Operation<'_, '_, K, V> {
-        Operation::new(&self.store.core, &self.outflow.outflow, &self.guard)
-    }
-
-    pub(super) fn evict(&self, tier: Tier) -> Option<Evicted<&K, &Node<K, V>>> {
-        self.operation().evict_lru(tier)
-    }
-
-    /// The value of a fragment that an operation of this view has ended, and that is asked for once.
-    pub(super) fn take(&self, ended: &Node<K, V>) -> V
-    where
-        V: Clone,
-    {
-        if ended.is_heavy() && self.store.core.views.none() {
-            // SAFETY: ended under this pin, and no view can read it: see `crate::claim`.
-            unsafe { ended.take_or_clone() }
-        } else {
-            ended.value().clone()
-        }
-    }
-
-    #[inline]
-    pub(super) fn get_claimed<Q: Eq + ?Sized>(&self, hash: u64, key: &Q) -> Option<Fragment<Claim<'_, K, V>>>
-    where
-        K: Borrow<Q>,
-    {
-        self.store.core.get_claimed(hash, |other| other.borrow() == key, &self.guard)
-    }
-
-    #[inline]
-    pub(super) fn peek_claimed<Q: Eq + ?Sized>(&self, hash: u64, key: &Q) -> Option<Fragment<Claim<'_, K, V>>>
-    where
-        K: Borrow<Q>,
-    {
-        self.store.core.peek_claimed(hash, |other| other.borrow() == key, &self.guard)
-    }
-
-    pub(super) fn enforce_hot_budget(&self) -> usize {
-        self.operation().enforce_hot_budget()
-    }
-
-    pub(super) fn store_newcomer(&self, new: Newcomer<K, V>) -> Result<Stored<&Node<K, V>>, StoreError<K, V>> {
-        self.operation().store(new)
-    }
-
-    #[inline]
-    pub(super) fn get_hashed<Q: Eq + ?Sized>(&self, hash: u64, key: &Q) -> Option<Fragment<&V>>
-    where
-        K: Borrow<Q>,
-    {
-        self.store.core.get(hash, |other| other.borrow() == key, self.recent.replace(hash) == hash, &self.guard)
-    }
-
-    #[inline]
-    pub(super) fn peek_hashed<Q: Eq + ?Sized>(&self, hash: u64, key: &Q) -> Option<Fragment<&Node<K, V>>>
-    where
-        K: Borrow<Q>,
-    {
-        self.store.core.peek(hash, |other| other.borrow() == key, &self.guard)
-    }
-
-    pub(super) fn promote_hashed<Q: Eq + ?Sized>(
-        &self,
-        hash: u64,
-        key: &Q,
-        target: impl Fn(Tier) -> Tier,
-    ) -> Result<Moved, PromoteError>
-    where
-        K: Borrow<Q>,
-    {
-        self.operation().promote(hash, |other| other.borrow() == key, target)
-    }
-
-    pub(super) fn demote_hashed<Q: Eq + ?Sized>(
-        &self,
-        hash: u64,
-        key: &Q,
-        target: impl Fn(Tier) -> Tier,
-    ) -> Option<Moved>
-    where
-        K: Borrow<Q>,
-    {
-        self.operation().demote(hash, |other| other.borrow() == key, target)
-    }
-
-    pub(super) fn remove_hashed<Q: Eq + ?Sized>(&self, hash: u64, key: &Q) -> Option<Fragment<&Node<K, V>>>
-    where
-        K: Borrow<Q>,
-    {
-        self.operation().remove(hash, |other| other.borrow() == key)
-    }
-}
-
-impl<K, V, S> TierStore<K, V, S>
-where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
-    V: Send + Sync + 'static,
-    S: BuildHasher,
-{
-    /// Hashes and weighs: all that is asked of the caller's functions but `Eq`.
-    pub(super) fn newcomer(&self, key: K, value: V) -> Result<Newcomer<K, V>, StoreError<K, V>> {
-        let (hash, weight) = (self.hash(&key), self.weigh(&key, &value));
-        if weight > MAX_BYTES {
-            return Err(StoreError { key, value, reason: Refusal::TooHeavy { weight } });
-        }
-        Ok(Newcomer { key, value, hash, weight })
     }
 }
 
