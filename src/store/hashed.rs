@@ -11,6 +11,7 @@ use crate::budget::MAX_BYTES;
 use crate::error::{PromoteError, Refusal, StoreError};
 use crate::fragment::{Evicted, Fragment, Moved, Stored};
 use crate::node::{Claim, Node};
+use crate::reclaim::quietly;
 use crate::tier::Tier;
 
 impl<K, V, S> View<'_, K, V, S>
@@ -125,5 +126,21 @@ where
             return Err(StoreError { key, value, reason: Refusal::TooHeavy { weight } });
         }
         Ok(Newcomer { key, value, hash, weight })
+    }
+}
+
+/// Clones a claimed value, and ends the claim; with it the value itself, if it was left to this operation to drop.
+#[inline]
+pub fn read<K, V: Clone>(found: Fragment<Claim<'_, K, V>>) -> (Fragment<V>, Option<V>) {
+    let Fragment { value: claim, tier, weight } = found;
+    let value = claim.node().value().clone();
+    (Fragment { value, tier, weight }, claim.end())
+}
+
+/// After the pin.
+#[inline]
+pub fn drop_left<V>(left: Option<V>) {
+    if let Some(value) = left {
+        quietly(|| drop(value));
     }
 }

@@ -4,12 +4,11 @@ use core::borrow::Borrow;
 use core::hash::{BuildHasher, Hash};
 
 use super::TierStore;
+use super::hashed::{drop_left, read};
 use super::view::View;
 use crate::budget::MAX_BYTES;
 use crate::error::{BudgetError, PromoteError, StoreError};
 use crate::fragment::{Evicted, Fragment, Moved, Stored};
-use crate::node::Claim;
-use crate::reclaim::quietly;
 use crate::tier::Tier;
 
 impl<K, V, S> TierStore<K, V, S>
@@ -495,21 +494,5 @@ where
     /// ```
     pub fn enforce_hot_budget(&self) -> usize {
         View::for_an_owned_operation(self).enforce_hot_budget()
-    }
-}
-
-/// Clones a claimed value, and ends the claim; with it the value itself, if it was left to this operation to drop.
-#[inline]
-fn read<K, V: Clone>(found: Fragment<Claim<'_, K, V>>) -> (Fragment<V>, Option<V>) {
-    let Fragment { value: claim, tier, weight } = found;
-    let value = claim.node().value().clone();
-    (Fragment { value, tier, weight }, claim.end())
-}
-
-/// After the pin.
-#[inline]
-fn drop_left<V>(left: Option<V>) {
-    if let Some(value) = left {
-        quietly(|| drop(value));
     }
 }

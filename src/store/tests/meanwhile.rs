@@ -8,6 +8,7 @@ use std::thread;
 
 use super::sweep::validate;
 use crate::failpoint::{Step, arm};
+use crate::order::segment::WIDTH;
 use crate::store::operation::Operation;
 use crate::store::outflow::Outflow;
 use crate::{Capacity, Moved, PromoteError, Tier, TierStore};
@@ -130,4 +131,33 @@ fn a_remover_that_has_listed_a_fragment_lists_it_again_where_it_moved_on() {
     });
     store.store(1, 1).unwrap();
     assert_eq!(validate(&store), 0);
+}
+
+/// What a use protects is the word that an eviction has read before it. A pass over the order does not look back.
+#[test]
+fn an_eviction_that_decides_after_a_use_may_take_its_fragment_where_older_ones_came_in_behind_the_pass() {
+    let store = weights(100, Capacity::UNBOUNDED);
+    let get = |key| assert!(store.get(&key).is_some());
+    // An empty segment of warm, which is not sealed as the clock is still in it.
+    store.store(0, 1).unwrap();
+    store.demote(&0).unwrap();
+    store.remove(&0).unwrap();
+    for key in 1..=4 {
+        store.store(key, 1).unwrap();
+    }
+    // Another is in the next segment, and fragment 1 the most recently used of all.
+    for _ in 0..WIDTH {
+        get(4);
+        get(1);
+    }
+    at(Step::Sealed, &store, |store| {
+        for key in [1, 2, 3] {
+            store.demote(&key).unwrap();
+        }
+        assert_eq!(store.get(&1).unwrap().tier, Tier::Warm);
+        assert_eq!(store.evict_lru(Tier::Warm).unwrap().key, 2);
+    });
+    assert_eq!(store.evict_lru(Tier::Warm).unwrap().key, 1, "3 is older, but did not stand there from the start");
+    assert_eq!(store.tier_of(&3), Some(Tier::Warm));
+    assert_eq!(validate(&store), 4);
 }

@@ -36,7 +36,7 @@ fn provoke(store: &Store, step: Step) {
     for round in 1..200_u64 {
         for key in 0..KEYS {
             match step {
-                Step::Raised => drop(store.get(&key)),
+                Step::Raised | Step::Found => drop(store.get(&key)),
                 Step::Removed => drop(store.remove(&key)),
                 Step::Frozen | Step::Copied | Step::Grown | Step::Inserted | Step::Claimed => {
                     // New keys: the index grows.
@@ -149,6 +149,7 @@ macro_rules! stop_at_each {
 }
 
 stop_at_each! {
+    a_reader_that_has_not_claimed_the_value: Found,
     a_use_that_has_raised_the_last_use: Raised,
     a_newcomer_that_holds_a_reservation: Reserved,
     a_storer_that_has_announced_its_successor: Announced,
