@@ -51,8 +51,8 @@
 //! - **Nothing is lost.** Overflow demotes. A fragment leaves the store only by `remove`, by replacement, or out of the bottom of
 //!   cold, and then it is handed to the caller or to the overflow hook. A capacity pushes out no more than it must.
 //! - **Exact LRU.** With no overlapping call the victim is exactly the tier's least recently used fragment. Under overlap no
-//!   fragment that stood there, older and unused, from the start of the call to the move is passed over; and a `get` that returned
-//!   before the move took effect makes the move fail.
+//!   fragment that stood there, older and unused, from the start of the call to the move is passed over; and a `get` that has
+//!   returned makes a move fail that was decided before it.
 //! - **Linearizable.** Every operation on a key takes effect at one instant, which its documentation names. Two things are steps of their
 //!   own within the call: the demotions that a `store` or `promote` causes, and the instant that fixes a use's place in the recency order.
 //! - **The right changeset.** A change lands in the changeset that is on top, or open, at one instant: from the instant of a
