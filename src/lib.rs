@@ -129,7 +129,6 @@ mod changeset;
 mod claim;
 mod clock;
 pub mod docs;
-mod error;
 mod failpoint;
 mod fragment;
 mod index;
@@ -147,17 +146,14 @@ pub use budget::MAX_BYTES;
 pub use census::Capacity;
 pub use changeset::{
     Audit, Change, Changes, ChangesetHandle, ChangesetId, ChangesetView, Conflict, Content, Diff, Digest, Event,
-    EventKind, NetChange, NetOperation, Operation, ParseDigestError, ParseIdError, PlanContext, Record, Recorded,
-    RecordedAll, Savepoint, Sequence, Side, Snapshot, Status,
+    EventKind, NetChange, NetOperation, NotOpen, Operation, ParseDigestError, ParseIdError, PlanContext, Record,
+    RecordError, RecordRefusal, Recorded, RecordedAll, ReplayError, ReplayRefusal, Savepoint, SavepointError, Sequence,
+    Side, Snapshot, Status,
 };
 pub use claim::HEAVY;
-pub use error::{
-    BudgetError, BuildError, NotOpen, PromoteError, RecordError, RecordRefusal, Refusal, ReplayError, ReplayRefusal,
-    SavepointError, StoreError,
-};
 pub use fragment::{Evicted, Fragment, Item, Moved, Stored};
 pub use metrics::{Metrics, TierMetrics};
-pub use store::{Builder, DefaultHasher, TierStore, View};
+pub use store::{BudgetError, BuildError, Builder, DefaultHasher, PromoteError, Refusal, StoreError, TierStore, View};
 pub use tier::Tier;
 
 /// The parts, for models and fuzz targets of them. Not there without the model checkers' and the fuzzer's cfg flags.

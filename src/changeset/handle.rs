@@ -2,10 +2,10 @@
 
 use core::fmt;
 
+use super::error::{NotOpen, RecordError};
 use super::event::{Recorded, RecordedAll};
 use super::id::{ChangesetId, Sequence};
 use super::plan::PlanContext;
-use crate::error::{NotOpen, RecordError};
 
 /// Records into one changeset, whoever else starts one: the way for strategies that run in parallel.
 ///

@@ -13,10 +13,12 @@
 //! | `id`, `event`, `change` | what names things, what happens, and what a change says |
 //! | `diff`, `conflict` | what changes come to, and where parallel changesets meet |
 //! | `replay` | a plan from its audit trail |
+//! | `error` | why an operation was refused |
 
 mod change;
 mod conflict;
 mod diff;
+mod error;
 mod event;
 mod handle;
 mod id;
@@ -42,6 +44,7 @@ mod tests;
 pub use change::{Change, Content, Digest, Operation, ParseDigestError};
 pub use conflict::{Conflict, Side};
 pub use diff::{Diff, NetChange, NetOperation};
+pub use error::{NotOpen, RecordError, RecordRefusal, ReplayError, ReplayRefusal, SavepointError};
 pub use event::{Event, EventKind, Record, Recorded, RecordedAll};
 pub use handle::ChangesetHandle;
 pub use id::{ChangesetId, ParseIdError, Sequence};

@@ -4,13 +4,13 @@ use core::fmt;
 use std::sync::Arc;
 
 use super::change::Change;
+use super::error::{NotOpen, SavepointError};
 use super::handle::ChangesetHandle;
 use super::id::{ChangesetId, Sequence};
 use super::savepoint::Savepoint;
 use super::snapshot::Snapshot;
 use super::status::Status;
 use super::timeline::Timeline;
-use crate::error::{NotOpen, SavepointError};
 
 /// A plan's changes, recorded into changesets by many threads at once.
 ///

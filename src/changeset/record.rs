@@ -1,10 +1,10 @@
 //! Recording into a plan.
 
+use super::error::RecordError;
 use super::event::{Recorded, RecordedAll};
 use super::id::ChangesetId;
 use super::plan::PlanContext;
 use super::timeline::Target;
-use crate::error::RecordError;
 
 impl<C> PlanContext<C> {
     /// Records a change into the changeset on top. Says which that was, and the change's sequence number.

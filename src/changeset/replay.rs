@@ -1,10 +1,10 @@
 //! A plan from its audit trail.
 
+use super::error::{NotOpen, RecordRefusal, ReplayError, ReplayRefusal};
 use super::event::{Event, EventKind};
 use super::id::{ChangesetId, Sequence};
 use super::plan::PlanContext;
 use super::savepoint::Savepoint;
-use crate::error::{NotOpen, RecordRefusal, ReplayError, ReplayRefusal};
 
 impl<C> PlanContext<C> {
     /// A new plan in which has happened what an audit trail tells: with the same ids, sequence numbers, statuses and changes.

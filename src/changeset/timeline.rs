@@ -42,13 +42,13 @@ use core::convert::Infallible;
 use core::hint;
 use std::sync::Arc;
 
+use super::error::{NotOpen, RecordRefusal, SavepointError};
 use super::id::{ChangesetId, Sequence};
 use super::log::{Batch, Content, Entry};
 use super::root::{Kept, Root};
 use super::savepoint::{PlanNumber, Savepoint};
 use super::status::{Status, Statuses};
 use super::version::{LogEntry, LogPosition, Made, Next, Point, Version};
-use crate::error::{NotOpen, RecordRefusal, SavepointError};
 use crate::failpoint::{Step, reach};
 
 /// The current version of a plan, and the plan's identity.

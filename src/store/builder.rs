@@ -5,10 +5,10 @@ use core::hash::{BuildHasher, Hash};
 
 use super::TierStore;
 use super::core::{Core, Settings};
+use super::error::BuildError;
 use super::outflow::Hook;
 use crate::budget::MAX_BYTES;
 use crate::census::Capacity;
-use crate::error::BuildError;
 
 /// The hasher of a store that is not given one: fast, seeded at random, and not meant to withstand keys that are chosen to collide.
 pub type DefaultHasher = foldhash::fast::RandomState;

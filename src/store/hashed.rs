@@ -4,11 +4,11 @@ use core::borrow::Borrow;
 use core::hash::{BuildHasher, Hash};
 
 use super::TierStore;
+use super::error::{PromoteError, Refusal, StoreError};
 use super::operation::Operation;
 use super::view::View;
 use super::write::Newcomer;
 use crate::budget::MAX_BYTES;
-use crate::error::{PromoteError, Refusal, StoreError};
 use crate::fragment::{Evicted, Fragment, Moved, Stored};
 use crate::node::{Claim, Node};
 use crate::reclaim::quietly;

@@ -12,9 +12,11 @@
 //! | `outflow` | what left cold, on its way to the hook |
 //! | `inspect` | counts and metrics |
 //! | `view`, `owned`; `hashed` | the two ways to call all of it; what they share |
+//! | `error` | why an operation was refused |
 
 mod builder;
 mod core;
+mod error;
 mod evict;
 mod hashed;
 mod inspect;
@@ -38,9 +40,10 @@ pub mod sweep;
 use ::core::fmt;
 use ::core::hash::{BuildHasher, Hash};
 
-use crate::error::BuildError;
 use crate::tier::Tier;
 pub use builder::{Builder, DefaultHasher};
+
+pub use error::{BudgetError, BuildError, PromoteError, Refusal, StoreError};
 pub use view::View;
 
 /// A concurrent store of fragments in three tiers, with a strict byte budget for the hot one.

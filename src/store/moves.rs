@@ -4,9 +4,9 @@
 //! cleared, before anything is counted or released. A loss means that another thread moved, used, replaced or removed the
 //! fragment: then all is decided anew.
 
+use super::error::PromoteError;
 use super::evict::Room;
 use super::operation::Operation;
-use crate::error::PromoteError;
 use crate::failpoint::{Step, reach};
 use crate::fragment::{Fragment, Moved};
 use crate::node::Node;

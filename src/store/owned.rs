@@ -4,10 +4,10 @@ use core::borrow::Borrow;
 use core::hash::{BuildHasher, Hash};
 
 use super::TierStore;
+use super::error::{BudgetError, PromoteError, StoreError};
 use super::hashed::{drop_left, read};
 use super::view::View;
 use crate::budget::MAX_BYTES;
-use crate::error::{BudgetError, PromoteError, StoreError};
 use crate::fragment::{Evicted, Fragment, Moved, Stored};
 use crate::tier::Tier;
 

@@ -9,9 +9,9 @@ use std::vec;
 use crossbeam_epoch::Guard;
 
 use super::TierStore;
+use super::error::{PromoteError, StoreError};
 use super::outflow::Outflow;
 use crate::claim::Registration;
-use crate::error::{PromoteError, StoreError};
 use crate::fragment::{Evicted, Fragment, Item, Moved, Stored};
 use crate::node::Node;
 use crate::reclaim;

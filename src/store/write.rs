@@ -28,9 +28,9 @@ use core::mem::forget;
 use core::ops::Deref;
 use core::ptr::NonNull;
 
+use super::error::{Refusal, StoreError};
 use super::evict::Room;
 use super::operation::Operation;
-use crate::error::{Refusal, StoreError};
 use crate::failpoint::{Step, reach};
 use crate::fragment::Stored;
 use crate::index::Inserted;

@@ -5,9 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::error::{NotOpen, RecordRefusal, SavepointError};
 use crate::failpoint::{Step, arm};
-use crate::{EventKind, PlanContext, Status};
+use crate::{EventKind, NotOpen, PlanContext, RecordRefusal, SavepointError, Status};
 
 type Plan = PlanContext<u32>;
 
