@@ -11,7 +11,7 @@ use tierstack::Tier;
 use tierstack::internals::{Clock, Order, Outcome, Place, PlaceWord, Placed, Segment, WIDTH};
 
 /// `WIDTH`, in models.
-const CELLS: usize = 2;
+const CELLS: usize = 3;
 const _: () = assert!(CELLS as u64 == WIDTH);
 
 /// What a cell points to: a place word, and a cell that loom watches, written before it is placed.
@@ -242,6 +242,39 @@ fn two_that_clear_may_both_miss_that_the_segment_is_empty() {
     });
 }
 
+/// One entry moves up from cell to cell of its segment, each filled before the one below is emptied. No other model of this file has an entry
+/// in two cells of one segment, and none of the whole store had, while its segments had two cells and its first move went into the next
+/// segment: a scan that read the bits once passed all of them.
+fn climb(cells: &Cells) {
+    let entry = cells.entry(0);
+    for slot in 1..WIDTH {
+        assert_eq!(cells.segment.place(slot, entry), Placed::Listed);
+        cells.segment.clear(slot - 1, entry);
+    }
+}
+
+fn meet(cells: &Cells) {
+    let (_, entry) = cells.segment.first_from(0, unpinned()).expect("it stands there throughout");
+    assert_eq!(entry.read(), 1);
+}
+
+#[test]
+fn what_moves_up_within_its_segment_is_not_passed_over() {
+    let climber_spawned = || {
+        let cells = Cells::filled(1);
+        let climbing = in_thread(&cells, climb);
+        meet(&cells);
+        climbing.join().unwrap();
+    };
+    let scan_spawned = || {
+        let cells = Cells::filled(1);
+        let scanning = in_thread(&cells, meet);
+        climb(&cells);
+        scanning.join().unwrap();
+    };
+    both_hold("climb, scan", 6, (climber_spawned, scan_spawned));
+}
+
 /// A whole order, beside entries for two segments.
 struct Whole {
     order: Order<Entry>,
@@ -327,4 +360,57 @@ fn the_oldest_is_never_passed_over_while_others_come_and_go() {
             assert_eq!(whole.oldest(), Some(WIDTH + 1));
         });
     });
+}
+
+/// The entry of tick 1 moves up within its segment and then into the next, and the emptied one is sealed.
+fn climb_on(whole: &Whole) {
+    let guard = crossbeam_epoch::pin();
+    let entry = whole.entry(1);
+    for tick in 2..=WIDTH {
+        whole.order.place(tick, entry, &whole.clock, &guard);
+        whole.order.clear(tick - 1, entry, &whole.clock, &guard);
+    }
+}
+
+fn meet_once(whole: &Whole) {
+    let guard = crossbeam_epoch::pin();
+    let (_, entry) = whole.order.first_from(0, &whole.clock, &guard).expect("it stands there throughout");
+    assert_eq!(entry.read(), 1);
+}
+
+fn meet_all(whole: &Whole) {
+    let mut met = 0;
+    whole.order.visit(&crossbeam_epoch::pin(), |_, entry| {
+        assert_eq!(entry.read(), 1);
+        met += 1;
+    });
+    assert!(met > 0, "it stands there throughout");
+}
+
+#[test]
+fn what_moves_up_and_on_is_not_passed_over() {
+    for (name, scan) in [("oldest", meet_once as fn(&Whole)), ("visit", meet_all)] {
+        let prepared = || {
+            let whole = Whole::new();
+            whole.place(1);
+            whole
+        };
+        let climber_spawned = move || {
+            collected(move || {
+                let whole = prepared();
+                let climbing = in_order(&whole, climb_on);
+                scan(&whole);
+                climbing.join().unwrap();
+            });
+        };
+        let scan_spawned = move || {
+            collected(move || {
+                let whole = prepared();
+                let scanning = in_order(&whole, scan);
+                climb_on(&whole);
+                scanning.join().unwrap();
+            });
+        };
+        both_hold(&format!("order: climb, {name}"), 2, (climber_spawned, scan_spawned));
+    }
 }

@@ -24,8 +24,11 @@ fn store(tier: Option<Tier>) -> Arc<Store> {
     store
 }
 
-fn beside(name: &str, first: Option<Tier>, spawned: Op, own: Op) {
+fn beside(name: &str, first: Option<Tier>, is_promoted: bool, spawned: Op, own: Op) {
     let store = store(first);
+    if let Some(tier) = first.filter(|_| is_promoted) {
+        assert!(store.promote_to(&KEY, tier).is_ok());
+    }
     let thread = {
         let store = Arc::clone(&store);
         spawn(move || run(&store, KEY, spawned))
@@ -39,12 +42,18 @@ fn beside(name: &str, first: Option<Tier>, spawned: Op, own: Op) {
 
 /// Explores both operations beside each other; where they differ, each has its turn as the thread that is spawned.
 fn pair(first: Option<Tier>, one: Op, other: Op) {
-    let name = format!("{first:?}: {one:?}, {other:?}");
+    pair_after(first, false, one, other);
+}
+
+/// As [`pair`], of a fragment that was promoted in place before or was not: what moves on from its first tick stays in its segment
+/// of the order, and what moves on from its second comes into the next.
+fn pair_after(first: Option<Tier>, is_promoted: bool, one: Op, other: Op) {
+    let name = format!("{first:?}{}: {one:?}, {other:?}", if is_promoted { " promoted" } else { "" });
     let model = |own: Op, spawned: Op| {
         let name = name.clone();
         move || {
             let name = name.clone();
-            collected(move || beside(&name, first, spawned, own));
+            collected(move || beside(&name, first, is_promoted, spawned, own));
         }
     };
     // Two that differ only in their values have one turn.
@@ -144,7 +153,9 @@ fn moves_beside_each_other() {
 #[test]
 fn moves_beside_an_eviction() {
     for tier in Tier::ALL {
-        pair(Some(tier), Op::Promote, Op::Evict(tier));
+        for is_promoted in [false, true] {
+            pair_after(Some(tier), is_promoted, Op::Promote, Op::Evict(tier));
+        }
         pair(Some(tier), Op::Demote, Op::Evict(tier));
         pair(Some(tier), Op::Evict(tier), Op::Evict(tier));
     }

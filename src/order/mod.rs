@@ -20,6 +20,24 @@
 //!   sealed, then remove that very entry. Who meets a sealed segment removes it too. A placer that had filled its cell but not
 //!   set its bit finds the seal, and starts again.
 //!
+//! # Scanning
+//!
+//! A scan goes up, and returns the first entry that it finds. What it must not do is pass over a node that stands in the tier
+//! throughout, though the node moves up meanwhile (it never moves down within its tier). That holds by two rules:
+//!
+//! - *Filled first*: a node's next cell is filled, and its bit set, before its last cell is emptied.
+//! - *Read again*: after each empty cell under a set bit the scan reads the bits again, and it looks for the next segment only after it
+//!   has found all that the bits name empty.
+//!
+//! Say that the node stands at or above the scan, as it does at the start. The scan comes to its cell and finds it empty. Then the scan has seen
+//! what the clearer did before: the bit of the next cell, if that is in this segment, is in what the scan reads next; and if it is in a
+//! later segment, that one is in the directory before the scan searches it. So the node stands above the scan again. One reading for
+//! the whole segment is not enough, and neither is a second one for all: a node that moves up k times within it takes k more.
+//!
+//! The scan of a segment ends all the same: each step takes a cell off the `WIDTH` that are left, and an empty cell under a set bit stays
+//! so, or is filled only by a helper that is late. So it is wait-free. The scan of an order goes on to a next segment only while
+//! others take ticks.
+//!
 //! A cell may hold a node whose placement has ended for as long as whoever ended or listed it has not cleared it, who is pinned:
 //! [`crate::node`] says why it is not freed under a reader. Nobody waits for anybody: each loop runs again only when another
 //! thread sealed a segment or set a bit.

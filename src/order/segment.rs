@@ -7,8 +7,9 @@ use crossbeam_epoch::Guard;
 use crate::failpoint::{Step, reach};
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
 
-/// Cells a segment. Few in models and under a fuzzer, so that they reach the sealing of segments.
-const CELLS: usize = if cfg!(any(tierstack_loom, tierstack_shuttle, fuzzing)) { 2 } else { 16 };
+/// Cells a segment. Few in models and under a fuzzer, so that they reach the sealing of segments; three, so that a node can move
+/// up twice within one.
+const CELLS: usize = if cfg!(any(tierstack_loom, tierstack_shuttle, fuzzing)) { 3 } else { 16 };
 
 /// Ticks a segment.
 pub const WIDTH: u64 = CELLS as u64;
@@ -108,22 +109,25 @@ impl<N> Segment<N> {
         self.bits.compare_exchange(bits, SEALED, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
-    /// The first entry at `from` or above.
+    /// The first entry at `from` or above. The bits are read again after each empty cell: see the head of the module above.
     #[inline]
     pub fn first_from<'g>(&self, from: u64, _guard: &'g Guard) -> Option<(u64, &'g N)> {
-        // Acquire: a bit is seen with its cell.
-        let bits = self.bits.load(Ordering::Acquire) & !SEALED;
-        let mut left = if from < WIDTH { bits & (u64::MAX << from) } else { 0 };
-        while left != 0 {
+        let mut wanted = if from < WIDTH { u64::MAX << from & !SEALED } else { return None };
+        loop {
+            // Acquire: a bit is seen with its cell.
+            let left = self.bits.load(Ordering::Acquire) & wanted;
+            if left == 0 {
+                return None;
+            }
             let slot = u64::from(left.trailing_zeros());
-            // Acquire: pairs with the CAS that put the node there.
+            // Acquire: pairs with the CAS that put the node there; and where the cell is empty, with the one that emptied it, before
+            // which the bit of where the node went was set.
             let node = self.cell(slot).load(Ordering::Acquire);
             // SAFETY: what a cell holds is not freed before the pins of those who read it have ended: see `crate::node`.
             if let Some(node) = unsafe { node.as_ref() } {
                 return Some((slot, node));
             }
-            left &= left - 1;
+            wanted &= !(1 << slot);
         }
-        None
     }
 }

@@ -6,6 +6,7 @@ mod budget;
 mod capacity;
 mod conservation;
 mod growth;
+mod passed_over;
 mod recency;
 mod visibility;
 
