@@ -11,6 +11,9 @@ use std::sync::Arc;
 /// a file system, and nothing has to be known but the path and the operation: digests, content, recorder and metadata are
 /// optional.
 ///
+/// The methods that make a change give up the spare capacity of the texts and vectors that they are given, as a plan keeps its changes for
+/// as long as it lives. What is assigned to a field is kept as it is.
+///
 /// With the `serde` feature it is written as below; what is absent or empty is left out, so the format must be one that names its fields,
 /// as JSON does. What was written is read back equal.
 ///
@@ -81,7 +84,7 @@ pub enum Operation {
 
 impl Change {
     fn new(path: String, operation: Operation, before: Option<Digest>, after: Option<Digest>) -> Self {
-        Self { path, operation, before, after, content: None, recorder: None, metadata: BTreeMap::new() }
+        Self { path: exact(path), operation, before, after, content: None, recorder: None, metadata: BTreeMap::new() }
     }
 
     /// A file was created. The digest is a [`Digest`], or `None` where it is not known.
@@ -144,7 +147,7 @@ impl Change {
     /// ```
     #[must_use]
     pub fn rename(from: impl Into<String>, to: impl Into<String>) -> Self {
-        Self::new(to.into(), Operation::Rename { from: from.into() }, None, None)
+        Self::new(to.into(), Operation::Rename { from: exact(from.into()) }, None, None)
     }
 
     /// With these digests. A rename with two that differ also changes the content.
@@ -173,7 +176,11 @@ impl Change {
     /// ```
     #[must_use]
     pub fn with_content(self, content: impl Into<Content>) -> Self {
-        Self { content: Some(content.into()), ..self }
+        let content = match content.into() {
+            Content::Text(text) => Content::from(text),
+            Content::Bytes(bytes) => Content::from(bytes),
+        };
+        Self { content: Some(content), ..self }
     }
 
     /// With the name of who recorded it.
@@ -187,7 +194,7 @@ impl Change {
     /// ```
     #[must_use]
     pub fn by(self, recorder: impl Into<String>) -> Self {
-        Self { recorder: Some(recorder.into()), ..self }
+        Self { recorder: Some(exact(recorder.into())), ..self }
     }
 
     /// With one more entry of metadata, or with another value for one that it has.
@@ -202,7 +209,7 @@ impl Change {
     /// ```
     #[must_use]
     pub fn with_metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.metadata.insert(key.into(), value.into());
+        self.metadata.insert(exact(key.into()), exact(value.into()));
         self
     }
 
@@ -359,15 +366,24 @@ impl From<&str> for Content {
 }
 
 impl From<String> for Content {
+    /// Without the text's spare capacity.
     fn from(text: String) -> Self {
-        Self::Text(text)
+        Self::Text(exact(text))
     }
 }
 
 impl From<Vec<u8>> for Content {
-    fn from(bytes: Vec<u8>) -> Self {
+    /// Without the vector's spare capacity.
+    fn from(mut bytes: Vec<u8>) -> Self {
+        bytes.shrink_to_fit();
         Self::Bytes(bytes)
     }
+}
+
+/// Without spare capacity: a plan would keep that for as long as the change.
+fn exact(mut text: String) -> String {
+    text.shrink_to_fit();
+    text
 }
 
 #[cfg(feature = "serde")]

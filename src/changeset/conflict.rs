@@ -61,7 +61,7 @@ impl Span {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Conflict<'a> {
     path: &'a str,
-    sides: Vec<Side<'a>>,
+    sides: Box<[Side<'a>]>,
 }
 
 /// A changeset that has part in a [`Conflict`], with what it did to the path.
@@ -190,7 +190,9 @@ pub(super) fn conflicts<'a>(
     // Stable: what one changeset did to one path stays in order.
     touches.sort_by(|(path, record), (other, than)| (path, record.changeset).cmp(&(other, than.changeset)));
     let paths = touches.chunk_by(|(path, _), (next, _)| path == next);
-    paths.filter_map(|touches| conflict(touches, &span)).collect()
+    let mut conflicts: Vec<_> = paths.filter_map(|touches| conflict(touches, &span)).collect();
+    conflicts.shrink_to_fit();
+    conflicts
 }
 
 /// The conflict at a path, of all records that touched it, by changeset.
@@ -208,7 +210,7 @@ fn conflict<'a>(touches: &[(&'a str, Record<'a, Change>)], span: impl Fn(Changes
         .collect();
     let mut parallel = parallel(&sides).into_iter();
     sides.retain(|_| parallel.next() == Some(true));
-    if sides.is_empty() { None } else { Some(Conflict { path, sides }) }
+    if sides.is_empty() { None } else { Some(Conflict { path, sides: sides.into() }) }
 }
 
 /// For each of the sides, which are in the order in which they started, whether it is parallel to any other.

@@ -30,16 +30,16 @@ pub enum Content<C, N> {
 }
 
 /// Several changes, behind one pointer: most entries are single records, which it is not to make larger.
-#[allow(clippy::box_collection, reason = "see above")]
-pub struct Batch<C>(Box<Vec<C>>);
+pub struct Batch<C>(Box<Box<[C]>>);
 
 impl<C> Batch<C> {
+    /// Without the vector's spare room, which would be kept for as long as the plan.
     pub fn new(changes: Vec<C>) -> Self {
-        Self(Box::new(changes))
+        Self(Box::new(changes.into_boxed_slice()))
     }
 
     pub fn into_vec(self) -> Vec<C> {
-        *self.0
+        self.0.into_vec()
     }
 }
 

@@ -83,8 +83,9 @@ impl<C> PlanContext<C> {
     /// Records several changes into the changeset on top, at once: their sequence numbers follow upon one another, and every snapshot has all
     /// of them or none.
     ///
-    /// The iterator is drained before anything is recorded: where it panics nothing is, and it may itself use the plan. Where it gives nothing
-    /// nothing is recorded, but it is an error still if there is no changeset to record into.
+    /// The iterator is drained before anything is recorded. If it panics, nothing is recorded. It may use the plan. If it gives nothing,
+    /// nothing is recorded, but it is still an error if there is no changeset to record into. The plan keeps the changes in one allocation of
+    /// exactly their size.
     ///
     /// # Errors
     ///

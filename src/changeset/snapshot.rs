@@ -103,7 +103,9 @@ impl<C> Snapshot<C> {
             }
             _ => None,
         });
-        recorded.collect::<Vec<_>>().into_iter().rev()
+        let mut changes: Vec<_> = recorded.collect();
+        changes.shrink_to_fit();
+        changes.into_iter().rev()
     }
 
     /// Everything that happened up to the snapshot, in order: started, recorded, closed, aborted, rolled back. What was aborted or rolled

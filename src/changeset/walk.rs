@@ -130,7 +130,11 @@ impl<'a, C> Iterator for Audit<'a, C> {
             }
             // What the back has walked past already is not in the list, and not reached, as `left` counts both ends.
             let back = self.back.map(|(piece, _)| piece);
-            let listed = self.listed.get_or_insert_with(|| back.into_iter().chain(self.walk.clone()).collect());
+            let listed = self.listed.get_or_insert_with(|| {
+                let mut pieces: Vec<_> = back.into_iter().chain(self.walk.clone()).collect();
+                pieces.shrink_to_fit();
+                pieces
+            });
             self.front = Some((listed.pop()?, 0));
         }
     }

@@ -23,6 +23,7 @@ pub(in crate::changeset) fn net<'a>(records: impl Iterator<Item = Record<'a, Cha
     let mut changes: Vec<_> = tree.files.iter().filter_map(|file| tree.entry(file)).collect();
     // A deletion stands before what puts another file there.
     changes.sort_unstable_by_key(|change| (change.path, change.target().is_some()));
+    changes.shrink_to_fit();
     changes
 }
 
