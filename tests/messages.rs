@@ -4,8 +4,8 @@
 use std::error::Error;
 
 use tierstack::{
-    BudgetError, BuildError, Capacity, Change, EventKind, MAX_BYTES, NotOpen, PlanContext, PromoteError, RecordError,
-    RecordRefusal, Refusal, ReplayRefusal, SavepointError, Sequence, StoreError, TierStore,
+    BudgetError, BuildError, Capacity, Change, ChangesetId, Digest, EventKind, MAX_BYTES, NotOpen, PlanContext,
+    PromoteError, RecordError, RecordRefusal, Refusal, ReplayRefusal, SavepointError, Sequence, StoreError, TierStore,
 };
 
 /// Cannot be shown.
@@ -94,6 +94,21 @@ fn what_is_not_replayed_is_explained() {
     assert_eq!(ReplayRefusal::Started { expected }.to_string(), "the changeset should be changeset-3");
     assert_eq!(ReplayRefusal::Savepoint.to_string(), "the plan has nothing in force to roll back to there");
     assert_eq!(ReplayRefusal::Sequence { expected: Sequence::ORIGIN }.to_string(), "its sequence number should be 0");
+}
+
+#[test]
+fn what_cannot_be_read_is_shown_in_part() {
+    says("xy".parse::<Digest>().unwrap_err(), "\"xy\" is not a digest: two hexadecimal digits for each byte");
+    says("x\"".parse::<ChangesetId>().unwrap_err(), r#""x\"" is not the name of a changeset, such as "changeset-1""#);
+    // However long it is.
+    for length in [64, 65, 1_000_000] {
+        let text = "\u{e9}".repeat(length);
+        let end = if length > 64 { "…" } else { "" };
+        let shown = format!("\"{}\"{end} is not", "\u{e9}".repeat(64));
+        let errors =
+            [text.parse::<Digest>().unwrap_err().to_string(), text.parse::<ChangesetId>().unwrap_err().to_string()];
+        assert!(errors.iter().all(|error| error.starts_with(&shown) && error.len() < 200), "{errors:?}");
+    }
 }
 
 #[test]

@@ -5,6 +5,8 @@ use core::str::FromStr;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::id::Excerpt;
+
 /// One change of one file, as whoever made it reports it.
 ///
 /// A plan takes any type for its changes; this is the one that it can make a [`Diff`](crate::Diff) of. Nothing here is checked against
@@ -14,8 +16,14 @@ use std::sync::Arc;
 /// The methods that make a change give up the spare capacity of the texts and vectors that they are given, as a plan keeps its changes for
 /// as long as it lives. What is assigned to a field is kept as it is.
 ///
-/// With the `serde` feature it is written as below; what is absent or empty is left out, so the format must be one that names its fields,
-/// as JSON does. What was written is read back equal.
+/// # Serialization
+///
+/// With the `serde` feature. What was written is read back equal, or there is an error.
+///
+/// - A format that is for people (JSON, YAML, TOML) gets a map of the fields that there are. What is absent or empty is left out.
+/// - Every other format (CBOR, `MessagePack`, postcard, bincode) gets a struct of all seven fields, in the order below.
+/// - Where fields are named, they are read in any order, and what is absent may be missing. Where they are not named, all seven must be there.
+/// - Digests, and contents that are bytes, are texts of hexadecimal digits in every format.
 ///
 /// ```json
 /// {
@@ -39,7 +47,6 @@ use std::sync::Arc;
 /// assert_eq!((change.after, change.metadata["why"].as_str()), (None, "to keep what was found"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Change {
     /// The path of the file; after the change, where it was renamed. It is taken as it is: `a` and `./a` are two paths.
@@ -47,19 +54,14 @@ pub struct Change {
     /// What was done.
     pub operation: Operation,
     /// The digest of the content before; without meaning where it was created.
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub before: Option<Digest>,
     /// The digest of the content after; without meaning where it was deleted.
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub after: Option<Digest>,
     /// The content after. A [`Diff`](crate::Diff) ignores that of a rename which does not change the content.
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub content: Option<Content>,
     /// Who recorded it.
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub recorder: Option<String>,
     /// Whatever else is to be kept with it.
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "BTreeMap::is_empty"))]
     pub metadata: BTreeMap<String, String>,
 }
 
@@ -78,6 +80,7 @@ pub enum Operation {
     /// The file stands at another path. Its content is the same, unless both digests are known and differ.
     Rename {
         /// The path at which it stood.
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "super::wire::text"))]
         from: String,
     },
 }
@@ -313,7 +316,7 @@ pub struct ParseDigestError {
 
 impl fmt::Display for ParseDigestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is not a digest: two hexadecimal digits for each byte", self.text)
+        write!(f, "{} is not a digest: two hexadecimal digits for each byte", Excerpt(&self.text))
     }
 }
 
@@ -337,9 +340,9 @@ impl core::error::Error for ParseDigestError {}
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Content {
     /// Text.
-    Text(String),
+    Text(#[cfg_attr(feature = "serde", serde(deserialize_with = "super::wire::text"))] String),
     /// Bytes of any kind; hexadecimal where they are serialized.
-    Bytes(#[cfg_attr(feature = "serde", serde(with = "hex"))] Vec<u8>),
+    Bytes(#[cfg_attr(feature = "serde", serde(with = "super::wire::digits"))] Vec<u8>),
 }
 
 impl Content {
@@ -381,27 +384,13 @@ impl From<Vec<u8>> for Content {
 }
 
 /// Without spare capacity: a plan would keep that for as long as the change.
-fn exact(mut text: String) -> String {
+pub(super) fn exact(mut text: String) -> String {
     text.shrink_to_fit();
     text
 }
 
-#[cfg(feature = "serde")]
-impl serde::Serialize for Digest {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-#[cfg(feature = "serde")]
-impl<'de> serde::Deserialize<'de> for Digest {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        hex::deserialize(deserializer).map(Self::from)
-    }
-}
-
 /// Bytes as hexadecimal digits.
-mod hex {
+pub(super) mod hex {
     /// In lower case.
     pub fn write(bytes: &[u8]) -> String {
         let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
@@ -411,23 +400,19 @@ mod hex {
     /// `None` where it is not two digits for each byte.
     pub fn read(text: &str) -> Option<Vec<u8>> {
         let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-        let bytes = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
-        if rest.is_empty() { bytes.collect() } else { None }
+        if !rest.is_empty() {
+            return None;
+        }
+        // With room for exactly as many: collected into an option they would be gathered in a vector that grows.
+        let mut bytes = Vec::with_capacity(pairs.len());
+        for [high, low] in pairs {
+            bytes.push(digit(*high)? << 4 | digit(*low)?);
+        }
+        Some(bytes)
     }
 
     fn digit(character: u8) -> Option<u8> {
         u8::try_from(char::from(character).to_digit(16)?).ok()
-    }
-
-    #[cfg(feature = "serde")]
-    pub fn serialize<S: serde::Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&write(bytes))
-    }
-
-    #[cfg(feature = "serde")]
-    pub fn deserialize<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        let text = <String as serde::Deserialize>::deserialize(deserializer)?;
-        read(&text).ok_or_else(|| serde::de::Error::custom(super::ParseDigestError { text: text.into() }))
     }
 }
 

@@ -93,7 +93,6 @@ pub struct Diff<'a> {
 ///
 /// Serialized, the last record is its sequence number and its changeset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct NetChange<'a> {
     /// The path of the file after; the path before, where it was deleted.
@@ -101,16 +100,12 @@ pub struct NetChange<'a> {
     /// What is to be done.
     pub operation: NetOperation<'a>,
     /// The digest of its content before all changes, if one is known.
-    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub before: Option<&'a Digest>,
     /// The digest of its content after all changes, if one is known.
-    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub after: Option<&'a Digest>,
     /// What the last change of its content left there; `None` where it was recorded without, or where the content is the same.
-    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub content: Option<&'a Content>,
     /// The last record that had a part in it.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "place"))]
     pub last: Record<'a, Change>,
     modifies: bool,
 }
@@ -133,13 +128,29 @@ pub enum NetOperation<'a> {
 }
 
 #[cfg(feature = "serde")]
-fn place<S: serde::Serializer>(record: &Record<'_, Change>, serializer: S) -> Result<S::Ok, S::Error> {
-    use serde::ser::SerializeStruct;
+impl serde::Serialize for NetChange<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let &Self { path, operation, before, after, content, last, modifies } = self;
+        let absent = [before.is_none(), after.is_none(), content.is_none()];
+        let how_many = absent.into_iter().filter(|absent| *absent).count();
+        let mut fields = super::wire::Fields::new(serializer, "NetChange", 7, how_many)?;
+        fields.field("path", path)?;
+        fields.field("operation", &operation)?;
+        fields.unless(absent[0], "before", &before)?;
+        fields.unless(absent[1], "after", &after)?;
+        fields.unless(absent[2], "content", &content)?;
+        fields.field("last", &Place { sequence: last.sequence, changeset: last.changeset })?;
+        fields.field("modifies", &modifies)?;
+        fields.end()
+    }
+}
 
-    let mut place = serializer.serialize_struct("Place", 2)?;
-    place.serialize_field("sequence", &record.sequence)?;
-    place.serialize_field("changeset", &record.changeset)?;
-    place.end()
+/// Where a record stands.
+#[cfg(feature = "serde")]
+#[derive(serde::Serialize)]
+struct Place {
+    sequence: super::id::Sequence,
+    changeset: super::id::ChangesetId,
 }
 
 impl<'a> NetChange<'a> {

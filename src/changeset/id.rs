@@ -74,11 +74,24 @@ pub struct ParseIdError {
 
 impl fmt::Display for ParseIdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is not the name of a changeset, such as \"{PREFIX}1\"", self.text)
+        write!(f, "{} is not the name of a changeset, such as \"{PREFIX}1\"", Excerpt(&self.text))
     }
 }
 
 impl core::error::Error for ParseIdError {}
+
+/// The beginning of a text that is shown in a message. The text may be an input of any length.
+pub(super) struct Excerpt<'a>(pub(super) &'a str);
+
+impl fmt::Display for Excerpt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const LONGEST: usize = 64;
+        match self.0.char_indices().nth(LONGEST) {
+            None => write!(f, "{:?}", self.0),
+            Some((end, _)) => write!(f, "{:?}…", &self.0[..end]),
+        }
+    }
+}
 
 /// The number of an event in its plan: the first is 1, each next is one more, in the order in which the events took effect.
 ///

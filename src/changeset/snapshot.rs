@@ -16,6 +16,17 @@ use super::walk::{Along, Audit, Walk, backwards};
 /// Made by [`PlanContext::snapshot`](crate::PlanContext::snapshot) in O(1). It keeps in memory all that had happened up to then, and what was
 /// recorded after it until the next start, close, abort or roll-back.
 ///
+/// # Serialization
+///
+/// With the `serde` feature a snapshot is written as a struct of two sequences, in every format:
+///
+/// - `changesets`: the id, the status and the sequence numbers of the changes of each changeset. It is for readers that want no more.
+/// - `events`: the audit trail. All else follows from it.
+///
+/// Both say how long they are. To read a snapshot is to [replay](crate::PlanContext::replay) its events. It is an error if they do not
+/// follow upon one another, or if the changesets are not what they come to. Ids are texts, such as `"changeset-1"`; sequence numbers are
+/// numbers. A snapshot that was read is of a new plan: only the events are the same.
+///
 /// # Examples
 ///
 /// ```

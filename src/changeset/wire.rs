@@ -1,13 +1,24 @@
 //! Serialization, by the feature `serde`, of what does not derive it.
+//!
+//! What is read back is what was written, or there is an error, in every format: those that name fields or do not, give lengths or need them, are for
+//! people or are not. So sequences say how long they are, and fields are left out only as [`fields`] does.
+//!
+//! An input may promise more than it holds. What is gathered grows as it comes: before that, serde makes room for 1 MiB of each vector at most, and
+//! texts and bytes are the format's to read.
+
+mod change;
+mod fields;
 
 use serde::de::{Deserialize, Deserializer, Error as _};
-use serde::ser::{Serialize, Serializer};
+use serde::ser::{Serialize, SerializeSeq, Serializer};
 
 use super::event::Event;
 use super::id::{ChangesetId, Sequence};
 use super::plan::PlanContext;
 use super::snapshot::Snapshot;
 use super::status::Status;
+pub use change::{digits, text};
+pub use fields::Fields;
 
 /// As a text, such as `"changeset-1"`.
 impl Serialize for ChangesetId {
@@ -53,7 +64,11 @@ fn outcomes<C>(snapshot: &Snapshot<C>) -> impl Iterator<Item = Outcome> {
 
 impl<C> Serialize for Changesets<'_, C> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(outcomes(self.0))
+        let mut changesets = serializer.serialize_seq(usize::try_from(self.0.started()).ok())?;
+        for outcome in outcomes(self.0) {
+            changesets.serialize_element(&outcome)?;
+        }
+        changesets.end()
     }
 }
 

@@ -1,6 +1,8 @@
 //! Plans at their limits: what they refuse, how far they scale, what becomes of each change, and how they are written and read back.
 
 mod drops;
+#[cfg(feature = "serde")]
+mod formats;
 mod orders;
 mod portrait;
 mod program;

@@ -1,5 +1,7 @@
 //! Random programs for one plan: every operation, in any order, with changesets and savepoints that may not be in force any more.
 
+use std::fmt::Debug;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tierstack::{ChangesetId, PlanContext, Savepoint, Snapshot};
@@ -8,20 +10,20 @@ use super::portrait::id;
 
 /// A step; a number names a changeset or a savepoint, one of those that there are.
 #[derive(Clone, Debug)]
-pub enum Step {
+pub enum Step<C> {
     Start,
-    Record(String),
-    RecordIn(usize, String),
-    RecordAll(Vec<String>),
-    RecordAllIn(usize, Vec<String>),
+    Record(C),
+    RecordIn(usize, C),
+    RecordAll(Vec<C>),
+    RecordAllIn(usize, Vec<C>),
     Close(usize),
     Abort(usize),
     Savepoint,
     RollBack(usize),
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    let change = || "[a-z\"\\\\\u{e9}]{0,3}";
+fn step<C: Debug + Clone>(change: impl Strategy<Value = C> + Clone) -> impl Strategy<Value = Step<C>> {
+    let change = || change.clone();
     let changes = || vec(change(), 0..4);
     let which = || 0..1000_usize;
     prop_oneof![
@@ -37,8 +39,13 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-pub fn program() -> impl Strategy<Value = Vec<Step>> {
-    vec(step(), 0..60)
+pub fn program() -> impl Strategy<Value = Vec<Step<String>>> {
+    program_of("[a-z\"\\\\\u{e9}]{0,3}")
+}
+
+/// With changes of any kind.
+pub fn program_of<C: Debug + Clone>(change: impl Strategy<Value = C> + Clone) -> impl Strategy<Value = Vec<Step<C>>> {
+    vec(step(change), 0..60)
 }
 
 pub fn config(cases: u32) -> ProptestConfig {
@@ -51,7 +58,7 @@ pub fn config(cases: u32) -> ProptestConfig {
 }
 
 /// Runs a program; what is refused is let go. Hands back a snapshot from after each step.
-pub fn run(plan: &PlanContext<String>, program: &[Step]) -> Vec<Snapshot<String>> {
+pub fn run<C: Clone>(plan: &PlanContext<C>, program: &[Step<C>]) -> Vec<Snapshot<C>> {
     let mut savepoints: Vec<Savepoint> = vec![plan.savepoint()];
     let mut snapshots = Vec::new();
     for step in program {

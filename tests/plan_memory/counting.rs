@@ -1,4 +1,4 @@
-//! A global allocator that counts, for each thread, the bytes that it asked for and has not given back.
+//! A global allocator that counts, for each thread, the bytes that it asked for and has not given back, and the most of them at once.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -7,12 +7,15 @@ use std::cell::Cell;
 pub struct Counting;
 
 thread_local! {
-    // Without a destructor, so that it can be used while a thread ends.
+    // Without destructors, so that they can be used while a thread ends.
     static LIVE: Cell<isize> = const { Cell::new(0) };
+    static PEAK: Cell<isize> = const { Cell::new(0) };
 }
 
 fn count(bytes: usize, back: usize) {
-    LIVE.set(LIVE.get() + bytes.cast_signed() - back.cast_signed());
+    let live = LIVE.get() + bytes.cast_signed() - back.cast_signed();
+    LIVE.set(live);
+    PEAK.set(PEAK.get().max(live));
 }
 
 /// What `make` makes, and the bytes that it keeps.
@@ -20,6 +23,15 @@ pub fn kept<T>(make: impl FnOnce() -> T) -> (T, isize) {
     let before = LIVE.get();
     let thing = make();
     (thing, LIVE.get() - before)
+}
+
+/// The most bytes that `run` had at once.
+#[cfg(feature = "serde")]
+pub fn most(run: impl FnOnce()) -> isize {
+    let before = LIVE.get();
+    PEAK.set(before);
+    run();
+    PEAK.get() - before
 }
 
 // SAFETY: every call is passed on to the system's allocator unchanged, and counting does not allocate.

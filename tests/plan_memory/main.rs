@@ -1,6 +1,8 @@
 //! What plans, snapshots, diffs and changes keep: what was recorded, and no spare room. Counted by an allocator.
 
 mod counting;
+#[cfg(feature = "serde")]
+mod read;
 
 use std::mem::size_of;
 
