@@ -63,18 +63,37 @@
 //!
 //! # What is not guaranteed
 //!
-//! - *Reclamation is epoch-based.* What left the store is freed when every thread that was pinned then has unpinned. A thread that
-//!   stays pinned, by holding a [`View`] or by being descheduled within a call, delays the freeing of everything, in every store of
-//!   the process; it delays no operation. [`Metrics::retired_bytes`] says how much waits. Where more threads churn than there are
-//!   cores, some of them are always descheduled within a call, and the dead can outweigh the living. *Except heavy values*: what weighs
-//!   [`HEAVY`] bytes or more and is ended by an owned operation, or by a capacity, while the store has no [`View`], goes at once, when the
-//!   last owned operation that reads it is done; of it only the key and some hundred bytes wait.
+//! - *What left the store is not always freed at once*: see [reclamation](#reclamation).
 //! - *Iteration and counts* are exact at rest only: see [`TierStore::iter`], [`TierStore::len`], [`TierStore::metrics`].
 //! - *A plan keeps all of its events*, the rolled back ones too, for as long as it or a later snapshot lives: they are its audit trail.
 //! - *Fairness*: lock-free is not wait-free. A call can be overtaken again and again by others that make progress.
 //! - *Contention has an answer*: a `store` that finds the room it needs held by operations in flight goes to warm and
 //!   [says so](Stored::contended), and a `promote` returns [`PromoteError::Contended`], rather than wait.
 //! - The default hasher is fast and randomly seeded, and not meant to withstand keys chosen to collide.
+//!
+//! # Reclamation
+//!
+//! What left the store is freed when nobody can be reading it any more.
+//!
+//! | what | when it is dropped |
+//! |---|---|
+//! | a [heavy](HEAVY) value that an owned operation or a capacity ended, while the store had no [`View`] | at once, when the last owned operation that reads it is done |
+//! | every other key and value | when every thread that was pinned then has unpinned, by a later operation of any store |
+//! | the memory around it, about a hundred bytes | when that has come to pass once more |
+//! | what a dropped store holds | at once |
+//!
+//! - *A thread that stays pinned delays all of this*, in every store of the process; it delays no operation. A thread is pinned while it holds a
+//!   [`View`], and within each call. [`Metrics::retired_bytes`] says how much waits. Where more threads churn than there are cores, some of
+//!   them are always descheduled within a call, and the dead can outweigh the living.
+//! - *Nothing runs in the background.* In a program that falls idle, the last light values stay, up to some hundred for each thread,
+//!   until somebody goes on. [`TierStore::flush`] frees them.
+//! - *After a `fork`* the child has only the thread that forked. A thread of the parent that was pinned at that instant stays pinned in the
+//!   child for ever. Then the child frees nothing but heavy values and dropped stores, and its memory grows with what it retires. So
+//!   fork while no thread holds a view or is within a call, or replace the child by another program at once (`exec`).
+//! - *Destructors* of keys, values, hooks and weighers run on the thread that frees them, whichever it is. They may use any store. They never
+//!   run within each other: what one of them gives up comes after it. A store that a destructor drops, say, is emptied when the
+//!   destructor has returned. A panic of a destructor ends there. A plan that is owned by a change of another plan is dropped within that one's
+//!   drop, as boxes are, and so is a store that is owned by a hasher.
 //!
 //! What is lock-free here rests on [arc-swap], [crossbeam-epoch] and [crossbeam-skiplist], which are, and on the allocator, which may not be.
 //!
@@ -153,7 +172,9 @@ pub use changeset::{
 pub use claim::HEAVY;
 pub use fragment::{Evicted, Fragment, Item, Moved, Stored};
 pub use metrics::{Metrics, TierMetrics};
-pub use store::{BudgetError, BuildError, Builder, DefaultHasher, PromoteError, Refusal, StoreError, TierStore, View};
+pub use store::{
+    BudgetError, BuildError, Builder, DefaultHasher, Departure, PromoteError, Refusal, StoreError, TierStore, View,
+};
 pub use tier::Tier;
 
 /// The parts, for models and fuzz targets of them. Not there without the model checkers' and the fuzzer's cfg flags.

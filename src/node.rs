@@ -17,10 +17,14 @@
 //! Key and value are dropped by the first deferral already. Who reaches a node through the index may read them; who reaches it through
 //! an order reads them only after its word said, under the same pin, that it is alive, so that it is retired after the pin.
 //!
-//! A [`NodeRef`] keeps a node without a pin, on its way to the overflow hook: the first deferral is made again for as long as there
-//! is one.
+//! A [`NodeRef`] keeps a node without a pin, on its way to the overflow hook: where there is one, the first deferral leaves key and value,
+//! and the second deferral, to the last that goes. See [`holders`].
 //!
 //! A value can also go before that: see [`crate::claim`]. The first deferral then finds that it was taken.
+
+mod claimed;
+mod holders;
+mod retire;
 
 use core::cell::UnsafeCell;
 use core::mem::ManuallyDrop;
@@ -29,13 +33,15 @@ use std::sync::Arc;
 
 use crossbeam_epoch::Guard;
 
-use crate::claim::{Claims, HEAVY, Left};
+use crate::claim::Claims;
 use crate::place::{Fit, Place, PlaceWord};
-use crate::reclaim;
 use crate::stats::Stats;
-use crate::sync::deferred::AtomicUsize;
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
 use crate::tier::Tier;
+use holders::Holders;
+
+pub use claimed::Claim;
+pub use retire::NodeRef;
 
 /// A node. Aligned so that the low bits of its address are free for the index's flags.
 #[repr(C, align(16))]
@@ -54,8 +60,8 @@ pub struct Node<K, V> {
     weight: u64,
     /// Who reads the value without a view: see [`crate::claim`].
     claims: Claims,
-    /// How many [`NodeRef`]s there are; and whether the value was taken.
-    holders: AtomicUsize,
+    /// Who keeps it without a pin.
+    holders: Holders,
     stats: *const Stats,
 }
 
@@ -98,9 +104,6 @@ impl LastUse {
     }
 }
 
-/// In `holders`: the value was moved out.
-const TAKEN: usize = 1 << (usize::BITS - 1);
-
 /// How an announcement of a successor ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Announced {
@@ -122,7 +125,7 @@ impl<K, V> Node<K, V> {
             value: UnsafeCell::new(ManuallyDrop::new(value)),
             weight,
             claims: Claims::new(),
-            holders: AtomicUsize::new(0),
+            holders: Holders::new(),
             stats: Arc::as_ptr(stats),
         }
     }
@@ -150,59 +153,6 @@ impl<K, V> Node<K, V> {
     #[inline]
     pub fn weight(&self) -> u64 {
         self.weight
-    }
-
-    /// Whether its value is claimed to be read, and let go when it has ended.
-    #[inline]
-    pub fn is_heavy(&self) -> bool {
-        self.weight >= HEAVY
-    }
-
-    /// The value, for the one operation that ended the fragment, which calls this or [`Self::let_go`] once: moved out, or a clone where
-    /// others have claimed it.
-    ///
-    /// # Safety
-    ///
-    /// The fragment was ended by the caller, under the pin or the [`NodeRef`] that it still has; and no view of the store can read it.
-    pub unsafe fn take_or_clone(&self) -> V
-    where
-        V: Clone,
-    {
-        if self.claims.let_go_alone() == Left::ToCaller {
-            // SAFETY: nobody has claimed it or will; the caller vouches for the rest.
-            return unsafe { self.take() };
-        }
-        // Others read it. With a claim of one's own it stays, whenever they end.
-        let claim = Claim::of(self).expect("only the caller lets go of it");
-        let clone = self.value().clone();
-        // The caller's claim is there.
-        let _ = self.claims.let_go();
-        drop(claim);
-        clone
-    }
-
-    /// Lets go of the value; hands it over if nobody else has claimed it.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Self::take_or_clone`].
-    pub unsafe fn let_go(&self) -> Option<V> {
-        // SAFETY: nobody has claimed it or will; the caller vouches for the rest.
-        (self.claims.let_go() == Left::ToCaller).then(|| unsafe { self.take() })
-    }
-
-    /// Moves the value out.
-    ///
-    /// # Safety
-    ///
-    /// Called once; nobody else reads the value, or will; the node is not freed yet, and the store is still there.
-    unsafe fn take(&self) -> V {
-        // Release: before the free, which a pin or a holder still keeps off.
-        self.holders.fetch_or(TAKEN, Ordering::Release);
-        // SAFETY: the statistics are the store's.
-        unsafe { (*self.stats).free(self.weight) };
-        // SAFETY: as the caller vouches; it is not dropped again, since it is marked as taken.
-        unsafe { ManuallyDrop::take(&mut *self.value.get()) }
     }
 
     /// When it was last used: the last use, or the placement where that is younger.
@@ -240,86 +190,6 @@ impl<K, V> Node<K, V> {
         // Acquire: pairs with the announcement.
         self.successor.load(Ordering::Acquire)
     }
-
-    /// Frees a dead node when nobody can reach it any more; counts its bytes as retired until then.
-    ///
-    /// # Safety
-    ///
-    /// Called once for each node, by whoever took it (or the chain it stands in) out of the index, while pinned by `guard`.
-    pub unsafe fn retire(this: *mut Self, guard: &Guard) {
-        // SAFETY: reached through the index by the pinned caller. `stats` is the store's, which is alive while the index is; the
-        // count taken here keeps it until the node is freed.
-        unsafe {
-            let stats = (*this).stats;
-            Arc::increment_strong_count(stats);
-            (*stats).retire((*this).weight);
-        }
-        // SAFETY: key and value are `Send` and `'static`, as the store's bounds ask for: any thread may drop them, at any later
-        // time. That nobody reads them then, the head of the module says.
-        unsafe { guard.defer_unchecked(move || Self::drop_payload(this)) };
-    }
-
-    /// The first deferral; made again for as long as somebody holds the node.
-    ///
-    /// # Safety
-    ///
-    /// The node was retired, and the pins of those who may read its key and value have ended.
-    unsafe fn drop_payload(this: *mut Self) {
-        // SAFETY: not freed yet.
-        let node = unsafe { &*this };
-        // Acquire: pairs with the drop of the last holder. None can come any more: see `NodeRef::new`.
-        let holders = node.holders.load(Ordering::Acquire);
-        if holders & !TAKEN > 0 {
-            // SAFETY: as for this call.
-            return unsafe { reclaim::defer_inside(this.cast(), |this| Self::drop_payload(this.cast())) };
-        }
-        // SAFETY: `retire` took this count of the statistics.
-        let (stats, weight) = unsafe { (Arc::from_raw(node.stats), node.weight) };
-        // SAFETY: nobody reads them any more, and they are dropped once, here.
-        unsafe { Self::drop_key_and_value(this) };
-        if holders & TAKEN == 0 {
-            stats.free(weight);
-        }
-        // SAFETY: after this deferral nobody reaches the node at all: see the head of the module.
-        unsafe { reclaim::defer_inside(this.cast(), |this| Self::free_memory(this.cast())) };
-    }
-
-    /// Drops key and value, unless that was taken, each on its own, so that a panic in one keeps neither the other nor the collector from its work.
-    ///
-    /// # Safety
-    ///
-    /// Nobody reads them any more; called once.
-    unsafe fn drop_key_and_value(this: *mut Self) {
-        // SAFETY: as the caller vouches; the cells allow it while the node is shared.
-        reclaim::quietly(|| unsafe { ManuallyDrop::drop(&mut *(*this).key.get()) });
-        // Acquire: as in `drop_payload`.
-        // SAFETY: as the caller vouches.
-        if unsafe { &*this }.holders.load(Ordering::Acquire) & TAKEN == 0 {
-            // SAFETY: as above.
-            reclaim::quietly(|| unsafe { ManuallyDrop::drop(&mut *(*this).value.get()) });
-        }
-    }
-
-    /// # Safety
-    ///
-    /// The node was boxed, its key and value are dropped, and nobody reaches it.
-    unsafe fn free_memory(this: *mut Self) {
-        // SAFETY: as the caller vouches. What is left in the box drops nothing.
-        drop(unsafe { Box::from_raw(this) });
-    }
-
-    /// Drops key and value and frees the node, at once.
-    ///
-    /// # Safety
-    ///
-    /// The node was boxed, and nobody else reaches it.
-    pub unsafe fn free(this: *mut Self) {
-        // SAFETY: as the caller vouches.
-        unsafe {
-            Self::drop_key_and_value(this);
-            Self::free_memory(this);
-        }
-    }
 }
 
 // SAFETY: a node is shared by threads that read its key and value and may drop them on any thread; the rest is atomics and a
@@ -327,71 +197,3 @@ impl<K, V> Node<K, V> {
 unsafe impl<K: Send + Sync, V: Send + Sync> Send for Node<K, V> {}
 // SAFETY: as above.
 unsafe impl<K: Send + Sync, V: Send + Sync> Sync for Node<K, V> {}
-
-/// A claim on the value of a node: it can be read until this ends. On that of a light node it is a mere pin.
-pub struct Claim<'g, K, V>(&'g Node<K, V>);
-
-impl<'g, K, V> Claim<'g, K, V> {
-    /// Claims the value of a node that was seen alive under the pin; nothing if the fragment has ended since, and was let go.
-    #[inline]
-    pub fn of(node: &'g Node<K, V>) -> Option<Self> {
-        (!node.is_heavy() || node.claims.claim()).then_some(Self(node))
-    }
-
-    #[inline]
-    pub fn node(&self) -> &'g Node<K, V> {
-        self.0
-    }
-
-    /// Ends it; hands the value over if it was let go meanwhile and this was the last claim.
-    #[inline]
-    pub fn end(self) -> Option<V> {
-        let left = self.left();
-        core::mem::forget(self);
-        left
-    }
-
-    #[inline]
-    fn left(&self) -> Option<V> {
-        if !self.0.is_heavy() || self.0.claims.unclaim() == Left::ToOthers {
-            return None;
-        }
-        // SAFETY: whoever let go vouched that no view reads it; this was the last claim, made under the pin that `'g` stands for.
-        Some(unsafe { self.0.take() })
-    }
-}
-
-impl<K, V> Drop for Claim<'_, K, V> {
-    fn drop(&mut self) {
-        let left = self.left();
-        reclaim::quietly(|| drop(left));
-    }
-}
-
-/// A reference that keeps a node without a pin.
-pub struct NodeRef<K, V>(ptr::NonNull<Node<K, V>>);
-
-impl<K, V> NodeRef<K, V> {
-    /// Holds a node that was not retired when the caller pinned.
-    pub fn new(node: &Node<K, V>) -> Self {
-        // Relaxed: the free looks at the count after the caller's pin has ended.
-        node.holders.fetch_add(1, Ordering::Relaxed);
-        Self(ptr::NonNull::from(node))
-    }
-}
-
-impl<K, V> core::ops::Deref for NodeRef<K, V> {
-    type Target = Node<K, V>;
-
-    fn deref(&self) -> &Node<K, V> {
-        // SAFETY: not freed while held.
-        unsafe { self.0.as_ref() }
-    }
-}
-
-impl<K, V> Drop for NodeRef<K, V> {
-    fn drop(&mut self) {
-        // Release: what this holder did is before the free.
-        self.holders.fetch_sub(1, Ordering::Release);
-    }
-}

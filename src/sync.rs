@@ -2,7 +2,7 @@
 //!
 //! Everything that a protocol depends on imports its atomics from here, so that `--cfg tierstack_loom` and
 //! `--cfg tierstack_shuttle` swap them all. Statistics come from [`stat`], which is never swapped: no protocol reads them,
-//! and a model checker would only multiply its schedules by them. Nor is [`deferred`].
+//! and a model checker would only multiply its schedules by them. Nor is [`deferred`]. So it is with what is kept for each thread.
 //!
 //! The ordered map that a tier's order uses as its directory is behind [`crate::order::directory`]; it has no hooks for a
 //! model checker, so that its linearizability is assumed.
@@ -13,6 +13,14 @@ pub use core::sync::atomic::{AtomicI64, AtomicPtr, AtomicU64, AtomicUsize, Order
 pub use loom::sync::atomic::{AtomicI64, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 #[cfg(all(tierstack_shuttle, not(tierstack_loom)))]
 pub use shuttle::sync::atomic::{AtomicI64, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+
+// What an operation keeps for its thread while it runs. (What the collector keeps for a thread is always the standard library's.)
+#[cfg(tierstack_loom)]
+pub use loom::thread_local;
+#[cfg(all(tierstack_shuttle, not(tierstack_loom)))]
+pub use shuttle::thread_local;
+#[cfg(not(any(tierstack_loom, tierstack_shuttle)))]
+pub use std::thread_local;
 
 /// Atomics for statistics, always the standard library's.
 pub mod stat {

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
 use rand::Rng;
-use tierstack::{Capacity, MAX_BYTES, Tier, TierStore};
+use tierstack::{Capacity, Departure, MAX_BYTES, Tier, TierStore};
 
 use common::tracked::{Registry, Tracked};
 use common::{audit, collected_until, dice, together};
@@ -110,7 +110,9 @@ fn ones_that_overflowed_into_the_hook() {
         .weigher(|_, _| 1)
         .warm_capacity(Capacity::entries(3))
         .cold_capacity(Capacity::entries(3))
-        .overflow_hook(move |key: &Tracked, value: &Tracked| keep.lock().unwrap().push((key.clone(), value.clone())))
+        .overflow_hook(move |gone: &Departure<'_, Tracked, Tracked>| {
+            keep.lock().unwrap().push((gone.key.clone(), gone.value.clone()));
+        })
         .build()
         .unwrap();
     for number in 0..30 {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use tierstack::{Capacity, DefaultHasher, Fragment, MAX_BYTES, Tier, TierStore, View};
+use tierstack::{Capacity, DefaultHasher, Departure, Fragment, MAX_BYTES, Tier, TierStore, View};
 
 use common::{FewHashes, audit};
 use model::{Model, Operation, Outcome, Weigh};
@@ -145,7 +145,9 @@ fn build<K: Numbered, S: BuildHasher>(setup: &Setup, slack: u64, hasher: S) -> (
         .weigher(|_, value| value.weight)
         .warm_capacity(setup.warm)
         .cold_capacity(setup.cold)
-        .overflow_hook(move |key: &K, value: &Value| record.lock().unwrap().push((key.clone(), value.clone())))
+        .overflow_hook(move |gone: &Departure<'_, K, Value>| {
+            record.lock().unwrap().push((gone.key.clone(), gone.value.clone()));
+        })
         .expected_fragments(setup.expected)
         .recency_slack(slack)
         .hasher(hasher)

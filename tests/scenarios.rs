@@ -372,7 +372,7 @@ fn warm_overflows_into_cold_and_cold_into_the_hook() {
         .weigher(|_, weight| *weight)
         .warm_capacity(Capacity::entries(1).and_bytes(2))
         .cold_capacity(Capacity::bytes(2))
-        .overflow_hook(move |key, value| record.lock().unwrap().push((*key, *value)))
+        .overflow_hook(move |gone| record.lock().unwrap().push((*gone.key, *gone.value)))
         .build()
         .unwrap();
     for key in ["a", "b", "c", "d"] {
@@ -410,7 +410,7 @@ fn a_views_hooks_run_when_it_is_repinned_or_dropped() {
         .weigher(|_, ()| 1)
         .warm_capacity(Capacity::entries(0))
         .cold_capacity(Capacity::entries(0))
-        .overflow_hook(move |key, ()| record.lock().unwrap().push(*key))
+        .overflow_hook(move |gone| record.lock().unwrap().push(*gone.key))
         .build()
         .unwrap();
     let mut view = store.pin();

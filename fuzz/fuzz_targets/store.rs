@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use tierstack::internals::validate;
-use tierstack::{Fragment, Tier, TierStore, View};
+use tierstack::{Departure, Fragment, Tier, TierStore, View};
 use tierstack_fuzz::{Bytes, Hashes, Level, Room, legal};
 
 use common::{FewHashes, audit};
@@ -214,7 +214,9 @@ fuzz_target!(|input: Input| {
         .weigher(|_, value| value.weight)
         .warm_capacity(warm)
         .cold_capacity(cold)
-        .overflow_hook(move |key: &u8, value: &Value| record.lock().unwrap().push((*key, value.clone())))
+        .overflow_hook(move |gone: &Departure<'_, u8, Value>| {
+            record.lock().unwrap().push((*gone.key, gone.value.clone()))
+        })
         .expected_fragments(usize::from(input.expected % 32))
         .hasher(FewHashes(input.hashes.number()))
         .build()

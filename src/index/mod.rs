@@ -30,6 +30,7 @@
 
 pub mod cell;
 pub mod grow;
+pub mod remains;
 pub mod table;
 #[cfg(all(test, not(any(tierstack_loom, tierstack_shuttle, fuzzing))))]
 mod tests;
@@ -43,6 +44,7 @@ use crate::node::Node;
 use crate::place::{Place, State};
 use crate::sync::{AtomicPtr, Ordering};
 use cell::{Content, Kind, Swap};
+use remains::Remains;
 use table::Table;
 
 /// The index.
@@ -279,33 +281,27 @@ impl<K, V> Index<K, V> {
         }
     }
 
-    /// Frees every node, at once.
+    /// Takes out all that is in it; the index is not used after that.
+    fn remains(&mut self) -> Remains<K, V> {
+        // Relaxed: exclusive access.
+        let root = self.root.load(Ordering::Relaxed);
+        // Relaxed: as above.
+        self.root.store(ptr::null_mut(), Ordering::Relaxed);
+        // SAFETY: the caller has the only access.
+        unsafe { Remains::of(root) }
+    }
+}
+
+impl<K: 'static, V: 'static> Index<K, V> {
+    /// Frees every node; the index is not used after that. At once, or, where destructors of callers run on this thread, after them.
     ///
     /// # Safety
     ///
     /// No other thread has access to the index or its nodes.
     pub unsafe fn tear_down(&mut self) {
-        // SAFETY: the caller has the only access.
-        let guard = unsafe { crossbeam_epoch::unprotected() };
-        let mut table = Some(self.root(guard));
-        while let Some(this) = table {
-            for place in 0..this.len() {
-                let content = this.cell(place).load();
-                let (Kind::Node(node) | Kind::FrozenNode(node)) = content.kind() else { continue };
-                // What was copied and not yet marked as moved is in the next table as well.
-                if this.next(guard).is_some_and(|next| grow::holds(next, content)) {
-                    continue;
-                }
-                let mut node = node;
-                while !node.is_null() {
-                    let next = Self::successor(node);
-                    // SAFETY: a node is in one cell's chain, and nobody else reaches it.
-                    unsafe { Node::free(node) };
-                    node = next;
-                }
-            }
-            table = this.next(guard);
-        }
+        let remains = self.remains();
+        // SAFETY: as the caller vouches.
+        unsafe { Node::free_all(remains) };
     }
 }
 
@@ -340,12 +336,7 @@ impl<N> Drop for Claim<'_, N> {
 
 impl<K, V> Drop for Index<K, V> {
     fn drop(&mut self) {
-        // Relaxed: exclusive access.
-        let mut table = self.root.load(Ordering::Relaxed);
-        while !table.is_null() {
-            // SAFETY: each table is freed once; those before the root were given to the collector when it passed them.
-            let this = unsafe { Box::from_raw(table) };
-            table = this.next_pointer();
-        }
+        // The tables; the nodes are freed by whoever tore it down.
+        drop(self.remains());
     }
 }

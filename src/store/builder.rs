@@ -5,10 +5,11 @@ use core::hash::{BuildHasher, Hash};
 
 use super::TierStore;
 use super::core::{Core, Settings};
+use super::departure::{Departure, Hook, OverflowHook};
 use super::error::BuildError;
-use super::outflow::Hook;
 use crate::budget::MAX_BYTES;
 use crate::census::Capacity;
+use crate::reclaim::Callback;
 
 /// The hasher of a store that is not given one: fast, seeded at random, and not meant to withstand keys that are chosen to collide.
 pub type DefaultHasher = foldhash::fast::RandomState;
@@ -38,17 +39,17 @@ pub type Weigher<K, V> = dyn Fn(&K, &V) -> u64 + Send + Sync;
 ///     .weigher(|key: &String, value: &Arc<str>| (key.len() + value.len()) as u64)
 ///     .warm_capacity(Capacity::bytes(1 << 20))
 ///     .cold_capacity(Capacity::entries(100_000))
-///     .overflow_hook(|key, _value| eprintln!("{key} has left the store"))
+///     .overflow_hook(|departure| eprintln!("{} has left the store", departure.key))
 ///     .expected_fragments(10_000)
 ///     .build()?;
 /// assert_eq!(store.hot_budget(), 64 << 10);
 /// # Ok::<(), tierstack::BuildError>(())
 /// ```
 #[must_use = "a builder does nothing until `build`"]
-pub struct Builder<K, V, S = DefaultHasher> {
+pub struct Builder<K: 'static, V: 'static, S = DefaultHasher> {
     settings: Settings,
-    weigher: Option<Box<Weigher<K, V>>>,
-    hook: Option<Box<Hook<K, V>>>,
+    weigher: Option<Callback<Weigher<K, V>>>,
+    hook: Option<Callback<OverflowHook<K, V>>>,
     hasher: S,
 }
 
@@ -74,7 +75,7 @@ impl<K, V, S> Builder<K, V, S> {
     /// What a fragment weighs, in bytes. Called once for each `store`, by the owned one before anything is pinned or held;
     /// the weight is kept with the fragment. A weight of zero always fits; one above [`MAX_BYTES`] is refused.
     pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
-        self.weigher = Some(Box::new(weigher));
+        self.weigher = Some(Callback::new(Box::new(weigher)));
         self
     }
 
@@ -90,14 +91,27 @@ impl<K, V, S> Builder<K, V, S> {
         self
     }
 
-    /// Called with each fragment that a capacity pushed out of cold, after the operation that caused it has taken effect: by
-    /// the owned operations before they return, by a [`View`](crate::View) when it is dropped or repinned. The thread
-    /// is not pinned by the store then and holds nothing of it, so that the hook may use the store. A panic of the hook goes
-    /// on to the caller, after the other fragments were given to it too.
+    /// Called with each fragment that a capacity pushed out of cold: see [`Departure`].
     ///
-    /// The key and the value are lent, as other threads may still be reading them.
-    pub fn overflow_hook(mut self, hook: impl Fn(&K, &V) + Send + Sync + 'static) -> Self {
-        self.hook = Some(Box::new(hook));
+    /// It is called after the operation that pushed the fragment out has taken effect, on the same thread, in the order in which the
+    /// fragments left:
+    ///
+    /// - by the owned operations, before they return;
+    /// - by a [`View`](crate::View), when it is dropped or repinned.
+    ///
+    /// **The key may stand again by then**, with another value: see the [warning](Departure#warning-the-key-may-stand-again).
+    ///
+    /// The thread is not pinned by the store then, and holds nothing of it. So the hook may take its time, use the store, and panic. A
+    /// panic goes on to the caller, after the other fragments were given to the hook too. A hook that takes its time keeps what waits for it,
+    /// and nothing else.
+    ///
+    /// # A hook that stores
+    ///
+    /// The hook is not called within itself. What its own operations push out of the same store is given to it after it has returned, by the call
+    /// that it was called from. So that call returns when nothing is left to give. **A hook that always pushes out another fragment never
+    /// ends**, in a loop that needs no more stack or memory as it goes on: store only where there is room, or into another store.
+    pub fn overflow_hook(mut self, hook: impl Fn(&Departure<'_, K, V>) + Send + Sync + 'static) -> Self {
+        self.hook = Some(Callback::new(Box::new(hook)));
         self
     }
 
@@ -146,7 +160,8 @@ where
         if budget > MAX_BYTES {
             return Err(BuildError::BudgetTooLarge { budget });
         }
-        Ok(TierStore { core: Core::new(&self.settings), weigher: self.weigher, hook: self.hook, hasher: self.hasher })
+        let hook = self.hook.map(Hook::new);
+        Ok(TierStore { core: Core::new(&self.settings), weigher: self.weigher, hook, hasher: self.hasher })
     }
 }
 

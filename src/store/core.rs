@@ -14,6 +14,7 @@ use crate::metrics::{Metrics, TierMetrics};
 use crate::node::Node;
 use crate::order::Order;
 use crate::place::{Outcome, State};
+use crate::reclaim;
 use crate::stats::{Event, Stats};
 use crate::tier::Tier;
 
@@ -187,5 +188,9 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Drop for Core<K, V> {
     fn drop(&mut self) {
         // SAFETY: `&mut self` is the only access to the store, and so to its nodes. The orders only point to them.
         unsafe { self.index.tear_down() };
+        // What it has retired has a count of its own. Within a destructor that waits: see `crate::reclaim`.
+        if Arc::strong_count(&self.stats) > 1 && !reclaim::is_running() {
+            reclaim::collect();
+        }
     }
 }

@@ -11,7 +11,7 @@ use super::write::Newcomer;
 use crate::budget::MAX_BYTES;
 use crate::fragment::{Evicted, Fragment, Moved, Stored};
 use crate::node::{Claim, Node};
-use crate::reclaim::quietly;
+use crate::reclaim::drop_box;
 use crate::tier::Tier;
 
 impl<K, V, S> View<'_, K, V, S>
@@ -131,7 +131,7 @@ where
 
 /// Clones a claimed value, and ends the claim; with it the value itself, if it was left to this operation to drop.
 #[inline]
-pub fn read<K, V: Clone>(found: Fragment<Claim<'_, K, V>>) -> (Fragment<V>, Option<V>) {
+pub fn read<K: 'static, V: Clone + 'static>(found: Fragment<Claim<'_, K, V>>) -> (Fragment<V>, Option<Box<V>>) {
     let Fragment { value: claim, tier, weight } = found;
     let value = claim.node().value().clone();
     (Fragment { value, tier, weight }, claim.end())
@@ -139,8 +139,8 @@ pub fn read<K, V: Clone>(found: Fragment<Claim<'_, K, V>>) -> (Fragment<V>, Opti
 
 /// After the pin.
 #[inline]
-pub fn drop_left<V>(left: Option<V>) {
+pub fn drop_left<V: 'static>(left: Option<Box<V>>) {
     if let Some(value) = left {
-        quietly(|| drop(value));
+        drop_box(value);
     }
 }

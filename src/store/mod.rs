@@ -10,14 +10,18 @@
 //! | `operation` | what an operation holds and owes, whichever way it ends |
 //! | `scan` | iteration |
 //! | `outflow` | what left cold, on its way to the hook |
+//! | `departure` | the hook, and what it is given |
+//! | `flush` | freeing at the caller's word |
 //! | `inspect` | counts and metrics |
 //! | `view`, `owned`; `hashed` | the two ways to call all of it; what they share |
 //! | `error` | why an operation was refused |
 
 mod builder;
 mod core;
+mod departure;
 mod error;
 mod evict;
+mod flush;
 mod hashed;
 mod inspect;
 mod moves;
@@ -40,9 +44,11 @@ pub mod sweep;
 use ::core::fmt;
 use ::core::hash::{BuildHasher, Hash};
 
+use crate::reclaim::Callback;
 use crate::tier::Tier;
-pub use builder::{Builder, DefaultHasher};
 
+pub use builder::{Builder, DefaultHasher};
+pub use departure::Departure;
 pub use error::{BudgetError, BuildError, PromoteError, Refusal, StoreError};
 pub use view::View;
 
@@ -61,8 +67,8 @@ where
     V: Send + Sync + 'static,
 {
     core: core::Core<K, V>,
-    weigher: Option<Box<builder::Weigher<K, V>>>,
-    hook: Option<Box<outflow::Hook<K, V>>>,
+    weigher: Option<Callback<builder::Weigher<K, V>>>,
+    hook: Option<departure::Hook<K, V>>,
     hasher: S,
 }
 

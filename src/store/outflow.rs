@@ -2,23 +2,31 @@
 //!
 //! They are gathered while the thread is pinned and handed over after it is not, so that a hook may take its time, use the
 //! store, and panic.
+//!
+//! # Hooks that store
+//!
+//! An operation of a hook may push out more. If that were handed over within the hook's operation, the hook would be called within the
+//! hook, as deep as it goes on. So a thread that is calling a store's hook has a *frame* for that store: what its operations on the
+//! same store push out meanwhile goes to the end of the queue of that frame, whose loop goes on until the queue is empty. Frames of
+//! several stores, whose hooks use each other, lie one on another: one at most for each store.
+//!
+//! A frame borrows its store: so the store stands, at that address, for as long as the frame is there.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::mem::{forget, take};
 use core::panic::AssertUnwindSafe;
+use core::ptr;
 use std::panic::{catch_unwind, resume_unwind};
 
-use crate::claim::Views;
+use super::core::Core;
+use super::departure::{Departure, Hook};
 use crate::node::NodeRef;
-use crate::reclaim::quietly;
-
-/// A caller's overflow hook.
-pub type Hook<K, V> = dyn Fn(&K, &V) + Send + Sync;
+use crate::sync::thread_local;
 
 /// What is to be handed over, in the order in which it left.
-pub struct Outflow<K, V>(RefCell<Vec<NodeRef<K, V>>>);
+pub struct Outflow<K: 'static, V: 'static>(RefCell<Vec<NodeRef<K, V>>>);
 
-impl<K, V> Outflow<K, V> {
+impl<K: Send + Sync, V: Send + Sync> Outflow<K, V> {
     pub const fn new() -> Self {
         Self(RefCell::new(Vec::new()))
     }
@@ -31,30 +39,108 @@ impl<K, V> Outflow<K, V> {
         self.0.borrow().is_empty()
     }
 
-    /// Hands everything over, and lets go of it. A panic of the hook goes on to the caller after the rest was handed over too.
-    pub(super) fn deliver(&self, hook: Option<&Hook<K, V>>, views: &Views) {
-        let mut panicked = None;
-        for node in take(&mut *self.0.borrow_mut()) {
-            let handed_over =
-                hook.map_or(Ok(()), |hook| catch_unwind(AssertUnwindSafe(|| hook(node.key(), node.value()))));
-            if node.is_heavy() && views.none() {
-                // SAFETY: the operation that pushed it out ended it, and no view can read it: see `crate::claim`.
-                let value = unsafe { node.let_go() };
-                quietly(|| drop(value));
+    /// Hands everything over, and lets go of it; or leaves that to a call for the same store that is in progress on this thread. A panic of
+    /// the hook goes on to the caller after the rest was handed over too.
+    pub(super) fn deliver(&self, hook: Option<&Hook<K, V>>, core: &Core<K, V>) {
+        let Some(hook) = hook else {
+            // Destructors that this runs, and that push out more, are no hooks: see `crate::reclaim`.
+            for node in take(&mut *self.0.borrow_mut()) {
+                let_go(&node, core);
             }
-            if let Err(payload) = handed_over {
-                if panicked.is_none() {
-                    panicked = Some(payload);
-                } else {
-                    // Its own destructor may panic as well.
-                    forget(payload);
-                }
-            }
+            return;
+        };
+        let frame = Frame { core: ptr::from_ref(core).cast(), queue: ptr::from_ref(self).cast(), outer: innermost() };
+        if let Some(outer) = frame.outer_of_the_same_store() {
+            // SAFETY: the frame is further out on this thread's stack, and its queue is of this type: it has borrowed a store at this address,
+            // which can be no other than this one.
+            let queue = unsafe { &(*outer.queue.cast::<Self>()).0 };
+            queue.borrow_mut().append(&mut self.0.borrow_mut());
+            return;
         }
+        let panicked = frame.while_innermost(|| self.deliver_all(hook, core));
         match panicked {
             Some(payload) if std::thread::panicking() => forget(payload),
             Some(payload) => resume_unwind(payload),
             None => {}
         }
+    }
+
+    /// The first panic.
+    fn deliver_all(&self, hook: &Hook<K, V>, core: &Core<K, V>) -> Option<Payload> {
+        let mut panicked = None;
+        loop {
+            // Not borrowed while the hook runs.
+            let batch = take(&mut *self.0.borrow_mut());
+            if batch.is_empty() {
+                return panicked;
+            }
+            for node in batch {
+                let stands = || hook.stands_again(core, &node);
+                let departure = Departure::new(node.key(), node.value(), node.weight(), &stands);
+                let handed_over = catch_unwind(AssertUnwindSafe(|| hook.call(&departure)));
+                let_go(&node, core);
+                if let Err(payload) = handed_over {
+                    if panicked.is_none() {
+                        panicked = Some(payload);
+                    } else {
+                        // Its own destructor may panic as well.
+                        forget(payload);
+                    }
+                }
+            }
+        }
+    }
+}
+
+type Payload = Box<dyn core::any::Any + Send>;
+
+fn let_go<K: Send + Sync, V: Send + Sync>(node: &NodeRef<K, V>, core: &Core<K, V>) {
+    if node.is_heavy() && core.views.none() {
+        // SAFETY: the operation that pushed it out ended it, and no view can read it: see `crate::claim`.
+        unsafe { node.let_go() };
+    }
+}
+
+/// A call of [`Outflow::deliver`] in progress.
+struct Frame {
+    core: *const (),
+    queue: *const (),
+    outer: *const Frame,
+}
+
+thread_local! {
+    #[allow(clippy::missing_const_for_thread_local, reason = "the model checkers take no constant")]
+    static INNERMOST: Cell<*const Frame> = Cell::new(ptr::null());
+}
+
+/// The thread's innermost frame, or null.
+fn innermost() -> *const Frame {
+    INNERMOST.with(Cell::get)
+}
+
+impl Frame {
+    fn outer_of_the_same_store(&self) -> Option<&Self> {
+        let mut frame = self.outer;
+        // SAFETY: frames are on this thread's stack, those further out below those further in.
+        while let Some(outer) = unsafe { frame.as_ref() } {
+            if ptr::eq(outer.core, self.core) {
+                return Some(outer);
+            }
+            frame = outer.outer;
+        }
+        None
+    }
+
+    fn while_innermost<R>(&self, run: impl FnOnce() -> R) -> R {
+        /// Also where something unwinds.
+        struct Reset(*const Frame);
+        impl Drop for Reset {
+            fn drop(&mut self) {
+                INNERMOST.with(|innermost| innermost.set(self.0));
+            }
+        }
+        INNERMOST.with(|innermost| innermost.set(self));
+        let _reset = Reset(self.outer);
+        run()
     }
 }

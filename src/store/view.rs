@@ -62,7 +62,7 @@ where
 {
     fn deliver(&self) {
         if !self.outflow.is_empty() {
-            self.outflow.deliver(self.store.hook.as_deref(), &self.store.core.views);
+            self.outflow.deliver(self.store.hook.as_ref(), &self.store.core);
         }
     }
 }

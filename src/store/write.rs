@@ -202,7 +202,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
 
 /// A node that its storer owns: not published, or announced to a predecessor that was removed before it took effect, which nobody
 /// follows.
-struct Unpublished<K, V>(NonNull<Node<K, V>>);
+struct Unpublished<K: 'static, V: 'static>(NonNull<Node<K, V>>);
 
 impl<K, V> Unpublished<K, V> {
     fn new(node: Node<K, V>) -> Self {

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tierstack::{Capacity, Fragment, Tier, TierStore};
+use tierstack::{Capacity, Departure, Fragment, Tier, TierStore};
 
 use crate::common::{FewHashes, audit, collected_until};
 
@@ -289,8 +289,8 @@ impl Overfull {
             .weigher(|_, value| value.weight)
             .warm_capacity(Capacity::entries(0))
             .cold_capacity(Capacity::entries(0))
-            .overflow_hook(move |key, _: &Value| {
-                record.lock().unwrap().push(*key);
+            .overflow_hook(move |gone: &Departure<'_, _, Value>| {
+                record.lock().unwrap().push(*gone.key);
                 panic!("the caller's hook panics");
             })
             .build()

@@ -115,7 +115,7 @@ impl Setup {
             .weigher(|_, value| value.weight)
             .warm_capacity(self.warm)
             .cold_capacity(self.cold)
-            .overflow_hook(|key, value| OVERFLOW.with_borrow_mut(|overflow| overflow.push((*key, *value))))
+            .overflow_hook(|gone| OVERFLOW.with_borrow_mut(|overflow| overflow.push((*gone.key, *gone.value))))
             .hasher(FewHashes(hashes))
             .build()
             .expect("small bounds")

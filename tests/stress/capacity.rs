@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use rand::Rng;
-use tierstack::{Capacity, Tier, TierStore};
+use tierstack::{Capacity, Departure, Tier, TierStore};
 
 use crate::STORM;
 use crate::common::{audit, dice, for_about, lockstep, together};
@@ -16,7 +16,7 @@ fn recorded(budget: u64, warm: Capacity, cold: Capacity) -> (TierStore<u64, u64>
         .weigher(|_, weight| *weight)
         .warm_capacity(warm)
         .cold_capacity(cold)
-        .overflow_hook(move |key, _: &u64| record.lock().unwrap().push(*key))
+        .overflow_hook(move |gone: &Departure<'_, _, u64>| record.lock().unwrap().push(*gone.key))
         .build()
         .unwrap();
     (store, handed)

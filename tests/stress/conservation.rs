@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rand::Rng;
-use tierstack::{Capacity, DefaultHasher, Evicted, PromoteError, Tier, TierStore};
+use tierstack::{Capacity, DefaultHasher, Departure, Evicted, PromoteError, Tier, TierStore};
 
 use crate::STORM;
 use crate::common::ledger::{Ledger, Tally};
@@ -44,9 +44,9 @@ impl<S: BuildHasher + Sync> Kept<S> {
             .weigher(|_, value| value.weight())
             .warm_capacity(capacity)
             .cold_capacity(capacity)
-            .overflow_hook(move |key, value: &Value| {
-                assert_eq!(*key, value.key);
-                hook_books.0.leave(value.account);
+            .overflow_hook(move |gone: &Departure<'_, _, Value>| {
+                assert_eq!(*gone.key, gone.value.key);
+                hook_books.0.leave(gone.value.account);
                 Tally::add(&hook_books.1.overflowed);
             })
             .expected_fragments(expected)

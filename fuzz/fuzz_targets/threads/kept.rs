@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tierstack::internals::validate;
-use tierstack::{Capacity, Evicted, Fragment, PromoteError, Tier, TierStore};
+use tierstack::{Capacity, Departure, Evicted, Fragment, PromoteError, Tier, TierStore};
 
 use crate::common::ledger::{Ledger, Tally};
 use crate::common::{FewHashes, audit};
@@ -67,9 +67,9 @@ impl Kept {
             .weigher(|_, value| value.weight)
             .warm_capacity(setup.warm)
             .cold_capacity(setup.cold)
-            .overflow_hook(move |key, value: &Value| {
-                assert_eq!(*key, value.key);
-                hook_books.0.leave(*value.account);
+            .overflow_hook(move |gone: &Departure<'_, _, Value>| {
+                assert_eq!(*gone.key, gone.value.key);
+                hook_books.0.leave(*gone.value.account);
                 Tally::add(&hook_books.1.overflowed);
             })
             .recency_slack(setup.slack)

@@ -6,7 +6,7 @@ use std::thread;
 
 use super::sweep::validate;
 use crate::failpoint::{Step, arm};
-use crate::{Capacity, Moved, PromoteError, Tier, TierStore};
+use crate::{Capacity, Departure, Moved, PromoteError, Tier, TierStore};
 
 /// Has `interlude` run by another thread, to its end, the next time that this one reaches `step`.
 fn between(step: Step, interlude: impl FnOnce() + Send + 'static) {
@@ -122,8 +122,8 @@ fn every_fragment_is_handed_over_though_the_hook_panics_with_a_payload_that_pani
     let seen = Arc::new(Mutex::new(Vec::new()));
     let hook = {
         let seen = Arc::clone(&seen);
-        move |key: &u32, _: &u64| {
-            seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(*key);
+        move |gone: &Departure<'_, u32, u64>| {
+            seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(*gone.key);
             std::panic::panic_any(Payload);
         }
     };
@@ -253,7 +253,7 @@ fn a_budget_that_was_set_does_not_come_back_after_another() {
 
 #[test]
 fn a_hook_that_panics_while_its_thread_unwinds_aborts_nothing() {
-    let store = TierStore::builder(1).weigher(|_: &u32, _: &u32| 1).overflow_hook(|_, _| panic!("the second"));
+    let store = TierStore::builder(1).weigher(|_: &u32, _: &u32| 1).overflow_hook(|_| panic!("the second"));
     let store = store.warm_capacity(Capacity::entries(0)).cold_capacity(Capacity::entries(0)).build().unwrap();
     let payload = catch_unwind(AssertUnwindSafe(|| {
         let view = store.pin();

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::sweep::validate;
 use crate::claim::HEAVY;
 use crate::failpoint::{Step, arm};
-use crate::{Capacity, Tier, TierStore};
+use crate::{Capacity, Departure, Tier, TierStore};
 
 /// How many values were cloned, and how many dropped.
 #[derive(Default)]
@@ -181,8 +181,8 @@ fn what_a_capacity_pushes_out_goes_when_the_hook_has_had_it() {
     let counts: Arc<Counts> = Arc::default();
     let store = {
         let (seen, counts) = (Arc::clone(&seen), Arc::clone(&counts));
-        let hook = move |_: &u32, value: &Value| {
-            assert_eq!((value.number, counts.dropped.load(Ordering::Relaxed)), (10, 0));
+        let hook = move |gone: &Departure<'_, u32, Value>| {
+            assert_eq!((gone.value.number, counts.dropped.load(Ordering::Relaxed)), (10, 0));
             seen.fetch_add(1, Ordering::Relaxed);
         };
         let store = TierStore::builder(HEAVY).weigher(|_, _: &Value| HEAVY).overflow_hook(hook);
@@ -213,7 +213,7 @@ fn what_a_capacity_pushes_out_stays_while_a_view_has_it() {
 fn what_was_replaced_is_dropped_where_the_hook_panics() {
     let store = TierStore::builder(2 * HEAVY).weigher(|_, value: &Value| value.number * HEAVY);
     let store = store.warm_capacity(Capacity::entries(0)).cold_capacity(Capacity::entries(0));
-    let store = store.overflow_hook(|_: &u32, _| panic!("by design")).build().unwrap();
+    let store = store.overflow_hook(|_| panic!("by design")).build().unwrap();
     let setting = Setting { store: Arc::new(store), counts: Arc::default() };
     setting.store(1, 1);
     setting.store(2, 1);

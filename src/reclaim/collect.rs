@@ -1,138 +1,88 @@
-//! Freeing through the epoch: deferrals made by deferrals, flushed without nesting, and undisturbed by destructors that panic.
+//! Deferrals made by deferrals, and who has the collector run what is due.
 //!
-//! # Nesting
+//! # Second deferrals
 //!
 //! A node's memory takes two deferrals (see [`crate::node`]), the second of which is made by the first. That one runs inside the
-//! collector, on any thread, and has to pin in order to defer. Mostly the thread is pinned then
-//! and that costs nothing. But a thread that is ending has lost its place in the collector: each pin gets it a new one, whose
-//! first pin collects, which runs further first deferrals, and so on, as deep as there is garbage. So what is asked for inside such a
-//! pin is put aside, for the outermost to defer.
+//! collector, on any thread, as a task (see [`super::aside`]), and has to pin in order to defer. Mostly the thread is pinned
+//! then and that costs nothing. A thread that is ending has lost its place in the collector: each pin gets it a new one, whose first pin
+//! collects; the first deferrals which that runs are put aside like all destructors.
 //!
 //! # Who flushes
 //!
 //! What a thread defers waits in a bag of its own until that is full. A thread that retires much flushes its bag now and then, and one
-//! that has deferred for the second time, which a reader does too when a pin of his collects, before it unpins.
+//! that has deferred for the second time, which a reader does too when a pin of his collects, before it unpins. Not while
+//! destructors run: what a flush collects then would wait for them anyway.
 
 use core::cell::Cell;
-use core::mem::{forget, take};
-use core::panic::AssertUnwindSafe;
-use core::ptr;
-use std::panic::catch_unwind;
 
 use crossbeam_epoch::Guard;
 
-/// An object to free, and how.
-#[derive(Clone, Copy)]
-struct Doomed {
-    object: *mut (),
-    free: unsafe fn(*mut ()),
-}
+use super::aside::{is_running, quietly};
 
 thread_local! {
-    // None of these has a destructor, so that they are there for as long as the thread is.
-    static ASIDE: Cell<*mut Vec<Doomed>> = const { Cell::new(ptr::null_mut()) };
+    // Neither has a destructor, so that they are there for as long as the thread is.
     static FLUSHING: Cell<bool> = const { Cell::new(false) };
     /// Whether second deferrals may be left in the thread's own bag.
     static LEFT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Defers `free(object)` from inside the collector.
+/// Defers `free(object)` from inside the collector, as part of a task.
 ///
 /// # Safety
 ///
-/// `free(object)` is sound, once, on any thread, after the pins that stand now have ended.
-pub unsafe fn defer_inside(object: *mut (), free: unsafe fn(*mut ())) {
+/// `free(object)` is sound, once, on any thread, after the pins that stand now have ended. It runs no code of a caller's.
+pub unsafe fn defer_again(object: *mut (), free: unsafe fn(*mut ())) {
+    LEFT.set(true);
     // SAFETY: as the caller vouches.
-    unsafe { defer(Doomed { object, free }) };
+    unsafe { crossbeam_epoch::pin().defer_unchecked(move || free(object)) };
 }
 
-/// # Safety
-///
-/// As [`defer_inside`].
-unsafe fn defer(doomed: Doomed) {
-    let aside = ASIDE.get();
-    if !aside.is_null() {
-        // SAFETY: points to the vector of the outermost call on this thread, which does not touch it while it pins.
-        unsafe { (*aside).push(doomed) };
-        return;
-    }
-    let mut nested = Vec::new();
-    let _outermost = Outermost::new(&raw mut nested);
-    // SAFETY: as the caller vouches.
-    unsafe { defer_under(&crossbeam_epoch::pin(), [doomed]) };
-    loop {
-        // SAFETY: nobody else touches it now; while it was pinned, what was nested went through the same pointer.
-        let batch = unsafe { take(&mut *ASIDE.get()) };
-        if batch.is_empty() {
-            return;
-        }
-        // SAFETY: as the callers vouched.
-        unsafe { defer_under(&crossbeam_epoch::pin(), batch) };
-    }
-}
-
-/// # Safety
-///
-/// As [`defer_inside`].
-unsafe fn defer_under(guard: &Guard, batch: impl IntoIterator<Item = Doomed>) {
-    for Doomed { object, free } in batch {
-        LEFT.set(true);
-        // SAFETY: as the caller vouches.
-        unsafe { guard.defer_unchecked(move || free(object)) };
-    }
-}
-
-/// Marks the outermost call, also where somebody's destructor unwinds through it.
-struct Outermost;
-
-impl Outermost {
-    fn new(aside: *mut Vec<Doomed>) -> Self {
-        ASIDE.set(aside);
-        Self
-    }
-}
-
-impl Drop for Outermost {
-    fn drop(&mut self) {
-        ASIDE.set(ptr::null_mut());
-    }
-}
-
-/// Has the collector run what is due, unless it is this that is running.
+/// Has the collector run what is due, unless it is this, or a destructor, that is running.
 ///
 /// It runs destructors of whatever the process has retired, which may panic, and may use this or another store: so the caller
 /// holds and owes nothing, panics end here, and flushes do not nest.
 #[cold]
 pub fn flush(guard: &Guard) {
-    if !FLUSHING.replace(true) {
+    if is_running() {
+        LEFT.set(true);
+    } else if !FLUSHING.replace(true) {
         quietly(|| guard.flush());
         FLUSHING.set(false);
+    }
+}
+
+/// Rounds of [`collect`]. Four would do, were there nothing but what the thread has retired last: two until the first deferrals are due, and two
+/// more for the second.
+const ROUNDS: usize = 8;
+
+/// Has the collector run what this thread has retired, as far as it is due or becomes so: each round is a pin of its own, and moves the
+/// epoch on, unless somebody is pinned.
+#[cold]
+pub fn collect() {
+    // What one is pinned for already moves the epoch on but once.
+    let rounds = if crossbeam_epoch::is_pinned() { 1 } else { ROUNDS };
+    for _ in 0..rounds {
+        flush(&crossbeam_epoch::pin());
     }
 }
 
 /// Has what the thread has deferred for the second time not wait in its own bag.
 #[inline]
 pub fn leave_nothing(guard: &Guard) {
-    if LEFT.get() {
+    if LEFT.get() && !is_running() {
         flush(guard);
         // What this flush has collected waits for the next, or there would be one for each operation.
         LEFT.set(false);
     }
 }
 
-/// Runs somebody's code; a panic in it ends here.
-pub fn quietly(run: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(run)) {
-        // The payload's own destructor may panic as well.
-        forget(payload);
-    }
-}
-
 #[cfg(all(test, not(any(tierstack_loom, tierstack_shuttle))))]
 mod tests {
+    use std::ptr;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::{Duration, Instant};
 
+    use super::super::aside::{Progress, Task, run};
     use super::*;
 
     #[test]
@@ -140,15 +90,18 @@ mod tests {
         const OBJECTS: usize = 2_000;
         static RETIRED: AtomicUsize = AtomicUsize::new(0);
         static FREED: AtomicUsize = AtomicUsize::new(0);
+        static AFTER_THE_END: AtomicUsize = AtomicUsize::new(0);
         static DEEPEST: AtomicUsize = AtomicUsize::new(0);
         thread_local! {
             static DEPTH: Cell<usize> = const { Cell::new(0) };
+            static HAS_ENDED: Cell<bool> = const { Cell::new(false) };
             static LAST: PinsAtTheEnd = const { PinsAtTheEnd };
         }
         /// Dropped when the thread has lost its place in the collector: there each pin is a first one, and collects.
         struct PinsAtTheEnd;
         impl Drop for PinsAtTheEnd {
             fn drop(&mut self) {
+                HAS_ENDED.set(true);
                 let until = Instant::now() + Duration::from_secs(5);
                 while FREED.load(Ordering::Relaxed) < RETIRED.load(Ordering::Relaxed) && Instant::now() < until {
                     crossbeam_epoch::pin().flush();
@@ -158,12 +111,14 @@ mod tests {
         unsafe fn free(_: *mut ()) {
             FREED.fetch_add(1, Ordering::Relaxed);
         }
-        fn defer_again() {
+        unsafe fn step(_: *mut ()) -> Progress {
             DEPTH.set(DEPTH.get() + 1);
             DEEPEST.fetch_max(DEPTH.get(), Ordering::Relaxed);
+            AFTER_THE_END.fetch_add(usize::from(HAS_ENDED.get()), Ordering::Relaxed);
             // SAFETY: `free` does not look at the object.
-            unsafe { defer_inside(ptr::null_mut(), free) };
+            unsafe { defer_again(ptr::null_mut(), free) };
             DEPTH.set(DEPTH.get() - 1);
+            Progress::Done
         }
         let retire_all = || {
             // Before the first pin, so that it goes after the thread's place in the collector.
@@ -171,17 +126,19 @@ mod tests {
             let guard = crossbeam_epoch::pin();
             for _ in 0..OBJECTS {
                 RETIRED.fetch_add(1, Ordering::Relaxed);
-                guard.defer(defer_again);
+                // SAFETY: `step` does not look at the object.
+                guard.defer(|| unsafe { run(Task { object: ptr::null_mut(), step }) });
             }
         };
         // Again where pins of other threads have kept it from collecting, or other threads have done it.
         let until = Instant::now() + Duration::from_mins(1);
         let is_done = || FREED.load(Ordering::Relaxed) == RETIRED.load(Ordering::Relaxed);
-        while !(is_done() && DEEPEST.load(Ordering::Relaxed) > 1) && Instant::now() < until {
+        while !(is_done() && AFTER_THE_END.load(Ordering::Relaxed) > OBJECTS) && Instant::now() < until {
             std::thread::spawn(retire_all).join().unwrap();
         }
         assert_eq!(FREED.load(Ordering::Relaxed), RETIRED.load(Ordering::Relaxed));
-        assert_eq!(DEEPEST.load(Ordering::Relaxed), 2, "one inside the outermost, and none inside that");
+        assert!(AFTER_THE_END.load(Ordering::Relaxed) > OBJECTS, "nothing was collected where it could recurse");
+        assert_eq!(DEEPEST.load(Ordering::Relaxed), 1);
     }
 
     #[test]
@@ -191,7 +148,7 @@ mod tests {
             FREED.fetch_add(1, Ordering::Relaxed);
         }
         // SAFETY: `free` does not look at the object.
-        unsafe { defer_inside(ptr::null_mut(), free) };
+        unsafe { defer_again(ptr::null_mut(), free) };
         assert!(LEFT.get());
         leave_nothing(&crossbeam_epoch::pin());
         assert!(!LEFT.get());
@@ -204,5 +161,20 @@ mod tests {
         };
         std::thread::spawn(collect).join().unwrap();
         assert_eq!(FREED.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_flush_that_is_due_within_a_destructor_comes_after_it() {
+        unsafe fn step(_: *mut ()) -> Progress {
+            flush(&crossbeam_epoch::pin());
+            leave_nothing(&crossbeam_epoch::pin());
+            Progress::Done
+        }
+        LEFT.set(false);
+        // SAFETY: looks at no object.
+        unsafe { run(Task { object: ptr::null_mut(), step }) };
+        assert!(LEFT.get(), "it is still to be done");
+        leave_nothing(&crossbeam_epoch::pin());
+        assert!(!LEFT.get());
     }
 }

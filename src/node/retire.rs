@@ -1,0 +1,178 @@
+//! How a node goes: retired, its key and value dropped, its memory freed.
+//!
+//! Why two deferrals, the head of [`super`] says. The first runs a task: see [`crate::reclaim`]. It says that the node is due, and
+//! drops key and value, unless somebody [holds](super::holders) the node: then the last holder does. Either makes the second deferral,
+//! which frees the memory.
+
+use core::mem::{ManuallyDrop, needs_drop};
+use core::ops::Deref;
+use core::ptr::{self, NonNull};
+use std::sync::Arc;
+
+use crossbeam_epoch::Guard;
+
+use super::Node;
+use super::holders::Duty;
+use crate::index::remains::Remains;
+use crate::reclaim::{self, Progress, Task};
+
+impl<K, V> Node<K, V> {
+    /// Frees a dead node when nobody can reach it any more; counts its bytes as retired until then.
+    ///
+    /// # Safety
+    ///
+    /// Called once for each node, by whoever took it (or the chain it stands in) out of the index, while pinned by `guard`.
+    pub unsafe fn retire(this: *mut Self, guard: &Guard) {
+        // SAFETY: reached through the index by the pinned caller. `stats` is the store's, which is alive while the index is; the
+        // count taken here keeps it until the node is freed.
+        unsafe {
+            let stats = (*this).stats;
+            Arc::increment_strong_count(stats);
+            (*stats).retire((*this).weight);
+        }
+        let task = Task { object: this.cast(), step: Self::end_of_pins };
+        // SAFETY: key and value are `Send` and `'static`, as the store's bounds ask for: any thread may drop them, at any later
+        // time. That nobody reads them then, the head of the module says.
+        unsafe { guard.defer_unchecked(move || reclaim::run(task)) };
+    }
+
+    /// The first deferral.
+    ///
+    /// # Safety
+    ///
+    /// The node was retired, and the pins of those who may read its key and value have ended. Called once.
+    unsafe fn end_of_pins(this: *mut ()) -> Progress {
+        // For the last holder: see the drop of a `NodeRef`.
+        this.expose_provenance();
+        // SAFETY: not freed yet.
+        match unsafe { &*this.cast::<Self>() }.holders.due() {
+            // SAFETY: as for this call; and nobody holds it.
+            Duty::Mine => unsafe { Self::drop_payload(this) },
+            Duty::Others => Progress::Done,
+        }
+    }
+
+    /// Drops key and value, and has the memory freed later.
+    ///
+    /// # Safety
+    ///
+    /// The node is due and nobody holds it, as whoever is called that by [`super::holders`] knows, which calls this once.
+    unsafe fn drop_payload(this: *mut ()) -> Progress {
+        // SAFETY: not freed yet; `retire` took this count of the statistics.
+        let (stats, weight) = unsafe {
+            let node = &*this.cast::<Self>();
+            (Arc::from_raw(node.stats), (!node.holders.is_value_taken()).then_some(node.weight))
+        };
+        // SAFETY: nobody reads them any more, and they are dropped once, here.
+        unsafe { Self::drop_key_and_value(this.cast()) };
+        if let Some(weight) = weight {
+            stats.free(weight);
+        }
+        // SAFETY: after this deferral nobody reaches the node at all: see the head of the module.
+        unsafe { reclaim::defer_again(this, |this| Self::free_memory(this.cast())) };
+        Progress::Done
+    }
+
+    /// Drops key and value, unless that was taken, each on its own, so that a panic in one keeps neither the other nor the collector from its work.
+    ///
+    /// # Safety
+    ///
+    /// Nobody reads them any more; called once, by a task.
+    unsafe fn drop_key_and_value(this: *mut Self) {
+        // SAFETY: as the caller vouches; the cells allow it while the node is shared.
+        reclaim::quietly(|| unsafe { ManuallyDrop::drop(&mut *(*this).key.get()) });
+        // SAFETY: as the caller vouches.
+        if !unsafe { &*this }.holders.is_value_taken() {
+            // SAFETY: as above.
+            reclaim::quietly(|| unsafe { ManuallyDrop::drop(&mut *(*this).value.get()) });
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The node was boxed, its key and value are dropped, and nobody reaches it.
+    unsafe fn free_memory(this: *mut Self) {
+        // SAFETY: as the caller vouches. What is left in the box drops nothing.
+        drop(unsafe { Box::from_raw(this) });
+    }
+}
+
+impl<K: 'static, V: 'static> Node<K, V> {
+    /// Drops key and value and frees the node: at once, or, where destructors of callers run on this thread, after them.
+    ///
+    /// # Safety
+    ///
+    /// The node was boxed, and nobody else reaches it.
+    pub unsafe fn free(this: *mut Self) {
+        // SAFETY: as the caller vouches; key and value are `'static`, and stay on this thread.
+        unsafe { reclaim::run(Task { object: this.cast(), step: Self::free_now }) };
+    }
+
+    /// # Safety
+    ///
+    /// As [`Self::free`]; called by a task.
+    unsafe fn free_now(this: *mut ()) -> Progress {
+        // SAFETY: as the caller vouches.
+        unsafe {
+            Self::drop_key_and_value(this.cast());
+            Self::free_memory(this.cast());
+        }
+        Progress::Done
+    }
+
+    /// Frees what is left of an index: at once, or, where destructors of callers run on this thread, after them.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else reaches the nodes.
+    pub unsafe fn free_all(remains: Remains<K, V>) {
+        unsafe fn step<K: 'static, V: 'static>(remains: *mut ()) -> Progress {
+            // SAFETY: the task's own, from the box below. Destructors do not reach it.
+            while let Some(node) = unsafe { (*remains.cast::<Remains<K, V>>()).next() } {
+                // SAFETY: as the caller of `free_all` vouches; this is a task.
+                unsafe { Node::<K, V>::free_now(node.cast()) };
+                if const { needs_drop::<K>() || needs_drop::<V>() } {
+                    // What their destructors have put aside comes before the next node.
+                    return Progress::More;
+                }
+            }
+            // SAFETY: made below; a task that is done is not done again.
+            drop(unsafe { Box::from_raw(remains.cast::<Remains<K, V>>()) });
+            Progress::Done
+        }
+        let object = Box::into_raw(Box::new(remains)).cast();
+        // SAFETY: what is left is the task's own, `'static`, and stays on this thread.
+        unsafe { reclaim::run(Task { object, step: step::<K, V> }) };
+    }
+}
+
+/// A reference that keeps a node without a pin.
+pub struct NodeRef<K: 'static, V: 'static>(NonNull<Node<K, V>>);
+
+impl<K, V> NodeRef<K, V> {
+    /// Holds a node that was not retired when the caller pinned.
+    pub fn new(node: &Node<K, V>) -> Self {
+        node.holders.hold();
+        Self(NonNull::from(node))
+    }
+}
+
+impl<K, V> Deref for NodeRef<K, V> {
+    type Target = Node<K, V>;
+
+    fn deref(&self) -> &Node<K, V> {
+        // SAFETY: not freed while held.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl<K, V> Drop for NodeRef<K, V> {
+    fn drop(&mut self) {
+        if self.holders.leave() == Duty::Mine {
+            // As the deferral knew it, which has exposed it: a node is not freed through what was borrowed of it.
+            let object = ptr::with_exposed_provenance_mut(self.0.addr().get());
+            // SAFETY: it is due, and this was the last that held it.
+            unsafe { reclaim::run(Task { object, step: Node::<K, V>::drop_payload }) };
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Destructors of callers do not nest, however many of them there are, and however they use stores: each scene would overflow its
+//! small stack if they did.
+//!
+//! A test binary of its own: what waits for the collector here is dropped by the threads that these tests mean.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod chains;
+mod collector;
+mod feeding;
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+/// Room for a few dozen frames of a store's operations without optimization, and no more.
+const STACK: usize = 128 << 10;
+
+/// Runs `work` to its end on a thread with a small stack.
+fn on_a_small_stack<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work).unwrap();
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+thread_local! {
+    /// Whose destructors are in progress on this thread.
+    static IN_PROGRESS: RefCell<Vec<*const Depths>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Counts a scene's destructors, and how many of them were in progress on one thread.
+#[derive(Default)]
+struct Depths {
+    done: AtomicUsize,
+    deepest: AtomicUsize,
+}
+
+impl Depths {
+    /// Runs the body of a destructor.
+    fn destructor(&self, body: impl FnOnce()) {
+        let depth = IN_PROGRESS.with_borrow_mut(|all| {
+            all.push(self);
+            // Those of other scenes may be collected by what a plan's change or a hook does, which is no destructor of a store's.
+            all.iter().filter(|other| std::ptr::eq(**other, self)).count()
+        });
+        self.deepest.fetch_max(depth, Ordering::Relaxed);
+        body();
+        self.done.fetch_add(1, Ordering::Relaxed);
+        IN_PROGRESS.with_borrow_mut(Vec::pop);
+    }
+
+    fn done(&self) -> usize {
+        self.done.load(Ordering::Relaxed)
+    }
+
+    fn deepest(&self) -> usize {
+        self.deepest.load(Ordering::Relaxed)
+    }
+}
