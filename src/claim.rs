@@ -4,10 +4,11 @@
 //!
 //! - *Lent* by a view, for as long as the view lives. The store counts its views. An owned iteration, and an owned eviction of what stays in
 //!   the store, count as views for their length.
-//! - *Claimed* by an owned operation, for as long as it clones the value. The node counts its claims; only heavy nodes do.
+//! - *Claimed* by an owned operation, for as long as it clones the value. The node counts its claims; only those of heavy fragments do, and of those that were stored while
+//!   more values waited to be freed than the store held: the node knows it from its beginning.
 //!
-//! The operation that ended a fragment (replaced it, removed it or pushed it out) may *let go* of its value, once. If the fragment is heavy
-//! and no view is there, it marks the claims; no claim is made after that, and whoever is last, the one that marks or the
+//! The operation that ended a fragment (replaced it, removed it or pushed it out) may *let go* of its value, once. If the value is claimed
+//! at all and no view is there, it marks the claims; no claim is made after that, and whoever is last, the one that marks or the
 //! last of those that have claimed, has the value for itself: it is moved out, and handed to the caller or dropped, at once. In all
 //! other cases nobody marks, and the value is dropped with the node's first deferral.
 //!
@@ -27,11 +28,18 @@ use crate::sync::{AtomicUsize, Ordering, Padded};
 
 /// The weight, in bytes, from which on a value does not wait for the epoch: 1 KiB.
 ///
-/// A value of a fragment that weighs so much or more, and that an owned operation ended (replaced, removed, or pushed out of cold) while
-/// the store had no [`View`](crate::View) (nor an owned iteration or demotion of the least recently used in progress), is handed to the caller itself instead of a clone, or dropped when the last owned operation
-/// that reads it is done. Of all others a clone is handed over, and they are dropped when every thread that was pinned has unpinned.
+/// A *heavy* value is one of a fragment that weighs so much or more, or one whose type alone is so large.
+///
+/// It goes at once, where an owned operation ended it (replaced it, removed it, or pushed it out of cold) while the store had no
+/// [`View`](crate::View), and no owned iteration or demotion of the least recently used in progress. Then it is handed to the caller itself
+/// instead of a clone, or dropped when the last owned operation that reads it is done. Of all other values a clone is handed over, and
+/// they are dropped when every thread that was pinned has unpinned.
+///
+/// While more values wait to be freed than the store holds, because some thread stays pinned, every value that is stored is treated as heavy.
 // Less in random programs, whose weights are small.
 pub const HEAVY: u64 = if cfg!(any(tierstack_shuttle, fuzzing)) { 4 } else { 1 << 10 };
+/// The size of a value's type from which on it is heavy, whatever the weigher says.
+pub const HEAVY_SIZE: usize = 1 << 10;
 
 const LET_GO: usize = 1 << (usize::BITS - 1);
 

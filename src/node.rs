@@ -57,6 +57,7 @@ pub struct Node<K, V> {
     successor: AtomicPtr<Self>,
     /// As the key.
     value: UnsafeCell<ManuallyDrop<V>>,
+    /// In bytes; and whether the value is claimed: see [`CLAIMED`].
     weight: u64,
     /// Who reads the value without a view: see [`crate::claim`].
     claims: Claims,
@@ -104,6 +105,9 @@ impl LastUse {
     }
 }
 
+/// In the weight: owned operations claim the value before they read it. No weight has that bit: see [`crate::budget::MAX_BYTES`].
+const CLAIMED: u64 = 1 << 63;
+
 /// How an announcement of a successor ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Announced {
@@ -123,7 +127,7 @@ impl<K, V> Node<K, V> {
             key: UnsafeCell::new(ManuallyDrop::new(key)),
             successor: AtomicPtr::new(ptr::null_mut()),
             value: UnsafeCell::new(ManuallyDrop::new(value)),
-            weight,
+            weight: if claimed::is_to_be_claimed::<V>(weight, stats) { weight | CLAIMED } else { weight },
             claims: Claims::new(),
             holders: Holders::new(),
             stats: Arc::as_ptr(stats),
@@ -152,7 +156,7 @@ impl<K, V> Node<K, V> {
     /// In bytes.
     #[inline]
     pub fn weight(&self) -> u64 {
-        self.weight
+        self.weight & !CLAIMED
     }
 
     /// When it was last used: the last use, or the placement where that is younger.

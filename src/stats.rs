@@ -41,7 +41,12 @@ pub enum Event {
     RetiredBytes,
     /// Bytes of fragments that have left the store and are freed.
     FreedBytes,
-    /// Bytes that the thread has retired since it last flushed the collector; of light fragments more than they weigh.
+    /// Fragments that have left the store.
+    Retired,
+    /// Fragments that have left the store and whose values are freed.
+    Freed,
+    /// Bytes that the thread has retired since it last flushed the collector: of each fragment what it weighs, what its node takes, or its share
+    /// of the patience, whichever is most.
     UnflushedBytes,
 }
 
@@ -56,12 +61,24 @@ pub struct Stats {
     peak_hot_bytes: Padded<AtomicU64>,
     /// Bytes that a thread retires before it flushes the collector.
     patience: AtomicU64,
+    /// What a fragment counts for at least: so that not too many of them wait, whatever the caller's weigher says of them.
+    share: AtomicU64,
+    /// Whether more values wait to be freed than the store holds: 1 or 0.
+    crowded: AtomicU64,
 }
 
 /// Flushing for less would cost more than the memory is worth.
 const LEAST_PATIENCE: u64 = 32 << 10;
 /// However light they are, so many fragments are worth a flush, which runs 512 deferrals, four times as many as they make.
 const MOST_UNFLUSHED: u64 = 64;
+/// However few the store holds, so many retired ones are not worth a flush.
+const LEAST_UNFLUSHED: u64 = 4;
+
+/// The share of a fragment in the patience of a store that holds `live` fragments: so that a sixteenth of them exceeds it. (Three times as
+/// many wait, where nobody stalls: those that are retired now, and those of two epochs.)
+fn share(patience: u64, live: u64) -> u64 {
+    patience / (live / 16).clamp(LEAST_UNFLUSHED, MOST_UNFLUSHED) + 1
+}
 
 impl Stats {
     pub fn new() -> Self {
@@ -69,6 +86,8 @@ impl Stats {
             stripes: array::from_fn(|_| Padded(array::from_fn(|_| AtomicU64::new(0)))),
             peak_hot_bytes: Padded(AtomicU64::new(0)),
             patience: AtomicU64::new(LEAST_PATIENCE),
+            share: AtomicU64::new(share(LEAST_PATIENCE, 0)),
+            crowded: AtomicU64::new(0),
         }
     }
 
@@ -115,12 +134,12 @@ impl Stats {
         self.peak_hot_bytes.load(Ordering::Relaxed)
     }
 
-    /// Counts a fragment that has left.
-    pub fn retire(&self, weight: u64) {
+    /// Counts a fragment that has left, whose node takes `size` bytes.
+    pub fn retire(&self, weight: u64, size: u64) {
         self.add(Event::RetiredBytes, weight);
+        self.add(Event::Retired, 1);
         // Relaxed: see the head of the module.
-        let patience = self.patience.load(Ordering::Relaxed);
-        self.add(Event::UnflushedBytes, weight.max(patience / MOST_UNFLUSHED));
+        self.add(Event::UnflushedBytes, self.share.load(Ordering::Relaxed).max(weight).max(size));
     }
 
     /// Whether it is time for this thread to flush the collector; if so, it is taken to be done.
@@ -138,6 +157,7 @@ impl Stats {
     /// Counts a fragment that is freed.
     pub fn free(&self, weight: u64) {
         self.add(Event::FreedBytes, weight);
+        self.add(Event::Freed, 1);
     }
 
     /// Bytes that have left and are not freed yet.
@@ -148,10 +168,34 @@ impl Stats {
         self.sum(Event::RetiredBytes).saturating_sub(freed)
     }
 
-    /// Sets the patience for a store that holds `live` bytes: a 256th of them.
-    pub fn adapt(&self, live: u64) {
+    /// Fragments that have left and whose values are not freed yet.
+    fn waiting(&self) -> u64 {
+        // In this order: as for the bytes.
+        let freed = self.sum(Event::Freed);
+        self.sum(Event::Retired).saturating_sub(freed)
+    }
+
+    /// Whether more values wait to be freed than the store holds: somebody stays pinned.
+    #[inline]
+    pub fn is_crowded(&self) -> bool {
         // Relaxed: see the head of the module.
-        self.patience.store((live / 256).max(LEAST_PATIENCE), Ordering::Relaxed);
+        self.crowded.load(Ordering::Relaxed) > 0
+    }
+
+    /// Sets the patience for a store that holds so much: a 256th of the bytes, or a sixteenth of the fragments.
+    pub fn adapt(&self, bytes: u64, fragments: u64) {
+        let patience = (bytes / 256).max(LEAST_PATIENCE);
+        // Relaxed: see the head of the module.
+        self.patience.store(patience, Ordering::Relaxed);
+        // Relaxed: as above.
+        self.share.store(share(patience, fragments), Ordering::Relaxed);
+        // Not where they are but what several threads have not flushed yet.
+        let crowded = self.waiting() > fragments + MOST_UNFLUSHED;
+        // Relaxed: as above.
+        if crowded != self.is_crowded() {
+            // Relaxed: as above.
+            self.crowded.store(u64::from(crowded), Ordering::Relaxed);
+        }
     }
 }
 
@@ -224,17 +268,48 @@ mod tests {
     #[test]
     fn retired_bytes_ask_for_a_flush_now_and_then() {
         let stats = Stats::new();
-        stats.retire(LEAST_PATIENCE);
+        stats.retire(LEAST_PATIENCE, 100);
         assert!(!stats.is_flush_due());
         // Light ones count for more than they weigh.
-        stats.retire(1);
+        stats.retire(1, 100);
         assert!(stats.is_flush_due() && !stats.is_flush_due());
         stats.free(LEAST_PATIENCE);
         assert_eq!(stats.retired_bytes(), 1);
-        (0..=MOST_UNFLUSHED).for_each(|_| stats.retire(1));
+        // So do those whose nodes are large.
+        stats.retire(1, LEAST_PATIENCE + 1);
         assert!(stats.is_flush_due());
-        stats.adapt(LEAST_PATIENCE * 1000);
-        stats.retire(LEAST_PATIENCE * 3);
+        stats.adapt(LEAST_PATIENCE * 1000, 1 << 20);
+        stats.retire(LEAST_PATIENCE * 3, 100);
         assert!(!stats.is_flush_due());
+    }
+
+    #[test]
+    fn a_store_is_crowded_where_the_dead_outnumber_the_living() {
+        let stats = Stats::new();
+        (0..100).for_each(|_| stats.retire(0, 100));
+        for (live, crowded) in [(36, false), (35, true), (36, false)] {
+            stats.adapt(0, live);
+            assert_eq!(stats.is_crowded(), crowded, "{live} live");
+        }
+        stats.adapt(0, 0);
+        (0..36).for_each(|_| stats.free(0));
+        stats.adapt(0, 0);
+        assert!(!stats.is_crowded());
+    }
+
+    #[test]
+    fn retired_fragments_ask_for_a_flush_by_their_number() {
+        for (live, most) in [(0, 4), (12, 4), (160, 10), (1024, 64), (1 << 30, 64)] {
+            let stats = Stats::new();
+            // Whatever the bytes are.
+            for bytes in [0, live, live << 20] {
+                stats.adapt(bytes, live);
+                let retired = (1..).find(|_| {
+                    stats.retire(0, 100);
+                    stats.is_flush_due()
+                });
+                assert_eq!(retired, Some(most), "{live} of {bytes} bytes");
+            }
+        }
     }
 }

@@ -8,9 +8,13 @@ use std::thread;
 
 use tierstack::{Capacity, HEAVY, Tier, TierStore};
 
+/// One test at a time, each of which begins with nothing that waits.
 fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
-    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+    let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    // A flush is bounded, and some tests leave much.
+    (0..1000).for_each(|_| crossbeam_epoch::pin().flush());
+    one
 }
 
 type Store = TierStore<u32, Arc<()>>;
@@ -129,6 +133,8 @@ fn what_a_slow_hook_has_held_goes_when_the_hook_is_done_with_it() {
             store.store(number, Arc::clone(&value)).unwrap();
         }
         thread::scope(|scope| {
+            // Dropped where an assertion fails, so that the hook ends.
+            let go = go;
             let slow = scope.spawn(|| store.set_hot_budget(0));
             said.recv().unwrap();
             // So often that all is due that was retired.
@@ -144,4 +150,96 @@ fn what_a_slow_hook_has_held_goes_when_the_hook_is_done_with_it() {
         });
         assert_eq!((Arc::strong_count(&value), store.metrics().retired_bytes), (1, 0));
     }
+}
+
+/// Values of which the weigher knows nothing.
+mod of_unknown_size {
+    use super::*;
+
+    /// Counts how many live, and how many lived at once.
+    #[derive(Default)]
+    struct Lives {
+        now: AtomicUsize,
+        most: AtomicUsize,
+    }
+
+    /// As one of a megabyte.
+    struct Large(Arc<Lives>);
+
+    impl Large {
+        fn new(lives: &Arc<Lives>) -> Self {
+            let now = lives.now.fetch_add(1, Ordering::Relaxed) + 1;
+            lives.most.fetch_max(now, Ordering::Relaxed);
+            Self(Arc::clone(lives))
+        }
+    }
+
+    impl Clone for Large {
+        fn clone(&self) -> Self {
+            Self::new(&self.0)
+        }
+    }
+
+    impl Drop for Large {
+        fn drop(&mut self) {
+            self.0.now.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The most that lived at once where so many stand, and so many threads replace them.
+    fn most_of(standing: u32, threads: u32) -> usize {
+        let lives = Arc::<Lives>::default();
+        let store = TierStore::builder(1 << 20).weigher(|_: &u32, _: &Large| 1).build().unwrap();
+        thread::scope(|scope| {
+            for thread in 0..threads {
+                let (store, lives) = (&store, &lives);
+                scope.spawn(move || {
+                    for number in 0..20_000 {
+                        assert!(store.store((number * threads + thread) % standing, Large::new(lives)).is_ok());
+                    }
+                });
+            }
+        });
+        lives.most.load(Ordering::Relaxed)
+    }
+
+    /// Somebody is pinned all the while, as a thread is that is descheduled within a call.
+    #[test]
+    fn not_many_more_wait_than_stand_where_nothing_is_collected() {
+        let _alone = alone();
+        let pinned = crossbeam_epoch::pin();
+        for standing in [1, 12, 320] {
+            let most = most_of(standing, 1);
+            // Twice those that stand: those that waited before the store was crowded, and those that stood then. It looks once in 64 ticks.
+            assert!(most <= 3 * standing as usize + 64 + 128, "{most} of {standing}");
+        }
+        drop(pinned);
+    }
+
+    #[test]
+    fn few_of_them_wait_where_few_stand() {
+        let _alone = alone();
+        // Those that stand, those that wait, one that is stored, and the clone of one that is replaced.
+        let most = [(1, most_of(1, 1)), (12, most_of(12, 1)), (320, most_of(320, 1))];
+        println!("{most:?}; of 12 with two threads {}, with four {}", most_of(12, 2), most_of(12, 4));
+        for (standing, most) in most {
+            let batch = (standing as usize / 16).max(4);
+            assert!(most <= standing as usize + 3 * batch + 4, "{most} of {standing}");
+        }
+    }
+}
+
+/// A type that is large is heavy: nothing of it waits, whatever its weigher says.
+#[test]
+fn what_is_large_by_its_type_does_not_wait() {
+    #[derive(Clone)]
+    struct Large(#[allow(dead_code, reason = "dropped")] Arc<()>, #[allow(dead_code, reason = "its size")] [u64; 128]);
+    let _alone = alone();
+    let counted = Arc::new(());
+    let store = TierStore::builder(1 << 20).weigher(|_: &u32, _: &Large| 1).build().unwrap();
+    for number in 0..1000 {
+        assert!(store.store(number % 3, Large(Arc::clone(&counted), [0; 128])).is_ok());
+        assert!(Arc::strong_count(&counted) <= 1 + 3);
+    }
+    assert_eq!(store.metrics().retired_bytes, 0);
 }

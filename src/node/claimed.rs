@@ -1,17 +1,24 @@
 //! Values that go before their node does: see [`crate::claim`] for who may take them.
 
-use core::mem::{ManuallyDrop, MaybeUninit, forget};
+use core::mem::{ManuallyDrop, MaybeUninit, forget, needs_drop};
 use core::ptr;
 
-use super::Node;
-use crate::claim::{HEAVY, Left};
+use super::{CLAIMED, Node};
+use crate::claim::{HEAVY, HEAVY_SIZE, Left};
 use crate::reclaim;
+use crate::stats::Stats;
+
+/// Whether a new fragment's value is to be claimed: it is heavy, or too many values wait for the epoch. (Of one that needs no drop nothing would go
+/// before its node does, unless it is large.)
+pub fn is_to_be_claimed<V>(weight: u64, stats: &Stats) -> bool {
+    size_of::<V>() >= HEAVY_SIZE || weight >= HEAVY || needs_drop::<V>() && stats.is_crowded()
+}
 
 impl<K, V> Node<K, V> {
     /// Whether its value is claimed to be read, and let go when it has ended.
     #[inline]
-    pub fn is_heavy(&self) -> bool {
-        self.weight >= HEAVY
+    pub fn is_claimed(&self) -> bool {
+        self.weight & CLAIMED != 0
     }
 
     /// Marks the value as moved out.
@@ -22,7 +29,7 @@ impl<K, V> Node<K, V> {
     unsafe fn leave_value(&self) -> *mut ManuallyDrop<V> {
         self.holders.take_value();
         // SAFETY: the statistics are the store's.
-        unsafe { (*self.stats).free(self.weight) };
+        unsafe { (*self.stats).free(self.weight()) };
         self.value.get()
     }
 
@@ -74,7 +81,7 @@ impl<'g, K, V> Claim<'g, K, V> {
     /// Claims the value of a node that was seen alive under the pin; nothing if the fragment has ended since, and was let go.
     #[inline]
     pub fn of(node: &'g Node<K, V>) -> Option<Self> {
-        (!node.is_heavy() || node.claims.claim()).then_some(Self(node))
+        (!node.is_claimed() || node.claims.claim()).then_some(Self(node))
     }
 
     #[inline]
@@ -93,7 +100,7 @@ impl<'g, K, V> Claim<'g, K, V> {
 
     #[inline]
     fn left(&self) -> Option<Box<V>> {
-        if !self.0.is_heavy() || self.0.claims.unclaim() == Left::ToOthers { None } else { Some(self.moved()) }
+        if !self.0.is_claimed() || self.0.claims.unclaim() == Left::ToOthers { None } else { Some(self.moved()) }
     }
 
     /// The value, by whoever has the last claim on it: boxed, since it may be too large for the stack.

@@ -28,7 +28,7 @@ impl<K, V> Node<K, V> {
         unsafe {
             let stats = (*this).stats;
             Arc::increment_strong_count(stats);
-            (*stats).retire((*this).weight);
+            (*stats).retire((*this).weight(), size_of::<Self>() as u64);
         }
         let task = Task { object: this.cast(), step: Self::end_of_pins };
         // SAFETY: key and value are `Send` and `'static`, as the store's bounds ask for: any thread may drop them, at any later
@@ -61,7 +61,7 @@ impl<K, V> Node<K, V> {
         // SAFETY: not freed yet; `retire` took this count of the statistics.
         let (stats, weight) = unsafe {
             let node = &*this.cast::<Self>();
-            (Arc::from_raw(node.stats), (!node.holders.is_value_taken()).then_some(node.weight))
+            (Arc::from_raw(node.stats), (!node.holders.is_value_taken()).then_some(node.weight()))
         };
         // SAFETY: nobody reads them any more, and they are dropped once, here.
         unsafe { Self::drop_key_and_value(this.cast()) };

@@ -74,6 +74,18 @@ impl<K, V> Builder<K, V> {
 impl<K, V, S> Builder<K, V, S> {
     /// What a fragment weighs, in bytes. Called once for each `store`, by the owned one before anything is pinned or held;
     /// the weight is kept with the fragment. A weight of zero always fits; one above [`MAX_BYTES`] is refused.
+    ///
+    /// The weight is all that the store knows of what a value owns on the heap. It decides:
+    ///
+    /// - what the budget, the capacities and [`Metrics::retired_bytes`](crate::Metrics::retired_bytes) count;
+    /// - which values are [heavy](crate::HEAVY), and so do not wait for the epoch when they have left. (What is large by its type is heavy in
+    ///   any case.)
+    /// - when the collector is asked to free what was retired: when a thread has retired a 256th of the bytes that the store holds, or 32 KiB where
+    ///   that is more; or a sixteenth of the fragments, between 4 and 64 of them.
+    ///
+    /// So let it say at least what the value takes. With a weigher that says 1 of a megabyte, the memory of what has left is bounded by number
+    /// alone: about three times a sixteenth of the fragments for each thread that stores, and at least a dozen; where a thread stays
+    /// pinned, about three times the fragments and some two hundred.
     pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
         self.weigher = Some(Callback::new(Box::new(weigher)));
         self

@@ -178,7 +178,8 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         let tick = self.clock.tick()?;
         self.stats.count(Event::OtherTick);
         if tick % 64 == 0 {
-            self.stats.adapt(self.census.iter().map(Census::bytes).fold(0, u64::saturating_add));
+            let sum = |of: fn(&Census) -> u64| self.census.iter().map(of).fold(0, u64::saturating_add);
+            self.stats.adapt(sum(Census::bytes), sum(Census::fragments));
         }
         Some(tick)
     }

@@ -33,7 +33,7 @@ where
     where
         V: Clone,
     {
-        if ended.is_heavy() && self.store.core.views.none() {
+        if ended.is_claimed() && self.store.core.views.none() {
             // SAFETY: ended under this pin, and no view can read it: see `crate::claim`.
             unsafe { ended.take_or_clone() }
         } else {

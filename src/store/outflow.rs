@@ -95,7 +95,7 @@ impl<K: Send + Sync, V: Send + Sync> Outflow<K, V> {
 type Payload = Box<dyn core::any::Any + Send>;
 
 fn let_go<K: Send + Sync, V: Send + Sync>(node: &NodeRef<K, V>, core: &Core<K, V>) {
-    if node.is_heavy() && core.views.none() {
+    if node.is_claimed() && core.views.none() {
         // SAFETY: the operation that pushed it out ended it, and no view can read it: see `crate::claim`.
         unsafe { node.let_go() };
     }
