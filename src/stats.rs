@@ -185,12 +185,14 @@ impl Stats {
     /// Sets the patience for a store that holds so much: a 256th of the bytes, or a sixteenth of the fragments.
     pub fn adapt(&self, bytes: u64, fragments: u64) {
         let patience = (bytes / 256).max(LEAST_PATIENCE);
+        // Not where they are but what several threads have not flushed yet.
+        let crowded = self.waiting() > fragments + MOST_UNFLUSHED;
+        // Where somebody stays pinned, flushes are in vain, and each costs a bag of two kilobytes.
+        let share = share(patience, if crowded { u64::MAX } else { fragments });
         // Relaxed: see the head of the module.
         self.patience.store(patience, Ordering::Relaxed);
         // Relaxed: as above.
-        self.share.store(share(patience, fragments), Ordering::Relaxed);
-        // Not where they are but what several threads have not flushed yet.
-        let crowded = self.waiting() > fragments + MOST_UNFLUSHED;
+        self.share.store(share, Ordering::Relaxed);
         // Relaxed: as above.
         if crowded != self.is_crowded() {
             // Relaxed: as above.
@@ -304,7 +306,7 @@ mod tests {
             // Whatever the bytes are.
             for bytes in [0, live, live << 20] {
                 stats.adapt(bytes, live);
-                let retired = (1..).find(|_| {
+                let retired = (1..=MOST_UNFLUSHED).find(|_| {
                     stats.retire(0, 100);
                     stats.is_flush_due()
                 });

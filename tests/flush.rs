@@ -13,7 +13,7 @@ fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
     let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     // A flush is bounded, and some tests leave much.
-    (0..1000).for_each(|_| crossbeam_epoch::pin().flush());
+    (0..4000).for_each(|_| crossbeam_epoch::pin().flush());
     one
 }
 
@@ -220,7 +220,7 @@ mod of_unknown_size {
     fn few_of_them_wait_where_few_stand() {
         let _alone = alone();
         // Those that stand, those that wait, one that is stored, and the clone of one that is replaced.
-        let most = [(1, most_of(1, 1)), (12, most_of(12, 1)), (320, most_of(320, 1))];
+        let most = [1, 12, 320].map(|standing: u32| (standing, most_of(standing, 1)));
         println!("{most:?}; of 12 with two threads {}, with four {}", most_of(12, 2), most_of(12, 4));
         for (standing, most) in most {
             let batch = (standing as usize / 16).max(4);
