@@ -53,9 +53,9 @@ pub struct Change {
     pub path: String,
     /// What was done.
     pub operation: Operation,
-    /// The digest of the content before; without meaning where it was created.
+    /// The digest of the content before. It has no meaning where the file was created. `None`, or an empty one, if it is not known.
     pub before: Option<Digest>,
-    /// The digest of the content after; without meaning where it was deleted.
+    /// The digest of the content after. It has no meaning where the file was deleted. `None`, or an empty one, if it is not known.
     pub after: Option<Digest>,
     /// The content after. A [`Diff`](crate::Diff) ignores that of a rename which does not change the content.
     pub content: Option<Content>,
@@ -233,10 +233,15 @@ impl Change {
         };
         core::iter::once(self.path.as_str()).chain(from)
     }
+
+    /// The digests before and after that are known.
+    pub(super) fn digests(&self) -> [Option<&Digest>; 2] {
+        [&self.before, &self.after].map(|digest| digest.as_ref().filter(|digest| !digest.is_empty()))
+    }
 }
 
 /// A digest of a content: bytes, by whatever algorithm the caller has. Two contents are taken to be the same where their digests are
-/// equal.
+/// equal. An empty digest says nothing, as if there were none: a content whose digest is empty is not known to be the same as any other.
 ///
 /// Cloning is O(1). As text it is lower-case hexadecimal, two digits for each byte; either case is read.
 ///
@@ -265,6 +270,25 @@ impl Digest {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// Whether it has no bytes, and so says nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tierstack::{Change, Digest, PlanContext};
+    ///
+    /// let unknown = Digest::from([]);
+    /// assert!(unknown.is_empty());
+    /// let plan: PlanContext = PlanContext::new();
+    /// plan.start_changeset().record(Change::modify("a", unknown.clone(), unknown).with_content("new"))?;
+    /// assert_eq!(plan.snapshot().diff().changes()[0].content, Some(&"new".into()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 

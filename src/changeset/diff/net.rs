@@ -72,14 +72,14 @@ impl<'a> File<'a> {
 
     /// One that the record puts there.
     fn created(record: Record<'a, Change>) -> Self {
-        let Change { after, content, .. } = record.change;
-        let (after, content) = (after.as_ref(), content.as_ref());
+        let [_, after] = record.change.digests();
+        let content = record.change.content.as_ref();
         Self { origin: None, place: None, before: None, after, content, changed: true, last: record }
     }
 
     /// Takes what the record, of a modification or a rename of this file, says about the content.
     fn update(&mut self, record: Record<'a, Change>) {
-        let (before, after) = (record.change.before.as_ref(), record.change.after.as_ref());
+        let [before, after] = record.change.digests();
         let said = match record.change.operation {
             Operation::Rename { .. } => differ(before, after),
             _ => !(before.is_some() && before == after),
@@ -102,7 +102,7 @@ impl<'a> File<'a> {
     /// Takes it away. A record of a deletion also says what its content was.
     fn remove(&mut self, record: Record<'a, Change>) {
         if matches!(record.change.operation, Operation::Delete) && !self.changed && self.before.is_none() {
-            self.before = record.change.before.as_ref();
+            [self.before, _] = record.change.digests();
         }
         (self.place, self.last) = (None, record);
     }

@@ -148,6 +148,34 @@ fn content_is_that_of_the_last_change_of_content() {
 }
 
 #[test]
+fn an_empty_digest_is_unknown() {
+    let empty = || Digest::from([]);
+    let new = Content::from("new");
+    // It is the same on both sides, and says nothing: least of all that the content is the same.
+    for change in [
+        Change::modify("a", empty(), empty()),
+        Change::modify("a", empty(), None),
+        Change::modify("a", digest(1), empty()),
+        Change::create("a", empty()),
+    ] {
+        let changes = [change.with_content(new.clone())];
+        let found = net(records(&changes));
+        assert_eq!(found.iter().map(|change| change.content).collect::<Vec<_>>(), [Some(&new)], "{changes:?}");
+        assert!(found[0].modifies() && found[0].after.is_none(), "{found:?}");
+        assert_eq!(found[0].before, changes[0].before.as_ref().filter(|before| **before == digest(1)));
+    }
+    // Nor that it is another.
+    for digests in [(empty(), digest(1)), (digest(1), empty())] {
+        let changes = [Change::rename("a", "b").with_digests(digests.0, digests.1)];
+        assert_eq!(net(records(&changes)).iter().map(write).collect::<Vec<_>>(), ["a>b:1,1"]);
+    }
+    let changes = [Change::delete("a", empty()), Change::create("a", empty()).with_content(new.clone())];
+    assert_eq!(net(records(&changes)).iter().map(|change| change.content).collect::<Vec<_>>(), [Some(&new)]);
+    let changes = [Change::delete("a", empty())];
+    assert_eq!(net(records(&changes))[0].before, None);
+}
+
+#[test]
 fn the_last_of_contradictory_changes_wins() {
     // In parallel, both did the same.
     check("a>b a>b", "a>b:?,?");
