@@ -49,7 +49,8 @@ use super::id::Excerpt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
-    /// The path of the file; after the change, where it was renamed. It is taken as it is: `a` and `./a` are two paths.
+    /// The path of the file; after the change, where it was renamed. It is taken as it is: `a` and `./a` are two paths. What stands before
+    /// a `/` is a folder: where a file is at `a/b`, none is at `a`.
     pub path: String,
     /// What was done.
     pub operation: Operation,

@@ -1,14 +1,19 @@
 //! Which paths were touched by changesets that ran in parallel.
 //!
-//! All records are sorted by path and changeset, which gives for each path those that touched it, in the order in which they started.
-//! One sweep over these, with the latest end so far, tells which are parallel to any other: so a path that
-//! thousands touched costs no more than thousands of paths. The pairs are found only where somebody asks for them.
+//! A change touches its paths, and the folders of its paths: it is in conflict there only with one that touches such a folder as a path of its own.
+//!
+//! All records are sorted by path and changeset, each folder before what is beneath it. That gives for each path those that touched it, and
+//! right after them those beneath. By changeset, these are in the order in which they started. One sweep over them, with the latest end so far, tells which
+//! are parallel to any other: so a path that thousands touched costs no more than thousands of paths. The pairs are found only
+//! where somebody asks for them.
 
 use core::cmp::Ordering;
+use core::iter;
 
 use super::change::Change;
 use super::event::Record;
 use super::id::{ChangesetId, Sequence};
+use super::path;
 
 /// From when to when a changeset was open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +44,10 @@ impl Span {
 ///
 /// A change touches its path, and a rename the path that it was renamed from, too. It is a conflict
 /// even where all did the same, or where what one did comes to nothing: neither could know of the other.
+///
+/// It is also a conflict where one changeset touched a path and the other a path beneath it, such as `a` and `a/b`: a file cannot stand at both,
+/// and what was done to a folder was done to what is in it. Two changesets that touched different paths beneath the same
+/// folder, and not the folder, are in no conflict.
 ///
 /// # Examples
 ///
@@ -73,12 +82,16 @@ pub struct Conflict<'a> {
 pub struct Side<'a> {
     /// The changeset.
     pub changeset: ChangesetId,
-    /// The first of its changes that touched the path.
+    /// The first of its changes that touched the path, or one beneath it.
     #[cfg_attr(feature = "serde", serde(serialize_with = "sequence"))]
     pub first: Record<'a, Change>,
-    /// The last of its changes that touched the path.
+    /// The last of its changes that touched the path, or one beneath it.
     #[cfg_attr(feature = "serde", serde(serialize_with = "sequence"))]
     pub last: Record<'a, Change>,
+    beneath: bool,
+    /// Which of the conflict's sides is the next that touched the path itself.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    next: usize,
     #[cfg_attr(feature = "serde", serde(skip))]
     span: Span,
 }
@@ -89,6 +102,30 @@ fn sequence<S: serde::Serializer>(record: &Record<'_, Change>, serializer: S) ->
 }
 
 impl Side<'_> {
+    /// Whether the changeset touched only paths beneath the [conflict's](Conflict::path), and not that path itself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tierstack::{Change, PlanContext};
+    ///
+    /// let plan: PlanContext = PlanContext::new();
+    /// let (one, two) = (plan.start_changeset(), plan.start_changeset());
+    /// one.record(Change::create("notes", None))?;
+    /// two.record(Change::create("notes/today", None))?;
+    ///
+    /// let snapshot = plan.snapshot();
+    /// let conflicts = snapshot.conflicts();
+    /// assert_eq!((conflicts.len(), conflicts[0].path()), (1, "notes"));
+    /// let beneath: Vec<_> = conflicts[0].sides().iter().map(|side| side.is_beneath()).collect();
+    /// assert_eq!(beneath, [false, true]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_beneath(&self) -> bool {
+        self.beneath
+    }
+
     /// Whether the two changesets were open at the same time. None is parallel to itself.
     ///
     /// # Examples
@@ -105,7 +142,7 @@ impl Side<'_> {
 }
 
 impl<'a> Conflict<'a> {
-    /// The path.
+    /// The path that they touched. Some may have touched only paths [beneath](Side::is_beneath) it.
     ///
     /// # Examples
     ///
@@ -115,9 +152,9 @@ impl<'a> Conflict<'a> {
         self.path
     }
 
-    /// All changesets that touched the path and were open at the same time as another that did, by id: at least two.
+    /// All changesets that are in a [pair](Self::pairs), by id: at least two.
     ///
-    /// Not each two of them were: see [`pairs`](Self::pairs).
+    /// Not each two of them are one.
     ///
     /// # Examples
     ///
@@ -127,7 +164,7 @@ impl<'a> Conflict<'a> {
         &self.sides
     }
 
-    /// Each two changesets that touched the path and were open at the same time, by id.
+    /// Each two changesets that were open at the same time, of which one touched the path, and the other the path or one beneath it. By id.
     ///
     /// O(1) for each pair, and O(sides) more for all. Of n sides there can be n (n − 1) / 2 pairs.
     ///
@@ -158,11 +195,12 @@ impl<'a> Conflict<'a> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn pairs(&self) -> impl Iterator<Item = (&Side<'a>, &Side<'a>)> {
-        let sides = self.sides.iter().zip(1..);
-        sides.flat_map(|(one, next)| {
+        self.sides.iter().zip(1..).flat_map(|(one, next)| {
+            let first = if one.beneath { one.next } else { next };
+            let after = |at: &usize| Some(if one.beneath { self.sides.get(*at)?.next } else { at + 1 });
+            let others = iter::successors(Some(first), after).map_while(|at| self.sides.get(at));
             // They are in the order in which they started: after the first that one does not reach, it reaches none.
-            let later = self.sides.iter().skip(next);
-            later.take_while(|two| one.span.reaches(two.span)).map(move |two| (one, two))
+            others.take_while(|two| one.span.reaches(two.span)).map(move |two| (one, two))
         })
     }
 
@@ -177,202 +215,105 @@ impl<'a> Conflict<'a> {
     }
 }
 
-/// The paths that were touched by changesets that are parallel, in their order.
+/// The paths that were touched by changesets that are parallel, in the order of texts.
 ///
-/// The records are in the order of their sequence numbers. For n of them: O(n log n) comparisons of paths, and at most one call of
-/// `span` for each path and changeset.
+/// The records are in the order of their sequence numbers. For n of them, of which each touches f folders that others touch as paths:
+/// O(f n log n) comparisons of paths, and at most f calls of `span` for each path and changeset.
 pub(super) fn conflicts<'a>(
     records: impl Iterator<Item = Record<'a, Change>>,
     span: impl Fn(ChangesetId) -> Span,
 ) -> Vec<Conflict<'a>> {
-    let mut touches: Vec<(&'a str, Record<'a, Change>)> =
-        records.flat_map(|record| record.change.paths().map(move |path| (path, record))).collect();
+    let mut touches: Vec<Touch<'a>> =
+        records.flat_map(|record| record.change.paths().map(move |path| Touch { path, record })).collect();
     // Stable: what one changeset did to one path stays in order.
-    touches.sort_by(|(path, record), (other, than)| (path, record.changeset).cmp(&(other, than.changeset)));
-    let paths = touches.chunk_by(|(path, _), (next, _)| path == next);
-    let mut conflicts: Vec<_> = paths.filter_map(|touches| conflict(touches, &span)).collect();
+    touches.sort_by(|touch, other| {
+        path::compare(touch.path, other.path).then_with(|| touch.record.changeset.cmp(&other.record.changeset))
+    });
+    let mut conflicts = Vec::new();
+    let mut rest = &touches[..];
+    while let Some(first) = rest.first() {
+        let itself = rest.iter().take_while(|touch| touch.path == first.path).count();
+        // Between the path and what is beneath it can stand other names of the same place.
+        let beneath =
+            rest[itself..].iter().take_while(|touch| path::names(touch.path).eq(path::names(first.path))).count()
+                + itself;
+        let end = beneath + rest[beneath..].iter().take_while(|touch| path::is_beneath(touch.path, first.path)).count();
+        conflicts.extend(conflict(&rest[..itself], &rest[beneath..end], &span));
+        rest = &rest[itself..];
+    }
+    // Folders first is another order than that of texts.
+    conflicts.sort_unstable_by_key(|conflict| conflict.path);
     conflicts.shrink_to_fit();
     conflicts
 }
 
-/// The conflict at a path, of all records that touched it, by changeset.
-fn conflict<'a>(touches: &[(&'a str, Record<'a, Change>)], span: impl Fn(ChangesetId) -> Span) -> Option<Conflict<'a>> {
-    let ((path, first), (_, last)) = (touches.first()?, touches.last()?);
-    if first.changeset == last.changeset {
+/// A record, and a path that its change touches.
+#[derive(Clone, Copy)]
+struct Touch<'a> {
+    path: &'a str,
+    record: Record<'a, Change>,
+}
+
+/// The conflict at a path, of all records that touched it, by changeset, and of all that touched one beneath it.
+fn conflict<'a>(
+    itself: &[Touch<'a>],
+    beneath: &[Touch<'a>],
+    span: impl Fn(ChangesetId) -> Span,
+) -> Option<Conflict<'a>> {
+    let Touch { path, record } = *itself.first()?;
+    if itself.iter().chain(beneath).all(|touch| touch.record.changeset == record.changeset) {
         return None;
     }
-    let by_changeset = touches.chunk_by(|(_, record), (_, next)| record.changeset == next.changeset);
+    let mut touches: Vec<(Record<'a, Change>, bool)> = Vec::with_capacity(itself.len() + beneath.len());
+    touches.extend(itself.iter().map(|touch| (touch.record, false)));
+    touches.extend(beneath.iter().map(|touch| (touch.record, true)));
+    touches.sort_by_key(|(record, beneath)| (record.changeset, record.sequence, *beneath));
+    let by_changeset = touches.chunk_by(|(record, _), (next, _)| record.changeset == next.changeset);
     let mut sides: Vec<Side<'a>> = by_changeset
         .filter_map(|touches| {
-            let ((_, first), (_, last)) = (touches.first()?, touches.last()?);
-            Some(Side { changeset: first.changeset, first: *first, last: *last, span: span(first.changeset) })
+            let ((first, _), (last, _)) = (touches.first()?, touches.last()?);
+            let (changeset, beneath) = (first.changeset, touches.iter().all(|(_, beneath)| *beneath));
+            Some(Side { changeset, first: *first, last: *last, beneath, next: 0, span: span(changeset) })
         })
         .collect();
-    let mut parallel = parallel(&sides).into_iter();
-    sides.retain(|_| parallel.next() == Some(true));
+    let mut paired = paired(&sides).into_iter();
+    sides.retain(|_| paired.next() == Some(true));
+    let mut next = sides.len();
+    for (at, side) in sides.iter_mut().enumerate().rev() {
+        side.next = next;
+        if !side.beneath {
+            next = at;
+        }
+    }
     if sides.is_empty() { None } else { Some(Conflict { path, sides: sides.into() }) }
 }
 
-/// For each of the sides, which are in the order in which they started, whether it is parallel to any other.
-fn parallel(sides: &[Side<'_>]) -> Vec<bool> {
-    let mut longest: Option<Span> = None;
-    let mut parallel = Vec::with_capacity(sides.len());
-    for (index, side) in sides.iter().enumerate() {
-        // To one before it, if to the one that ends last; to one after it, if to the next.
-        let before = longest.is_some_and(|longest| longest.reaches(side.span));
-        let after = sides.get(index + 1).is_some_and(|next| side.span.reaches(next.span));
-        parallel.push(before || after);
-        longest = Some(longest.map_or(side.span, |longest| longest.longer(side.span)));
+/// For each of the sides, which are in the order in which they started, whether it makes a pair with any other.
+fn paired(sides: &[Side<'_>]) -> Vec<bool> {
+    let mut paired = vec![false; sides.len()];
+    // With one before it, if with the one that ends last; of those that touched the path itself, and of all.
+    let (mut itself, mut all): (Option<Span>, Option<Span>) = (None, None);
+    let longer = |longest: Option<Span>, span: Span| Some(longest.map_or(span, |longest| longest.longer(span)));
+    for (paired, side) in paired.iter_mut().zip(sides) {
+        let longest = if side.beneath { itself } else { all };
+        *paired = longest.is_some_and(|longest| longest.reaches(side.span));
+        all = longer(all, side.span);
+        if !side.beneath {
+            itself = longer(itself, side.span);
+        }
     }
-    parallel
+    // With one after it, if with the next.
+    let (mut itself, mut all): (Option<Span>, Option<Span>) = (None, None);
+    for (paired, side) in paired.iter_mut().zip(sides).rev() {
+        let next = if side.beneath { itself } else { all };
+        *paired |= next.is_some_and(|next| side.span.reaches(next));
+        all = Some(side.span);
+        if !side.beneath {
+            itself = all;
+        }
+    }
+    paired
 }
 
 #[cfg(all(test, not(any(tierstack_loom, tierstack_shuttle))))]
-mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const PATHS: [&str; 3] = ["a", "b", "c"];
-
-    fn id(index: usize) -> ChangesetId {
-        ChangesetId::from_index(index as u64)
-    }
-
-    fn overlap(a: (u64, Option<u64>), b: (u64, Option<u64>)) -> bool {
-        let (a_end, b_end) = (a.1.unwrap_or(u64::MAX), b.1.unwrap_or(u64::MAX));
-        a.0.max(b.0) < a_end.min(b_end)
-    }
-
-    /// What a plan may do: start a changeset, close one that is open, record a change in one.
-    #[derive(Clone, Debug)]
-    enum Step {
-        Start,
-        Close(prop::sample::Index),
-        Record(prop::sample::Index, Change),
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        let path = || prop::sample::select(&PATHS[..]);
-        let change = prop_oneof![
-            path().prop_map(|path| Change::modify(path, None, None)),
-            (path(), path()).prop_map(|(from, to)| Change::rename(from, to)),
-        ];
-        prop_oneof![
-            2 => Just(Step::Start),
-            2 => any::<prop::sample::Index>().prop_map(Step::Close),
-            4 => (any::<prop::sample::Index>(), change).prop_map(|(at, change)| Step::Record(at, change)),
-        ]
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(512))]
-
-        #[test]
-        fn the_sweep_finds_what_all_pairs_do(steps in prop::collection::vec(step(), 0..60)) {
-            let mut spans: Vec<(u64, Option<u64>)> = Vec::new();
-            let mut changes = Vec::new();
-            for (sequence, step) in (1..).zip(&steps) {
-                let open: Vec<usize> = (0..spans.len()).filter(|index| spans[*index].1.is_none()).collect();
-                match step {
-                    Step::Start => spans.push((sequence, None)),
-                    Step::Close(at) if !open.is_empty() => spans[*at.get(&open)].1 = Some(sequence),
-                    Step::Record(at, change) if !open.is_empty() => changes.push((sequence, *at.get(&open), change)),
-                    _ => {}
-                }
-            }
-
-            // By definition: each path, each two changesets.
-            let mut touched: BTreeMap<&str, BTreeMap<usize, Vec<u64>>> = BTreeMap::new();
-            for (sequence, changeset, change) in &changes {
-                for path in change.paths() {
-                    touched.entry(path).or_default().entry(*changeset).or_default().push(*sequence);
-                }
-            }
-            let mut expected = Vec::new();
-            for (path, touchers) in &touched {
-                let all: Vec<usize> = touchers.keys().copied().collect();
-                let pairs: Vec<(usize, usize)> = all.iter().enumerate()
-                    .flat_map(|(at, one)| all[at + 1..].iter().map(move |two| (*one, *two)))
-                    .filter(|(one, two)| overlap(spans[*one], spans[*two]))
-                    .collect();
-                let sides: BTreeSet<usize> = pairs.iter().flat_map(|(one, two)| [*one, *two]).collect();
-                let sides: Vec<(ChangesetId, u64, u64)> = sides.into_iter()
-                    .map(|side| (id(side), touchers[&side][0], touchers[&side][touchers[&side].len() - 1]))
-                    .collect();
-                if !sides.is_empty() {
-                    expected.push((*path, sides, pairs.iter().map(|(one, two)| (id(*one), id(*two))).collect::<Vec<_>>()));
-                }
-            }
-
-            let records = changes.iter().map(|(sequence, changeset, change)| Record {
-                sequence: Sequence::new(*sequence), changeset: id(*changeset), change: *change,
-            });
-            let found = conflicts(records, |changeset| {
-                let (started, ended) = spans[usize::try_from(changeset.index()).unwrap()];
-                Span { started: Sequence::new(started), ended: ended.map(Sequence::new) }
-            });
-            for conflict in &found {
-                for index in 0..spans.len() {
-                    let is_side = conflict.sides().iter().any(|side| side.changeset == id(index));
-                    prop_assert_eq!(conflict.involves(id(index)), is_side);
-                }
-                for (one, two) in conflict.pairs() {
-                    prop_assert!(one.is_parallel_to(two) && two.is_parallel_to(one) && !one.is_parallel_to(one));
-                }
-            }
-            let found: Vec<_> = found.iter().map(|conflict| (
-                conflict.path(),
-                conflict.sides().iter()
-                    .map(|side| (side.changeset, side.first.sequence.number(), side.last.sequence.number()))
-                    .collect::<Vec<_>>(),
-                conflict.pairs().map(|(one, two)| (one.changeset, two.changeset)).collect::<Vec<_>>(),
-            )).collect();
-            prop_assert_eq!(found, expected);
-        }
-    }
-
-    #[test]
-    fn thousands_at_one_path() {
-        let change = Change::modify("a", None, None);
-        let records = || {
-            (0..10_000).map(|index| Record {
-                sequence: Sequence::new(20_001 + index as u64),
-                changeset: id(index),
-                change: &change,
-            })
-        };
-        let open = conflicts(records(), |id| Span { started: Sequence::new(id.number()), ended: None });
-        assert_eq!((open.len(), open[0].sides().len()), (1, 10_000));
-        assert_eq!(open[0].pairs().take(20_000).count(), 20_000);
-        let one_by_one = conflicts(records(), |id| Span {
-            started: Sequence::new(2 * id.number()),
-            ended: Some(Sequence::new(2 * id.number() + 1)),
-        });
-        assert!(one_by_one.is_empty());
-    }
-
-    #[cfg(feature = "serde")]
-    #[test]
-    fn json() {
-        use serde_json::json;
-
-        let change = Change::rename("a", "a");
-        let record =
-            |sequence, index| Record { sequence: Sequence::new(sequence), changeset: id(index), change: &change };
-        let found = conflicts([record(3, 0), record(4, 1), record(5, 0)].into_iter(), |id| Span {
-            started: Sequence::new(id.number()),
-            ended: None,
-        });
-        let expected = json!([{
-            "path": "a",
-            "sides": [
-                {"changeset": "changeset-1", "first": 3, "last": 5},
-                {"changeset": "changeset-2", "first": 4, "last": 4},
-            ],
-        }]);
-        assert_eq!(serde_json::to_value(&found).unwrap(), expected);
-    }
-}
+mod tests;

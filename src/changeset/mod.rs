@@ -24,6 +24,7 @@ mod handle;
 mod id;
 mod index;
 mod log;
+mod path;
 mod plan;
 mod record;
 mod replay;

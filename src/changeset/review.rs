@@ -35,10 +35,12 @@ impl Snapshot<Change> {
         Diff::new(net(self.changes()), self.conflicts())
     }
 
-    /// Where changesets that were open at the same time touched the same path: always reported, with all sides, also where they did the same, or
-    /// where what one of them did came to nothing. Changes that are rolled back, or in an aborted changeset, are left out.
+    /// Where changesets that were open at the same time touched the same path, or one of them a path and another a path beneath it.
     ///
-    /// O(n log n) in the length of the plan.
+    /// That is always reported, with all sides. It is reported also if they did the same, or if what one of them did came to nothing.
+    /// Changes that are rolled back, or in an aborted changeset, are left out.
+    ///
+    /// O(n log n) in the length of the plan, and as much again for each folder of a path that was itself touched.
     ///
     /// # Examples
     ///
