@@ -167,7 +167,7 @@ pub use changeset::{
     Audit, Change, Changes, ChangesetHandle, ChangesetId, ChangesetView, Conflict, Content, Diff, Digest, Event,
     EventKind, NetChange, NetOperation, NotOpen, Operation, ParseDigestError, ParseIdError, PlanContext, Record,
     RecordError, RecordRefusal, Recorded, RecordedAll, ReplayError, ReplayRefusal, Savepoint, SavepointError, Sequence,
-    Side, Snapshot, Status,
+    Side, Snapshot, StaleBase, Staleness, Status,
 };
 pub use claim::HEAVY;
 pub use fragment::{Evicted, Fragment, Item, Moved, Stored};

@@ -50,7 +50,7 @@ use super::id::Excerpt;
 #[non_exhaustive]
 pub struct Change {
     /// The path of the file; after the change, where it was renamed. It is taken as it is: `a` and `./a` are two paths. What stands before
-    /// a `/` is a folder: where a file is at `a/b`, none is at `a`.
+    /// a `/` is a folder: where a file is at `a/b`, none is at `a`. So `a/` is a folder, too.
     pub path: String,
     /// What was done.
     pub operation: Operation,
@@ -239,6 +239,11 @@ impl Change {
     pub(super) fn digests(&self) -> [Option<&Digest>; 2] {
         [&self.before, &self.after].map(|digest| digest.as_ref().filter(|digest| !digest.is_empty()))
     }
+}
+
+/// Whether both are known, and differ.
+pub(super) fn differ(before: Option<&Digest>, after: Option<&Digest>) -> bool {
+    before.zip(after).is_some_and(|(before, after)| before != after)
 }
 
 /// A digest of a content: bytes, by whatever algorithm the caller has. Two contents are taken to be the same where their digests are

@@ -233,12 +233,8 @@ pub(super) fn conflicts<'a>(
     let mut rest = &touches[..];
     while let Some(first) = rest.first() {
         let itself = rest.iter().take_while(|touch| touch.path == first.path).count();
-        // Between the path and what is beneath it can stand other names of the same place.
-        let beneath =
-            rest[itself..].iter().take_while(|touch| path::names(touch.path).eq(path::names(first.path))).count()
-                + itself;
-        let end = beneath + rest[beneath..].iter().take_while(|touch| path::is_beneath(touch.path, first.path)).count();
-        conflicts.extend(conflict(&rest[..itself], &rest[beneath..end], &span));
+        let beneath = rest[itself..].iter().take_while(|touch| path::is_beneath(touch.path, first.path)).count();
+        conflicts.extend(conflict(&rest[..itself], &rest[itself..itself + beneath], &span));
         rest = &rest[itself..];
     }
     // Folders first is another order than that of texts.

@@ -5,20 +5,24 @@ mod net;
 use core::slice;
 
 pub(super) use self::net::net;
+use super::base::StaleBase;
 use super::change::{Change, Content, Digest};
 use super::conflict::Conflict;
 use super::event::Record;
 
-/// What the changes of a snapshot, or of one changeset, come to, and where parallel changesets touched the same path.
+/// What the changes of a snapshot, or of one changeset, come to, and what of them does not fit together.
 ///
-/// The changes are the fewest that are left when all steps between are forgotten: a file that was created, modified and renamed is
-/// created at the last path; one that was created and deleted is not there. They are sorted by path. They are to be applied as if at once:
+/// The changes are the fewest that are left when all steps between are forgotten. A file that was created, modified and renamed is
+/// created at the last path. One that was created and deleted is not there. They are sorted by path, and are to be applied as if at once:
 /// each [`before`](NetChange::before) and each [`from`](NetOperation::Rename::from) speaks of the state before all of them.
+///
+/// Look at [`conflicts`](Self::conflicts) and [`stale_bases`](Self::stale_bases) before you apply it. They tell where changes were made without
+/// knowing of each other, and where they contradict each other.
 ///
 /// # Applying it
 ///
-/// First take away all [sources](NetChange::source), then put all [targets](NetChange::target): so two files can
-/// change places, and no temporary path is needed. Each path is the source of at most one entry, and the target of at most one.
+/// First take away all [sources](NetChange::source), then put all [targets](NetChange::target). In this way two files can
+/// change places without a temporary path. Each path is the source of at most one entry, and the target of at most one.
 ///
 /// ```
 /// use std::collections::BTreeMap;
@@ -48,19 +52,26 @@ use super::event::Record;
 /// # What is taken to be there before
 ///
 /// A file stands at each path that a change modifies, deletes or renames from, unless an earlier change put one there or took it away.
-/// None stands at a path that a change creates or renames to: whoever replaces a file by renaming another to its path records its
-/// deletion first.
+/// None stands at a path that a change creates or renames to. To replace a file by renaming another to its path, record its deletion first.
+///
+/// It is different where a change was built on one of a changeset that was [aborted](crate::PlanContext::abort) afterwards. What that one found
+/// counts: if the aborted change created the file, none stood there.
 ///
 /// # What does not fit together
 ///
-/// Parallel changesets do not know of each other, and nobody checks what is recorded. Of changes that contradict each other the last
-/// one wins:
+/// Parallel changesets do not know of each other, and nobody checks what is recorded. [`stale_bases`](Self::stale_bases) lists the changes that
+/// contradict earlier ones. The last one wins:
 ///
-/// - what is created or renamed to a path where a file stands replaces that file;
-/// - a modification where no file stands any more puts one there;
-/// - a deletion where no file stands any more does nothing;
-/// - a rename from where no file stands any more takes the file that last stood there, from wherever it is now, even if it was deleted;
-/// - a rename of a file to its own path leaves it there.
+/// - What is created or renamed to a path where a file stands replaces that file.
+/// - A modification where no file stands puts one there.
+/// - A deletion where no file stands does nothing.
+/// - A rename from where no file stands any more takes the file that last stood there, from wherever it is now, even if it was deleted. If
+///   none ever stood there, it creates the file, with what the change says of it.
+/// - A rename of a file to its own path leaves it there.
+///
+/// Files in the place of folders are not resolved. If one change creates `a` and another `a/b`, both are in the diff, and it cannot be applied:
+/// to delete `a` for the sake of `a/b` could delete a folder that nobody meant. A stale base tells of it, and a conflict if the two
+/// changesets were parallel.
 ///
 /// # Examples
 ///
@@ -87,6 +98,7 @@ use super::event::Record;
 pub struct Diff<'a> {
     changes: Vec<NetChange<'a>>,
     conflicts: Vec<Conflict<'a>>,
+    stale_bases: Vec<StaleBase<'a>>,
 }
 
 /// What has become of one file. It is an entry of a [`Diff`].
@@ -103,7 +115,8 @@ pub struct NetChange<'a> {
     pub before: Option<&'a Digest>,
     /// The digest of its content after all changes, if one is known.
     pub after: Option<&'a Digest>,
-    /// What the last change of its content left there; `None` where it was recorded without, or where the content is the same.
+    /// What the last change of its content left there. `None` if it was recorded without, or if the content is the same. To create or modify a
+    /// file without it, the content must be had from elsewhere.
     pub content: Option<&'a Content>,
     /// The last record that had a part in it.
     pub last: Record<'a, Change>,
@@ -206,9 +219,13 @@ impl<'a> NetChange<'a> {
 }
 
 impl<'a> Diff<'a> {
-    /// Both as [`net`] and [`conflicts`](super::conflict::conflicts) give them.
-    pub(super) fn new(changes: Vec<NetChange<'a>>, conflicts: Vec<Conflict<'a>>) -> Self {
-        Self { changes, conflicts }
+    /// As [`net`], [`conflicts`](super::conflict::conflicts) and [`bases`](super::base::bases) give them.
+    pub(super) fn new(
+        changes: Vec<NetChange<'a>>,
+        conflicts: Vec<Conflict<'a>>,
+        stale_bases: Vec<StaleBase<'a>>,
+    ) -> Self {
+        Self { changes, conflicts, stale_bases }
     }
 
     /// The net changes, sorted by path.
@@ -241,6 +258,19 @@ impl<'a> Diff<'a> {
     #[must_use]
     pub fn conflicts(&self) -> &[Conflict<'a>] {
         &self.conflicts
+    }
+
+    /// The changes that were made of something else than what stood there, in their order. What they come to is in the net changes all the same.
+    ///
+    /// If there are none, the changes can be applied one after the other, and the net changes at once, to any files that are as the first change of
+    /// each path says.
+    ///
+    /// # Examples
+    ///
+    /// See [`StaleBase`].
+    #[must_use]
+    pub fn stale_bases(&self) -> &[StaleBase<'a>] {
+        &self.stale_bases
     }
 
     /// The net change that puts a file at the path; if there is none, the one that deletes the file there. O(log changes).

@@ -11,10 +11,12 @@
 //! | `savepoint`, `snapshot` | a place in the history to go back to; a whole plan to look at |
 //! | `walk`, `index` | going through a snapshot: back from its end; by changeset |
 //! | `id`, `event`, `change` | what names things, what happens, and what a change says |
-//! | `diff`, `conflict` | what changes come to, and where parallel changesets meet |
+//! | `diff`, `conflict`, `base` | what changes come to, where parallel changesets meet, and which changes contradict earlier ones |
+//! | `review`, `path` | these for a snapshot; paths and folders |
 //! | `replay` | a plan from its audit trail |
-//! | `error` | why an operation was refused |
+//! | `error`, `wire` | why an operation was refused; serialization |
 
+mod base;
 mod change;
 mod conflict;
 mod diff;
@@ -42,6 +44,7 @@ mod wire;
 #[cfg(all(test, not(tierstack_loom)))]
 mod tests;
 
+pub use base::{StaleBase, Staleness};
 pub use change::{Change, Content, Digest, Operation, ParseDigestError};
 pub use conflict::{Conflict, Side};
 pub use diff::{Diff, NetChange, NetOperation};

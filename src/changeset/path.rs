@@ -1,11 +1,11 @@
 //! Paths, and the folders that they name: a file cannot stand at a path and others beneath it.
 //!
-//! A path is taken as it is, but for the `/` in it: what stands before one is a folder. Nothing else is known of paths, not even `.`, and a `/` at
-//! the end adds nothing.
+//! A path is taken as it is, but for the `/` in it: what stands before one is a folder, also where that is the end of the path. Nothing else is known
+//! of paths, not even `.`.
 
 use core::cmp::Ordering;
 
-/// The names of the folders from the outermost on, and the last name.
+/// The names of the folders from the outermost on, and the last name, whether or not that is a folder's.
 pub fn names(path: &str) -> impl Iterator<Item = &str> + Clone {
     path.trim_end_matches('/').split('/')
 }
@@ -15,10 +15,10 @@ pub fn compare(path: &str, other: &str) -> Ordering {
     names(path).cmp(names(other)).then_with(|| path.cmp(other))
 }
 
-/// Whether the folder is one of the path's.
+/// Whether the folder is one of the path's; or whether the path is the folder's with more of `/` behind it, which says that it is one.
 pub fn is_beneath(path: &str, folder: &str) -> bool {
-    let folder = folder.trim_end_matches('/');
-    path.trim_end_matches('/').strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+    let rest = path.strip_prefix(folder.trim_end_matches('/'));
+    rest.is_some_and(|rest| rest.starts_with('/')) && (path.len() > folder.len() || !names(path).eq(names(folder)))
 }
 
 #[cfg(all(test, not(any(tierstack_loom, tierstack_shuttle))))]
@@ -29,13 +29,22 @@ mod tests {
 
     #[test]
     fn what_is_beneath() {
-        for (path, folder) in
-            [("a/b", "a"), ("a/b/c", "a"), ("a/b", "a/"), ("a/b/", "a"), ("/a", "/"), ("/a", ""), ("a//b", "a")]
-        {
+        for (path, folder) in [
+            ("a/b", "a"),
+            ("a/b/c", "a"),
+            ("a/b", "a/"),
+            ("a/b/", "a"),
+            ("/a", "/"),
+            ("/a", ""),
+            ("a//b", "a"),
+            ("a/", "a"),
+            ("a//", "a/"),
+            ("/", ""),
+            ("a/b", "a///"),
+        ] {
             assert!(is_beneath(path, folder) && !is_beneath(folder, path), "{path} {folder}");
         }
-        for (path, other) in
-            [("a", "a"), ("a/", "a"), ("ab", "a"), ("a-b", "a"), ("a", "b"), ("a", ""), ("./a", "a"), ("/", "")]
+        for (path, other) in [("a", "a"), ("a/", "a/"), ("ab", "a"), ("a-b", "a"), ("a", "b"), ("a", ""), ("./a", "a")]
         {
             assert!(!is_beneath(path, other) && !is_beneath(other, path), "{path} {other}");
         }
@@ -48,14 +57,15 @@ mod tests {
             for (at, path) in paths.iter().enumerate() {
                 let beneath: Vec<usize> = (0..paths.len()).filter(|other| is_beneath(&paths[*other], path)).collect();
                 prop_assert!(beneath.iter().all(|other| *other > at));
-                // Between them stand only other names of the folder itself.
                 if let Some(last) = beneath.last() {
-                    let same = |other: &String| names(other).eq(names(path));
-                    prop_assert!(paths[at..*last].iter().all(|other| same(other) || is_beneath(other, path)));
+                    prop_assert!(paths[at..*last].iter().all(|other| other == path || is_beneath(other, path)));
                 }
-                prop_assert!(paths.iter().all(|other| is_beneath(other, path) == (
-                    names(path).count() < names(other).count() && names(path).eq(names(other).take(names(path).count()))
-                )));
+                for other in &paths {
+                    let depth = names(path).count();
+                    let is_folder = depth < names(other).count() && names(path).eq(names(other).take(depth));
+                    let is_longer = names(path).eq(names(other)) && other.len() > path.len();
+                    prop_assert_eq!(is_beneath(other, path), is_folder || is_longer);
+                }
             }
         }
     }

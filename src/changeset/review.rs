@@ -1,11 +1,13 @@
 //! What a snapshot's changes come to: net diffs, and the conflicts between changesets.
 
+use super::base::{Bases, StaleBase, Step, bases};
 use super::change::Change;
 use super::conflict::{Conflict, Span, conflicts};
 use super::diff::{Diff, net};
-use super::event::EventKind;
+use super::event::{EventKind, Record};
 use super::id::Sequence;
 use super::snapshot::{ChangesetView, Snapshot};
+use super::status::Status;
 use super::walk::backwards;
 
 impl Snapshot<Change> {
@@ -32,7 +34,8 @@ impl Snapshot<Change> {
     /// ```
     #[must_use]
     pub fn diff(&self) -> Diff<'_> {
-        Diff::new(net(self.changes()), self.conflicts())
+        let Bases { stale, initial } = bases(self.steps().into_iter().rev());
+        Diff::new(net(self.changes(), &initial), self.conflicts(), stale)
     }
 
     /// Where changesets that were open at the same time touched the same path, or one of them a path and another a path beneath it.
@@ -66,6 +69,48 @@ impl Snapshot<Change> {
             spans.get(at).copied().unwrap_or(Span { started: Sequence::ORIGIN, ended: None })
         };
         conflicts(self.changes(), span)
+    }
+
+    /// Which changes were made of something else than what stood there, as the changes before them say; in the order of the changes.
+    ///
+    /// Changes that are rolled back, or in an aborted changeset, are not in the list. It tells of changes that were built on those
+    /// of a changeset that was aborted afterwards. O(n) expected for n names in the paths of all changes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tierstack::{Change, PlanContext, Staleness};
+    ///
+    /// let plan = PlanContext::new();
+    /// let (a, b) = (plan.start_changeset(), plan.start_changeset());
+    /// a.record(Change::rename("draft.md", "final.md"))?;
+    /// b.record(Change::modify("final.md", None, None))?;
+    /// assert!(plan.snapshot().stale_bases().is_empty());
+    ///
+    /// a.abort()?; // so there is no `final.md`
+    /// let snapshot = plan.snapshot();
+    /// let [stale] = snapshot.stale_bases()[..] else { panic!("one change") };
+    /// assert_eq!((stale.change.changeset, stale.kind), (b.id(), Staleness::Missing));
+    /// assert_eq!(stale.undone.map(|record| record.changeset), Some(a.id()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn stale_bases(&self) -> Vec<StaleBase<'_>> {
+        bases(self.steps().into_iter().rev()).stale
+    }
+
+    /// What happens to the files, the newest first.
+    fn steps(&self) -> Vec<Step<'_>> {
+        let gone = |id| self.changeset(id).is_some_and(|changeset| changeset.status() == Status::Aborted);
+        let steps = backwards(self.in_force()).filter_map(|event| match event.kind {
+            EventKind::Recorded { changeset, change } => {
+                let record = Record { sequence: event.sequence, changeset, change };
+                Some(if gone(changeset) { Step::Gone(record) } else { Step::Change(record) })
+            }
+            EventKind::Aborted { changeset } => Some(Step::Aborted(changeset)),
+            EventKind::Started { .. } | EventKind::Closed { .. } | EventKind::RolledBack { .. } => None,
+        });
+        steps.collect()
     }
 
     /// From when to when each changeset was open, by index; of those that are rolled back nothing is told.
@@ -112,6 +157,7 @@ impl<'a> ChangesetView<'a, Change> {
     /// ```
     #[must_use]
     pub fn diff(&self) -> Diff<'a> {
-        Diff::new(net(self.changes()), Vec::new())
+        let Bases { stale, initial } = bases(self.changes().map(Step::Change));
+        Diff::new(net(self.changes(), &initial), Vec::new(), stale)
     }
 }

@@ -1,6 +1,6 @@
 //! What a snapshot's changes come to: diffs and conflicts of whole plans, with changesets that end in every way.
 
-use tierstack::{Change, ChangesetHandle, Diff, NetOperation, PlanContext, Snapshot};
+use tierstack::{Change, ChangesetHandle, Diff, Digest, NetOperation, PlanContext, Snapshot, Staleness};
 
 /// The paths of the conflicts, with the numbers of the changesets on each.
 fn conflicts(snapshot: &Snapshot<Change>) -> Vec<(String, Vec<u64>)> {
@@ -95,4 +95,170 @@ fn what_is_aborted_is_in_no_conflict_and_a_roll_back_brings_conflicts_back() {
     let three = plan.start_changeset();
     touch(&three, "a");
     assert_eq!(conflicts(&plan.snapshot()), [("a".into(), vec![1, 2, 3])]);
+}
+
+/// The changeset of a change with a stale base, the path, the kind, and the changesets of the other side.
+type Stale = (u64, String, Staleness, Option<u64>, Option<u64>);
+
+fn stale(snapshot: &Snapshot<Change>) -> Vec<Stale> {
+    let stale = snapshot.stale_bases();
+    assert_eq!(snapshot.diff().stale_bases(), stale);
+    let number = |record: tierstack::Record<'_, Change>| record.changeset.number();
+    stale
+        .iter()
+        .map(|stale| {
+            let (against, undone) = (stale.against.map(number), stale.undone.map(number));
+            (number(stale.change), stale.path.to_owned(), stale.kind, against, undone)
+        })
+        .collect()
+}
+
+fn digest(byte: u8) -> Digest {
+    Digest::from([byte])
+}
+
+#[test]
+fn what_contradicts_an_earlier_changeset_is_reported_without_a_conflict() {
+    let plan = PlanContext::new();
+    for (before, after) in [(1, 2), (2, 3), (1, 4), (4, 5)] {
+        let changeset = plan.start_changeset();
+        changeset.record(Change::modify("a", digest(before), digest(after))).unwrap();
+        changeset.close().unwrap();
+    }
+    let changeset = plan.start_changeset();
+    changeset.record_all([Change::create("a", None), Change::create("b", None), Change::create("b", None)]).unwrap();
+    let snapshot = plan.snapshot();
+    assert_eq!(conflicts(&snapshot), []);
+    let expected = [
+        (3, "a".into(), Staleness::OtherContent, Some(2), None),
+        (5, "a".into(), Staleness::Occupied, Some(4), None),
+        (5, "b".into(), Staleness::Occupied, Some(5), None),
+    ];
+    assert_eq!(stale(&snapshot), expected);
+    // A changeset by itself contradicts only itself.
+    let own = snapshot.changeset(changeset.id()).unwrap().diff();
+    let own: Vec<_> = own.stale_bases().iter().map(|stale| (stale.path, stale.kind)).collect();
+    assert_eq!(own, [("b", Staleness::Occupied)]);
+    // Without what it contradicts, there is no contradiction.
+    plan.abort(changeset.id()).unwrap();
+    assert_eq!(stale(&plan.snapshot()).len(), 1);
+}
+
+#[test]
+fn what_was_built_on_an_aborted_changeset_is_reported_and_the_diff_takes_nothing_that_never_was() {
+    let plan = PlanContext::new();
+    let [aborted, kept] = [(); 2].map(|()| plan.start_changeset());
+    aborted.record(Change::rename("a", "b")).unwrap();
+    let before = plan.savepoint();
+    kept.record(Change::modify("b", None, digest(7)).with_content("text")).unwrap();
+    assert_eq!(stale(&plan.snapshot()), []);
+    assert_eq!(conflicts(&plan.snapshot()), [("b".into(), vec![1, 2])]);
+    let savepoint = plan.savepoint();
+
+    aborted.abort().unwrap();
+    let snapshot = plan.snapshot();
+    assert_eq!(conflicts(&snapshot), []);
+    let missing = [(2, "b".into(), Staleness::Missing, None, Some(1))];
+    assert_eq!(stale(&snapshot), missing);
+    let diff = snapshot.diff();
+    let [change] = diff.changes() else { panic!("one file: {diff:?}") };
+    assert_eq!((change.path, change.operation, change.content), ("b", NetOperation::Create, Some(&"text".into())));
+
+    // An abort that is rolled back was none, and what is rolled back is no base.
+    plan.roll_back_to(&savepoint).unwrap();
+    assert_eq!(stale(&plan.snapshot()), []);
+    plan.roll_back_to(&before).unwrap();
+    aborted.abort().unwrap();
+    kept.record(Change::modify("b", None, None)).unwrap();
+    assert_eq!(stale(&plan.snapshot()), [], "it came after the abort");
+    assert_eq!(plan.snapshot().diff().get("b").unwrap().operation, NetOperation::Modify);
+}
+
+#[test]
+fn what_was_done_with_a_file_that_went_with_its_changeset() {
+    // Changes built on the creation of "a", with what is left of them without it.
+    type Left = Option<(&'static str, NetOperation<'static>)>;
+    let renamed = || Change::rename("a", "c");
+    let cases: [(Vec<Change>, Left); 6] = [
+        (vec![Change::delete("a", None)], None),
+        (vec![renamed()], Some(("c", NetOperation::Create))),
+        (vec![renamed(), Change::modify("c", None, None)], Some(("c", NetOperation::Create))),
+        (vec![renamed(), Change::delete("c", None)], None),
+        (vec![renamed(), Change::rename("c", "a")], Some(("a", NetOperation::Create))),
+        (vec![Change::modify("a", None, None), renamed()], Some(("c", NetOperation::Create))),
+    ];
+    for (changes, left) in cases {
+        let plan = PlanContext::new();
+        let [aborted, kept] = [(); 2].map(|()| plan.start_changeset());
+        aborted.record(Change::create("a", digest(1)).with_content("gone")).unwrap();
+        kept.record_all(changes.clone()).unwrap();
+        aborted.abort().unwrap();
+        let snapshot = plan.snapshot();
+        assert_eq!(stale(&snapshot), [(2, "a".into(), Staleness::Missing, None, Some(1))], "{changes:?}");
+        let diff = snapshot.diff();
+        let found: Vec<_> = diff.iter().map(|change| (change.path, change.operation)).collect();
+        assert_eq!(found, left.into_iter().collect::<Vec<_>>(), "{changes:?}");
+        assert!(diff.iter().all(|change| change.content.is_none()));
+    }
+    // And with one that is there after all.
+    let plan = PlanContext::new();
+    let [aborted, kept] = [(); 2].map(|()| plan.start_changeset());
+    aborted.record(Change::delete("a", digest(1))).unwrap();
+    kept.record(Change::create("a", digest(2)).with_content("new")).unwrap();
+    aborted.abort().unwrap();
+    let snapshot = plan.snapshot();
+    assert_eq!(stale(&snapshot), [(2, "a".into(), Staleness::Occupied, None, Some(1))]);
+    let diff = snapshot.diff();
+    let [change] = diff.changes() else { panic!("one file: {diff:?}") };
+    assert_eq!((change.operation, change.before), (NetOperation::Modify, Some(&digest(1))));
+}
+
+#[test]
+fn a_file_and_a_folder_of_the_same_path_are_reported() {
+    let plan = PlanContext::new();
+    let [one, two, three] = [(); 3].map(|()| plan.start_changeset());
+    one.record(Change::create("a", None)).unwrap();
+    two.record(Change::create("a/b", None)).unwrap();
+    three.record(Change::create("a-b", None)).unwrap();
+    let snapshot = plan.snapshot();
+    assert_eq!(conflicts(&snapshot), [("a".into(), vec![1, 2])]);
+    assert_eq!(stale(&snapshot), [(2, "a/b".into(), Staleness::Folder, Some(1), None)]);
+    assert_eq!(snapshot.stale_bases()[0].other, "a");
+    // Changesets that did not meet are in no conflict.
+    for changeset in [one, two, three] {
+        changeset.close().unwrap();
+    }
+    plan.start_changeset().record(Change::delete("a", None)).unwrap();
+    let snapshot = plan.snapshot();
+    assert_eq!(conflicts(&snapshot).len(), 1);
+    assert_eq!(stale(&snapshot)[1..], [(4, "a".into(), Staleness::Folder, Some(2), None)]);
+    // To delete a folder is to touch all that is in it.
+    let plan = PlanContext::new();
+    let [folder, within, within_too, beside] = [(); 4].map(|()| plan.start_changeset());
+    within.record(Change::modify("src/main.rs", None, None)).unwrap();
+    folder.record(Change::delete("src/", None)).unwrap();
+    within_too.record(Change::rename("lib.rs", "src/lib.rs")).unwrap();
+    beside.record(Change::create("src.md", None)).unwrap();
+    assert_eq!(conflicts(&plan.snapshot()), [("src/".into(), vec![1, 2, 3])]);
+    let snapshot = plan.snapshot();
+    let pairs = snapshot.conflicts()[0].pairs().map(|(one, two)| (one.changeset, two.changeset)).collect::<Vec<_>>();
+    assert_eq!(pairs, [(folder.id(), within.id()), (folder.id(), within_too.id())]);
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn stale_bases_are_written_with_the_numbers_of_their_records() {
+    use serde_json::json;
+
+    let plan = PlanContext::new();
+    let [aborted, kept] = [(); 2].map(|()| plan.start_changeset());
+    aborted.record(Change::create("a", None)).unwrap();
+    kept.record_all([Change::delete("a", None), Change::delete("a", None)]).unwrap();
+    aborted.abort().unwrap();
+    let expected = json!([
+        {"change": 4, "path": "a", "kind": "missing", "other": "a", "undone": 3},
+        {"change": 5, "path": "a", "kind": "missing", "other": "a", "against": 4},
+    ]);
+    assert_eq!(serde_json::to_value(plan.snapshot().stale_bases()).unwrap(), expected);
+    assert_eq!(serde_json::to_value(plan.snapshot().diff()).unwrap()["stale_bases"], expected);
 }

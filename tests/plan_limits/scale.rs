@@ -6,7 +6,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tierstack::{ChangesetId, EventKind, PlanContext, Sequence, Snapshot, Status};
+use tierstack::{Change, ChangesetId, Digest, EventKind, PlanContext, Sequence, Snapshot, Status};
 
 use crate::portrait::id;
 
@@ -339,4 +339,60 @@ fn four_threads_drop_snapshots_of_different_ages_at_once() {
         drop_at_once(parts);
         assert_eq!(dropped.count(), CHANGESETS * 10, "round {round}");
     }
+}
+
+/// Changes of so many paths, each touched so often; a hundred changesets that overlap in pairs, every fourth of them aborted.
+fn busy(paths: usize, touches: usize, path: impl Fn(usize) -> String) -> PlanContext {
+    let plan = PlanContext::new();
+    let mut before = plan.start_changeset();
+    for number in 0..100 {
+        let changeset = plan.start_changeset();
+        for touch in (0..paths * touches).skip(number).step_by(100) {
+            let (path, version) = (path(touch % paths), u32::try_from(touch / paths).unwrap());
+            let [old, new] = [version, version + 1].map(|version| Digest::from(version.to_le_bytes()));
+            let change = match touch % 5 {
+                0 => Change::delete(path, old),
+                1 => Change::create(path, new),
+                2 => Change::rename(format!("{path}.old"), path),
+                _ => Change::modify(path, old, new),
+            };
+            (if touch % 2 == 0 { &changeset } else { &before }).record(change).unwrap();
+        }
+        if number % 4 == 0 {
+            before.abort().unwrap()
+        } else {
+            before.close().unwrap()
+        };
+        before = changeset;
+    }
+    plan
+}
+
+/// Were anything looked for by going through all that is there, some of these would take a hundred times as long as the others.
+#[test]
+fn what_many_changes_come_to_costs_the_same_however_they_are_spread() {
+    const CHANGES: usize = 40_000;
+    type Spread = (usize, fn(usize) -> String);
+    let spreads: [Spread; 6] = [
+        (CHANGES, |path| format!("path-{path}")),
+        (1, |_| "path".into()),
+        (2, |path| ["folder", "folder/path"][path].into()),
+        (CHANGES, |path| format!("folder/path-{path}")),
+        // The folder itself is touched now and then, and each time stands in the way of all that is beneath it.
+        (CHANGES, |path| if path % 100 == 50 { "folder".into() } else { format!("folder/path-{path}") }),
+        (400, |path| format!("{}path", "folder/".repeat(path % 20))),
+    ];
+    let mut times = Vec::new();
+    for (paths, path) in spreads {
+        let plan = busy(paths, CHANGES / paths, path);
+        let snapshot = plan.snapshot();
+        let mut came_to = (0, 0, 0);
+        times.push(time(|| {
+            let diff = snapshot.diff();
+            came_to = (diff.len(), diff.conflicts().len(), diff.stale_bases().len());
+        }));
+        assert!(came_to.0 > 0, "{came_to:?} of {paths} paths such as {}", path(paths - 1));
+    }
+    let (least, most) = (times.iter().min().unwrap(), times.iter().max().unwrap());
+    assert!(*most < *least * 40 + Duration::from_millis(100), "{times:?}");
 }

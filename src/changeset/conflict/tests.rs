@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// `a` is a folder of some of them, and stands between others in the order of texts.
-const PATHS: [&str; 6] = ["a", "b", "a/b", "a/c/d", "a-b", "a/c"];
+const PATHS: [&str; 7] = ["a", "b", "a/b", "a/c/d", "a-b", "a/c", "a/"];
 
 fn id(index: usize) -> ChangesetId {
     ChangesetId::from_index(index as u64)
@@ -62,7 +62,9 @@ proptest! {
         for path in &touched {
             let mut touchers: BTreeMap<usize, (bool, Vec<u64>)> = BTreeMap::new();
             for (sequence, changeset, change) in &changes {
-                for other in change.paths().filter(|other| other == path || other.starts_with(&format!("{path}/"))) {
+                let folder = format!("{}/", path.trim_end_matches('/'));
+                let is_beneath = |other: &str| other.starts_with(&folder) && (*path != folder || other.len() > folder.len());
+                for other in change.paths().filter(|other| other == path || is_beneath(other)) {
                     let (itself, sequences) = touchers.entry(*changeset).or_default();
                     *itself |= other == *path;
                     sequences.push(*sequence);

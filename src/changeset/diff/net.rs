@@ -4,21 +4,26 @@
 //! *origin*, the path at which it stood before all changes, unless it was created, and a *place*, the path at which it stands, unless
 //! it is gone. Each path knows the file that stands there, and the last that did.
 //!
-//! A path that no change has touched is taken to hold a file, unless the first change there creates one or renames one to it.
+//! A path that no change has touched is taken to hold a file, unless the first change there creates one or renames one to it; but what is known of it
+//! from changes that are gone goes before (see [`base`](super::super::base)).
 //! In the end every file that is not where and what it was is an entry, by its origin and its place. As a file has one origin and one
 //! place, and a path holds one file, no two entries have the same source or the same target, whatever the changes were.
 
 use std::collections::HashMap;
 
 use super::{NetChange, NetOperation};
-use crate::changeset::change::{Change, Content, Digest, Operation};
+use crate::changeset::base::State;
+use crate::changeset::change::{Change, Content, Digest, Operation, differ};
 use crate::changeset::event::Record;
 
 /// What the changes, in the order of their sequence numbers, come to, sorted by path.
 ///
 /// For n changes: O(n) expected, and O(c log c) comparisons of paths for the c entries.
-pub(in crate::changeset) fn net<'a>(records: impl Iterator<Item = Record<'a, Change>>) -> Vec<NetChange<'a>> {
-    let mut tree = Tree::default();
+pub(in crate::changeset) fn net<'a>(
+    records: impl Iterator<Item = Record<'a, Change>>,
+    initial: &HashMap<&'a str, State<'a>>,
+) -> Vec<NetChange<'a>> {
+    let mut tree = Tree { files: Vec::new(), slots: HashMap::new(), initial };
     records.for_each(|record| tree.apply(record));
     let mut changes: Vec<_> = tree.files.iter().filter_map(|file| tree.entry(file)).collect();
     // A deletion stands before what puts another file there.
@@ -28,10 +33,11 @@ pub(in crate::changeset) fn net<'a>(records: impl Iterator<Item = Record<'a, Cha
 }
 
 /// The files that the changes touched, and the paths.
-#[derive(Default)]
-struct Tree<'a> {
+struct Tree<'i, 'a> {
     files: Vec<File<'a>>,
     slots: HashMap<&'a str, Slot>,
+    /// What is known to have been at paths before all changes.
+    initial: &'i HashMap<&'a str, State<'a>>,
 }
 
 /// An index into [`Tree::files`].
@@ -44,7 +50,7 @@ struct Slot {
     /// The file whose place it is.
     here: Option<FileId>,
     /// The file whose place it is or was last.
-    latest: FileId,
+    latest: Option<FileId>,
 }
 
 /// A file that a change touched.
@@ -72,7 +78,9 @@ impl<'a> File<'a> {
 
     /// One that the record puts there.
     fn created(record: Record<'a, Change>) -> Self {
-        let [_, after] = record.change.digests();
+        let [before, after] = record.change.digests();
+        // A rename without another says what its content is.
+        let after = if matches!(record.change.operation, Operation::Rename { .. }) { after.or(before) } else { after };
         let content = record.change.content.as_ref();
         Self { origin: None, place: None, before: None, after, content, changed: true, last: record }
     }
@@ -113,17 +121,12 @@ impl<'a> File<'a> {
     }
 }
 
-/// Whether both are known, and differ.
-fn differ(before: Option<&Digest>, after: Option<&Digest>) -> bool {
-    before.zip(after).is_some_and(|(before, after)| before != after)
-}
-
 /// By the digests where both are known, and else by what the changes said.
 fn modified(before: Option<&Digest>, after: Option<&Digest>, changed: bool) -> bool {
     before.zip(after).map_or(changed, |(before, after)| before != after)
 }
 
-impl<'a> Tree<'a> {
+impl<'a> Tree<'_, 'a> {
     fn apply(&mut self, record: Record<'a, Change>) {
         let path = record.change.path.as_str();
         match &record.change.operation {
@@ -139,7 +142,11 @@ impl<'a> Tree<'a> {
             }
             Operation::Rename { from } => {
                 let slot = self.slot(from, record);
-                let file = slot.here.unwrap_or(slot.latest);
+                let Some(file) = slot.here.or(slot.latest) else {
+                    // None has ever stood there.
+                    self.create(path, record);
+                    return;
+                };
                 // That need not be the path it is said to come from.
                 if let Some(slot) = self.files[file].place.and_then(|place| self.slots.get_mut(place)) {
                     slot.here = None;
@@ -150,13 +157,15 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// The slot of a path from which something is taken: what no change has touched, stands there.
+    /// The slot of a path from which something is taken: what no change has touched stands there, unless it is known that it does not.
     fn slot(&mut self, path: &'a str, record: Record<'a, Change>) -> &mut Slot {
-        let files = &mut self.files;
+        let (files, initial) = (&mut self.files, self.initial.get(path));
         self.slots.entry(path).or_insert_with(|| {
-            files.push(File::original(path, record));
-            let file = files.len() - 1;
-            Slot { original: Some(file), here: Some(file), latest: file }
+            let file = (initial != Some(&State::Absent)).then(|| {
+                files.push(File::original(path, record));
+                files.len() - 1
+            });
+            Slot { original: file, here: file, latest: file }
         })
     }
 
@@ -165,10 +174,20 @@ impl<'a> Tree<'a> {
         self.put(self.files.len() - 1, path, record);
     }
 
-    /// Puts a file that stands nowhere at the path, in the place of any that does.
+    /// Puts a file that stands nowhere at the path, in the place of any that does. Where no change has touched the path none stands, unless
+    /// one is known to.
     fn put(&mut self, file: FileId, path: &'a str, record: Record<'a, Change>) {
-        let slot = self.slots.entry(path).or_insert(Slot { original: None, here: None, latest: file });
-        slot.latest = file;
+        let (files, initial) = (&mut self.files, self.initial.get(path));
+        let slot = self.slots.entry(path).or_insert_with(|| {
+            let original = if let Some(State::Present(before)) = initial {
+                files.push(File { before: *before, after: *before, ..File::original(path, record) });
+                Some(files.len() - 1)
+            } else {
+                None
+            };
+            Slot { original, here: original, latest: None }
+        });
+        slot.latest = Some(file);
         if let Some(replaced) = slot.here.replace(file) {
             self.files[replaced].remove(record);
         }

@@ -1,13 +1,14 @@
 //! Tests of [`net`]: case by case, and against applying the changes one by one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use proptest::prelude::*;
 
-use super::{Diff, NetChange, NetOperation, net};
+use super::{Diff, NetChange, NetOperation};
 use crate::changeset::change::{Change, Content, Digest, Operation};
 use crate::changeset::event::Record;
 use crate::changeset::id::{ChangesetId, Sequence};
+use crate::changeset::tests::text::{byte, digest, parse};
 
 fn records(changes: &[Change]) -> impl Iterator<Item = Record<'_, Change>> {
     let sequences = (1..).map(Sequence::new);
@@ -15,34 +16,9 @@ fn records(changes: &[Change]) -> impl Iterator<Item = Record<'_, Change>> {
     sequences.zip(changes).map(move |(sequence, change)| Record { sequence, changeset, change })
 }
 
-fn digest(byte: u8) -> Digest {
-    Digest::from([byte])
-}
-
-fn byte(digest: &Digest) -> u8 {
-    digest.as_bytes()[0]
-}
-
-/// Changes as text: `+a` creates, `*a` modifies, `-a` deletes, `a>b` renames. Digests follow a colon, those before and after for `*`
-/// and `>`, with `?` for one that is not known; each but a deletion has its last digest as content. As in `*a:1,2`.
-fn parse(text: &str) -> Change {
-    let (what, digests) = text.split_once(':').unwrap_or((text, "?,?"));
-    let known: Vec<Option<Digest>> =
-        digests.split(',').map(|digest| digest.parse::<u8>().ok().map(self::digest)).collect();
-    let (first, last) = (known[0].clone(), known[known.len() - 1].clone());
-    let change = match what.split_at(1) {
-        ("+", path) => Change::create(path, last.clone()),
-        ("*", path) => Change::modify(path, first, last.clone()),
-        ("-", path) => return Change::delete(path, first),
-        _ => {
-            let (from, to) = what.split_once('>').unwrap();
-            Change::rename(from, to).with_digests(first, last.clone())
-        }
-    };
-    match last {
-        Some(last) => change.with_content(vec![byte(&last)]),
-        None => change,
-    }
+/// Where nothing is known of what was there before.
+fn net<'a>(records: impl Iterator<Item = Record<'a, Change>>) -> Vec<NetChange<'a>> {
+    super::net(records, &HashMap::new())
 }
 
 /// Net changes as text, in the same way; a rename that modifies is `a*>b`. Then `!`, and the content if there is one.
@@ -211,7 +187,7 @@ fn the_last_of_contradictory_changes_wins() {
 fn the_last_record_that_had_a_part() {
     let last = |changes: &str, path: &str| {
         let changes: Vec<Change> = changes.split_whitespace().map(parse).collect();
-        Diff::new(net(records(&changes)), Vec::new()).get(path).map(|change| change.last.sequence.number())
+        Diff::new(net(records(&changes)), Vec::new(), Vec::new()).get(path).map(|change| change.last.sequence.number())
     };
     assert_eq!(last("*a *b *a *b", "a"), Some(3));
     assert_eq!(last("-a +a:1 *b", "a"), Some(2));
@@ -223,7 +199,7 @@ fn the_last_record_that_had_a_part() {
 #[test]
 fn a_path_finds_what_is_put_there() {
     let changes: Vec<Change> = ["-b", "c>b", "-d", "+a"].map(parse).into();
-    let diff = Diff::new(net(records(&changes)), Vec::new());
+    let diff = Diff::new(net(records(&changes)), Vec::new(), Vec::new());
     let get = |path| diff.get(path).map(|change| change.operation);
     assert_eq!(get("a"), Some(NetOperation::Create));
     assert_eq!(get("b"), Some(NetOperation::Rename { from: "c" }));
@@ -237,7 +213,7 @@ fn json() {
     use serde_json::json;
 
     let changes: Vec<Change> = ["a>b:1,2", "-c"].map(parse).into();
-    let diff = Diff::new(net(records(&changes)), Vec::new());
+    let diff = Diff::new(net(records(&changes)), Vec::new(), Vec::new());
     let changeset = serde_json::to_value(ChangesetId::from_index(0)).unwrap();
     let expected = json!({
         "changes": [
@@ -248,6 +224,7 @@ fn json() {
             {"path": "c", "operation": "delete", "last": {"sequence": 2, "changeset": changeset}, "modifies": false},
         ],
         "conflicts": [],
+        "stale_bases": [],
     });
     assert_eq!(serde_json::to_value(&diff).unwrap(), expected);
 }

@@ -1,4 +1,4 @@
-//! Tests from within: calls overtaken at each step, threads stopped there for good, and random schedules.
+//! Tests from within: calls overtaken at each step, threads stopped there for good, and random schedules. And changes as texts, for tests.
 
 #[cfg(not(tierstack_shuttle))]
 mod overtaken;
@@ -6,3 +6,5 @@ mod overtaken;
 mod schedules;
 #[cfg(not(tierstack_shuttle))]
 mod stalled;
+#[cfg(not(tierstack_shuttle))]
+pub mod text;
