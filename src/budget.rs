@@ -162,15 +162,9 @@ impl<'b> Reservation<'b> {
         }
     }
 
-    /// Hands the bytes over to what is now hot or announced; they are given back by whoever ends that.
+    /// Hands the bytes over to what is now hot; they are given back by whoever ends that.
     pub fn hand_over(&mut self) {
         self.held = 0;
-    }
-
-    /// Takes back bytes that were handed over to a fragment that never took effect.
-    pub fn take_back(&mut self, bytes: u64) {
-        debug_assert_eq!(self.held, 0);
-        self.held = bytes;
     }
 }
 

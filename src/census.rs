@@ -3,7 +3,7 @@
 //! # The rules
 //!
 //! An operation gathers what it changed in a [`Tally`], and the tally is added to the counts before the operation returns, before it
-//! hands bytes on, and when it unwinds. So a count is off by at most what the operations in flight have moved; it can be below
+//! hands bytes on, and when it unwinds; what comes into a tier and what leaves it make up for each other until then. So a count is off by at most what the operations in flight have moved; it can be below
 //! zero for a moment, where a fragment is moved on before the thread that placed it has counted it. Readers see zero then.
 //!
 //! *Hot's bytes* are added after they were reserved and taken off before they are given to anybody else, so that they never pass what
@@ -100,14 +100,7 @@ impl Census {
         unsigned(self.bytes.fetch_add(bytes, Ordering::AcqRel).wrapping_add(bytes))
     }
 
-    /// Takes a fragment off before the CAS that would take it away, where departures are counted so.
-    pub fn leave_early(&self, weight: u64) {
-        if self.is_bounded() {
-            self.add(-1, -weight.cast_signed());
-        }
-    }
-
-    /// Counts a fragment in again whose CAS was lost.
+    /// Counts a fragment in again whose CAS was lost, where it was taken off before.
     pub fn come_back(&self, weight: u64) {
         if self.is_bounded() {
             self.add(1, weight.cast_signed());
@@ -183,10 +176,27 @@ impl Tally {
         change.bytes = change.bytes.wrapping_sub(weight.cast_signed());
     }
 
+    /// A fragment is about to leave `tier`, where departures are counted before the CAS that makes them. What has entered the tier and is
+    /// not counted yet makes up for it; the rest is taken off the counts.
+    pub fn leave_early(&mut self, tier: Tier, weight: u64, census: &Census) {
+        if !census.is_bounded() {
+            return;
+        }
+        self.leave(tier, weight);
+        let change = &mut self.0[tier.index()];
+        let owed = Change { fragments: change.fragments.min(0), bytes: change.bytes.min(0) };
+        census.add(owed.fragments, owed.bytes);
+        change.fragments -= owed.fragments;
+        change.bytes -= owed.bytes;
+    }
+
     /// Adds everything to the counts. Hot's bytes after it, where they grew.
     pub fn add_to(&mut self, tiers: &[Census; 3]) -> Option<u64> {
         let mut hot_bytes = None;
         for (census, (change, tier)) in tiers.iter().zip(self.0.iter_mut().zip(Tier::ALL)) {
+            if (change.fragments, change.bytes) == (0, 0) {
+                continue;
+            }
             let Change { fragments, bytes } = core::mem::take(change);
             let after = census.add(fragments, bytes);
             if tier == Tier::Hot && bytes > 0 {
@@ -265,10 +275,25 @@ mod tests {
             [(Capacity::UNBOUNDED, (2, 30)), (entries, (1, 20)), (bytes, (1, 20)), (entries.and_bytes(90), (1, 20))]
         {
             let census = with_two(capacity);
-            census.leave_early(10);
+            let mut tally = Tally::default();
+            tally.leave_early(Tier::Warm, 10, &census);
             assert_eq!((census.fragments(), census.bytes()), left, "{capacity:?}");
             census.come_back(10);
             assert_eq!((census.fragments(), census.bytes(), census.confirm_bytes()), (2, 30, 30));
+        }
+    }
+
+    #[test]
+    fn an_early_departure_is_made_up_for_by_what_came_in_and_is_not_counted_yet() {
+        for (came_in, counted) in [(10, (2, 30)), (15, (2, 30)), (4, (2, 24))] {
+            let census = with_two(Capacity::entries(9));
+            let mut tally = Tally::default();
+            tally.enter(Tier::Warm, came_in);
+            tally.leave_early(Tier::Warm, 10, &census);
+            assert_eq!((census.fragments(), census.bytes()), counted, "never above what stands there");
+            let tiers = [Census::new(Capacity::UNBOUNDED), census, Census::new(Capacity::UNBOUNDED)];
+            tally.add_to(&tiers);
+            assert_eq!((tiers[1].fragments(), tiers[1].bytes()), (2, 20 + came_in));
         }
     }
 

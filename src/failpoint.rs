@@ -10,22 +10,24 @@ pub enum Step {
     Raised,
     /// Bytes of hot are reserved for a newcomer.
     Reserved,
-    /// A successor is announced.
-    Announced,
-    /// A predecessor is replaced; the successor is not resolved.
+    /// A new fragment has replaced another; it is not published.
     Committed,
-    /// A new fragment is in the index; it is not listed.
+    /// A new fragment is in the index; it is not published.
     Inserted,
-    /// A fragment is moved; it is not listed where it is now.
+    /// A fragment is moved; its old entry is not cleared.
     Moved,
     /// A fragment is removed; it is still in its cell and in the index.
     Removed,
     /// A node is in its order cell; the bit is not set.
     InCell,
-    /// A placement is in its order; the word is not marked.
-    Placed,
-    /// A placement is marked as listed; what it ended is not cleared.
-    Listed,
+    /// An entry is filled; the move that it is for is not made.
+    Filled,
+    /// A move is lost; what was filled for it is not settled.
+    Lost,
+    /// What was filled for a lost move is settled; the move is not tried again.
+    Settled,
+    /// A new fragment is published; what it replaced is not cleared.
+    Published,
     /// An order cell is emptied; its bit is still set.
     Emptied,
     /// A segment is sealed; it is still in the directory.

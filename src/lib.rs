@@ -188,10 +188,10 @@ pub mod internals {
     #[cfg(all(fuzzing, not(test)))]
     pub use crate::failpoint::{Step, watch};
     pub use crate::index::{Index, Inserted};
-    pub use crate::node::{Announced, LastUse, Node};
+    pub use crate::node::{LastUse, Node};
     pub use crate::order::Order;
     pub use crate::order::segment::{Placed, Segment, WIDTH};
-    pub use crate::place::{Fit, Outcome, Place, PlaceWord, State};
+    pub use crate::place::{Outcome, Place, PlaceWord, Standing, State};
     pub use crate::stats::Stats;
     #[cfg(all(fuzzing, not(test)))]
     pub use crate::store::sweep::validate;

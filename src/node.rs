@@ -1,21 +1,30 @@
-//! A fragment's node: key, value, weight, place word, last use and successor, in one allocation.
+//! A fragment's node: key, value, weight, place word and last use, in one allocation.
 //!
 //! # Who may hold a node, and until when
 //!
-//! The index owns a node: the cell that holds it, or the chain of replacements behind that cell. Whoever takes it out of the index
-//! retires it, once. Threads reach it in two ways, both while pinned:
+//! A node is its storer's until the index has it, and the index's from then on: the cell that holds it, or the chain of replacements
+//! behind that cell. Whoever takes it out of the index retires it, once. A storer that gives its node up, because the caller's `Eq`
+//! panicked or the clock has ended, retires it too, if an order has had it. Threads reach a node in two ways, both while pinned:
 //!
 //! - *Through the index.* It was not retired when its cell was read, and its successors were not either: a cell is swung past a
 //!   successor before that is retired. So what was reached lives until the pin ends, as epochs have it.
-//! - *Through an order's cell.* The cell may hold a node that has been retired: the placement has ended, and whoever ended it, or
-//!   listed it too late, has not cleared the cell yet. That thread is pinned since before the node died, and
-//!   clears the cell before it unpins. So whoever reads the cell is pinned while that thread is, and thus at most one epoch after the
-//!   retirement: `reader <= clearer + 1 <= retired + 1`. The node's memory is therefore freed by a *second* deferral, made by the
-//!   first, which is not before epoch `retired + 4`, and not while the reader is pinned. The same holds for the node's successors,
-//!   which died after it, and so after that thread had pinned.
+//! - *Through an order's cell.* The cell may hold a node that has been retired, whose entry has not been cleared yet. But whoever is
+//!   to clear the entry is pinned since before the node died, and clears it before it unpins:
+//!     - Who moved the word away from the placement, or ended it, has read a live word under its pin.
+//!     - Who filled the cell for a move that it then lost has read a live word under its pin, before it filled. It clears the entry if the
+//!       word is beyond it, or leaves it to whoever moves the word away, whose clearing comes after the fill: it finds the
+//!       filler's read-modify-write in the word. See [`crate::store`]'s `core`.
+//!     - A storer that gives up its node clears the entry before it retires the node. Nobody else fills a cell with it.
+//!
+//!   So whoever reads the cell is pinned while a clearer is that is pinned since before the retirement, and thus at most one epoch after
+//!   it: `reader <= clearer + 1 <= retired + 1`. (A late fill may be in a segment that is sealed and removed already. Then the reader has
+//!   found that segment before it was removed, and so before the filler unpins: the same holds.) The node's memory is freed by a *second*
+//!   deferral, made by the first, which is not before epoch `retired + 4`, and not while the reader is pinned. The same
+//!   holds for the node's successors, which died after it, and so after that thread had pinned.
 //!
 //! Key and value are dropped by the first deferral already. Who reaches a node through the index may read them; who reaches it through
-//! an order reads them only after its word said, under the same pin, that it is alive, so that it is retired after the pin.
+//! an order reads them only after it was seen to be published and its word said, under the same pin, that it is alive, so that it is
+//! retired after the pin.
 //!
 //! A [`NodeRef`] keeps a node without a pin, on its way to the overflow hook: where there is one, the first deferral leaves key and value,
 //! and the second deferral, to the last that goes. See [`holders`].
@@ -28,15 +37,14 @@ mod retire;
 
 use core::cell::UnsafeCell;
 use core::mem::ManuallyDrop;
-use core::ptr;
 use std::sync::Arc;
 
 use crossbeam_epoch::Guard;
 
 use crate::claim::Claims;
-use crate::place::{Fit, Place, PlaceWord};
+use crate::place::{Place, PlaceWord};
 use crate::stats::Stats;
-use crate::sync::{AtomicPtr, AtomicU64, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Ordering};
 use crate::tier::Tier;
 use holders::Holders;
 
@@ -51,10 +59,10 @@ pub struct Node<K, V> {
     /// The last use: see [`LastUse`].
     pub last_use: LastUse,
     hash: u64,
-    /// Dropped while readers of the word and the successor may still hold the node: hence the cell.
+    /// Dropped while readers of the word may still hold the node: hence the cell.
     key: UnsafeCell<ManuallyDrop<K>>,
-    /// Set once by the storer that announces a successor; never overridden.
-    successor: AtomicPtr<Self>,
+    /// See [`Node::is_published`]. Set by the storer, and by whoever sees that the index leads to the node; never reset.
+    published: AtomicBool,
     /// As the key.
     value: UnsafeCell<ManuallyDrop<V>>,
     /// In bytes; and whether the value is claimed: see [`CLAIMED`].
@@ -77,6 +85,12 @@ impl LastUse {
     /// A last use at `tick`.
     pub fn starting_at(tick: u64) -> Self {
         Self(AtomicU64::new(tick))
+    }
+
+    /// Sets that of a node that is not published.
+    pub fn prepare(&self, tick: u64) {
+        // Relaxed: published with the place word.
+        self.0.store(tick, Ordering::Relaxed);
     }
 
     /// Raises it to `tick`, unless it is there already.
@@ -108,24 +122,15 @@ impl LastUse {
 /// In the weight: owned operations claim the value before they read it. No weight has that bit: see [`crate::budget::MAX_BYTES`].
 const CLAIMED: u64 = 1 << 63;
 
-/// How an announcement of a successor ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Announced {
-    /// It is the node's successor.
-    Done,
-    /// The node has another.
-    Taken,
-}
-
 impl<K, V> Node<K, V> {
     /// A node that nobody sees yet.
     pub fn new(hash: u64, key: K, value: V, weight: u64, tick: u64, stats: &Arc<Stats>) -> Self {
         Self {
-            place: PlaceWord::new(Place::pending(tick, Fit::Never)),
+            place: PlaceWord::new(Place::fresh(Tier::Warm, tick)),
             last_use: LastUse::starting_at(tick),
             hash,
             key: UnsafeCell::new(ManuallyDrop::new(key)),
-            successor: AtomicPtr::new(ptr::null_mut()),
+            published: AtomicBool::new(false),
             value: UnsafeCell::new(ManuallyDrop::new(value)),
             weight: if claimed::is_to_be_claimed::<V>(weight, stats) { weight | CLAIMED } else { weight },
             claims: Claims::new(),
@@ -165,34 +170,31 @@ impl<K, V> Node<K, V> {
         self.last_use.peek().max(place.tick())
     }
 
-    /// Makes `successor` this node's successor, if it has none.
-    pub fn announce(&self, successor: ptr::NonNull<Self>) -> Announced {
-        let successor = successor.as_ptr();
-        // Release: publishes the successor to whoever follows the pointer. Relaxed on a loss: the other one is not followed from here.
-        match self.successor.compare_exchange(ptr::null_mut(), successor, Ordering::AcqRel, Ordering::Relaxed) {
-            Ok(_) => Announced::Done,
-            Err(_) => Announced::Taken,
-        }
+    /// Whether the index is known to lead to the node. Evictions and iterations pass by what is not published: its storer has
+    /// not finished, and nobody has seen the fragment.
+    #[inline]
+    pub fn is_published(&self) -> bool {
+        // Acquire: pairs with `publish`. The word is from then on what evictions may go by.
+        self.published.load(Ordering::Acquire)
     }
 
-    /// The successor of a node that was replaced while it stood in `from`, placed.
+    /// Has evictions and iterations look at the node: by its storer, and by whoever sees that the index leads to it.
+    #[inline]
+    pub fn publish(&self) {
+        // A plain store, as it is only ever set. Release: the word is seen with it.
+        self.published.store(true, Ordering::Release);
+    }
+
+    /// What replaced a node whose word is `place`, if it was replaced.
     ///
     /// # Safety
     ///
-    /// The caller reached this node while pinned by `guard`, through the index or an order, or is alone with the store; and the
-    /// node's word says that it was replaced.
+    /// The caller read that word while pinned by `guard`, of a node that it reached through the index or an order under that pin; or
+    /// it is alone with the store.
     #[inline]
-    pub unsafe fn follow<'g>(&self, from: Tier, _guard: &'g Guard) -> Option<&'g Self> {
-        // SAFETY: a successor died after the node itself: see the head of the module.
-        let successor = unsafe { self.successor().as_ref() }?;
-        successor.place.resolve(from);
-        Some(successor)
-    }
-
-    /// What was announced, or null: what is freed is freed through such a pointer, which stems from the allocation.
-    pub fn successor(&self) -> *mut Self {
-        // Acquire: pairs with the announcement.
-        self.successor.load(Ordering::Acquire)
+    pub unsafe fn follow<'g>(place: Place, _guard: &'g Guard) -> Option<&'g Self> {
+        // SAFETY: a successor died after the node itself, and lives as long: see the head of the module.
+        place.successor().map(|successor| unsafe { successor.as_ref() })
     }
 }
 

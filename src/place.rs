@@ -6,28 +6,46 @@
 //! # States
 //!
 //! ```text
-//!                     resolve               sink (demote, evict)
-//!   Pending(fit) ──────────────► In(hot) ──────────────► In(warm) ──────────────► In(cold)
-//!              └────────────────────▲──────────────────────▲ │ ▲                     │
-//!                                   └────────────────────────┘ └─────────────────────┘   rise (promote, fresh tick)
+//!                  sink (demote, evict)
+//!   In(hot) ──────────────► In(warm) ──────────────► In(cold)
+//!      ▲                      ▲ │ ▲                     │
+//!      └──────────────────────┘ └─┴─────────────────────┘   rise (promote, a fresh tick)
 //!
-//!   In(any) ── replace ──► Replaced(from which tier)
+//!   In(any) ── relist ──► In(the same tier, the tick of the last use)
+//!   In(any) ── replace ──► Replaced(from which tier, by which node)
 //!   In(any) ── remove (also: evicted out of cold) ──► Removed
 //! ```
 //!
-//! `In` carries the *tick* that is the node's key in its tier's order, *listed* (the order's cell for that tick holds the
-//! node) and *touched* (a use is younger than the tick; the eviction has to look at the last use). `Pending` is a successor
-//! whose predecessor has not been replaced yet; it carries what decides its tier. `Replaced` and `Removed` are terminal.
+//! `In` carries the *tick* that is the node's key in its tier's order, and three marks:
+//!
+//! - *Touched*: a use is younger than the tick, so that an eviction has to look at the last use.
+//! - *Unsure*: the tick is not the one that the node was stored with. A use may have been marked at an earlier tick, so that an
+//!   eviction has to look at the last use, too.
+//! - *Prefilled*: the order of a lower tier may have an entry of the node at this very tick. It is cleared by whoever moves the word
+//!   beyond that entry.
+//!
+//! `Replaced` carries the successor's address, and so is one CAS with its effect. `Replaced` and `Removed` are final.
 //!
 //! # A place word never recurs
 //!
-//! The tick never falls; at one tick the tier only sinks; at one (tick, tier), *listed* and *touched* only rise. So a CAS on
-//! the exact word that was read succeeds only if nothing happened in between, and (tier, tick) names one placement for ever.
+//! The tick never falls; at one tick the tier only sinks; at one (tick, tier) the marks only rise. So a CAS on the exact word that
+//! was read succeeds only if nothing happened in between, and (tier, tick) names one placement for ever.
+//!
+//! # Before, at, beyond
+//!
+//! The same order tells how a word stands to a placement, by the tick first and then by the tier: *before* it may still come to it,
+//! *at* it is there, *beyond* it never will be again. A dead word is beyond every placement. So whoever finds an entry in an order
+//! knows from the word alone whether the entry is not yet true, true, or over.
 //!
 //! # Orderings
 //!
 //! Every transition is a compare-exchange, `AcqRel` on success and `Acquire` on failure, and every load is `Acquire`: whoever
-//! reads a word sees all that its writer did before (a listed mark: the cell; a replaced word: the successor).
+//! reads a word sees all that its writer did before. Two things lean on it: the entry of the placement, and what the successor is
+//! made of. [`PlaceWord::confirm`] is a read-modify-write that changes nothing: what its caller did before is seen by whoever moves the word
+//! after it.
+
+use core::cmp;
+use core::ptr::{NonNull, with_exposed_provenance_mut};
 
 use crate::sync::{AtomicU64, Ordering};
 use crate::tier::Tier;
@@ -36,16 +54,17 @@ const STATE: u64 = 0b111;
 const HOT: u64 = Tier::Hot as u64;
 const WARM: u64 = Tier::Warm as u64;
 const COLD: u64 = Tier::Cold as u64;
-const PENDING: u64 = 3;
 const REMOVED: u64 = 4;
 /// And the tier's number: 5, 6, 7.
 const REPLACED: u64 = 5;
 const TOUCHED: u64 = 1 << 3;
-const LISTED: u64 = 1 << 4;
-// A pending word is neither touched nor listed; the two bits say into which tier it goes.
-const FITS: u64 = TOUCHED;
-const FITS_AFTER_HOT: u64 = LISTED;
-const TICK_SHIFT: u32 = 5;
+const UNSURE: u64 = 1 << 4;
+const PREFILLED: u64 = 1 << 5;
+const TICK_SHIFT: u32 = 6;
+/// The marks that stay when a node sinks at its tick.
+const MARKS: u64 = TOUCHED | UNSURE | PREFILLED;
+/// The bits of a replaced word that are the successor's address: nodes are aligned to 16.
+const ADDRESS: u64 = !0b1111;
 
 /// The largest tick that fits into a place word.
 pub const MAX_TICK: u64 = u64::MAX >> TICK_SHIFT;
@@ -59,36 +78,24 @@ pub struct Place(u64);
 pub enum State {
     /// Present in that tier.
     In(Tier),
-    /// A successor that has not taken effect.
-    Pending,
     /// Gone for good.
     Removed,
-    /// Its successor has taken effect in its stead.
+    /// Its successor is in its stead: see [`Place::successor`].
     Replaced {
         /// Where it stood when it was replaced.
         from: Tier,
     },
 }
 
-/// Into which tier a successor goes when it takes effect: fixed by its storer, and the same for every helper.
+/// How a word stands to a placement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fit {
-    /// Warm.
-    Never,
-    /// Hot if its predecessor was hot, whose bytes make up the difference; else warm.
-    AfterHot,
-    /// Hot: its own reservation covers it.
-    Always,
-}
-
-impl Fit {
-    /// The successor's tier.
-    pub const fn tier(self, predecessor_was_in: Tier) -> Tier {
-        match (self, predecessor_was_in) {
-            (Self::Always, _) | (Self::AfterHot, Tier::Hot) => Tier::Hot,
-            (Self::AfterHot | Self::Never, _) => Tier::Warm,
-        }
-    }
+pub enum Standing {
+    /// It may still come to it.
+    Before,
+    /// It is there.
+    At,
+    /// It will never be there again.
+    Beyond,
 }
 
 /// The outcome of a transition.
@@ -102,30 +109,13 @@ pub enum Outcome {
 }
 
 impl Place {
-    /// A placement that its order does not hold yet.
-    pub const fn unlisted(tier: Tier, tick: u64) -> Self {
+    /// The placement of a fragment that is stored there at that tick.
+    pub const fn fresh(tier: Tier, tick: u64) -> Self {
         Self(tier as u64 | tick << TICK_SHIFT)
     }
 
-    /// A successor that has not taken effect.
-    pub const fn pending(tick: u64, fit: Fit) -> Self {
-        let fit = match fit {
-            Fit::Never => 0,
-            Fit::AfterHot => FITS_AFTER_HOT,
-            Fit::Always => FITS | FITS_AFTER_HOT,
-        };
-        Self(PENDING | fit | tick << TICK_SHIFT)
-    }
-
-    /// Of a pending word.
-    const fn fit(self) -> Fit {
-        if self.0 & FITS != 0 {
-            Fit::Always
-        } else if self.0 & FITS_AFTER_HOT != 0 {
-            Fit::AfterHot
-        } else {
-            Fit::Never
-        }
+    const fn unsure(tier: Tier, tick: u64) -> Self {
+        Self(Self::fresh(tier, tick).0 | UNSURE)
     }
 
     /// What the word says.
@@ -135,11 +125,10 @@ impl Place {
             HOT => State::In(Tier::Hot),
             WARM => State::In(Tier::Warm),
             COLD => State::In(Tier::Cold),
-            PENDING => State::Pending,
-            REMOVED => State::Removed,
             REPLACED => State::Replaced { from: Tier::Hot },
             6 => State::Replaced { from: Tier::Warm },
-            _ => State::Replaced { from: Tier::Cold },
+            7 => State::Replaced { from: Tier::Cold },
+            _ => State::Removed,
         }
     }
 
@@ -152,46 +141,72 @@ impl Place {
         }
     }
 
-    /// The tick of the placement (of the last one, where it is dead).
+    /// The tick of the placement; of a dead word, nothing.
     #[inline]
     pub const fn tick(self) -> u64 {
+        debug_assert!(self.tier().is_some());
         self.0 >> TICK_SHIFT
     }
 
-    /// Whether the placement stands in its tier's order.
+    /// What replaced the node, where that is what the word says.
     #[inline]
-    pub const fn is_listed(self) -> bool {
-        self.0 & LISTED != 0
+    pub fn successor<N>(self) -> Option<NonNull<N>> {
+        match self.state() {
+            State::Replaced { .. } => NonNull::new(with_exposed_provenance_mut((self.0 & ADDRESS) as usize)),
+            _ => None,
+        }
     }
 
-    /// Whether a use may be younger than the tick.
+    /// Whether a use is younger than the tick.
     #[inline]
     pub const fn is_touched(self) -> bool {
         self.0 & TOUCHED != 0
     }
 
-    /// Whether both words are about one placement: same tier, same tick.
+    /// Whether an eviction has to look at the last use: a use may be younger than the tick. See [`crate::store`]'s `evict`.
+    #[inline]
+    pub const fn may_be_used(self) -> bool {
+        self.0 & (TOUCHED | UNSURE) != 0
+    }
+
+    /// Whether a lower tier's order may have an entry of the node at this tick.
+    #[inline]
+    pub const fn is_prefilled(self) -> bool {
+        self.0 & PREFILLED != 0
+    }
+
+    /// Whether both are live words of one placement: same tier, same tick.
     #[inline]
     pub const fn is_same_placement(self, other: Self) -> bool {
-        (self.0 ^ other.0) & !(LISTED | TOUCHED) == 0
+        self.tier().is_some() && (self.0 ^ other.0) & !MARKS == 0
     }
 
     /// Whether this is the placement of that tier and tick.
     #[inline]
     pub const fn is_at(self, tier: Tier, tick: u64) -> bool {
-        self.is_same_placement(Self::unlisted(tier, tick))
+        self.is_same_placement(Self::fresh(tier, tick))
     }
 
-    const fn ended_as(self, state: u64) -> Self {
-        Self(state | self.0 >> TICK_SHIFT << TICK_SHIFT)
+    /// How the word stands to the placement of that tier and tick.
+    #[inline]
+    pub fn standing(self, tier: Tier, tick: u64) -> Standing {
+        let Some(now) = self.tier() else { return Standing::Beyond };
+        match (self.tick(), now as u64).cmp(&(tick, tier as u64)) {
+            cmp::Ordering::Less => Standing::Before,
+            cmp::Ordering::Equal => Standing::At,
+            cmp::Ordering::Greater => Standing::Beyond,
+        }
     }
 }
 
 impl core::fmt::Debug for Place {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{:?}@{}", self.state(), self.tick())?;
-        f.write_str(if self.is_touched() { " touched" } else { "" })?;
-        f.write_str(if self.is_listed() { " listed" } else { "" })
+        let State::In(tier) = self.state() else { return self.state().fmt(f) };
+        write!(f, "{tier:?}@{}", self.tick())?;
+        for (mark, name) in [(TOUCHED, " touched"), (UNSURE, " unsure"), (PREFILLED, " prefilled")] {
+            f.write_str(if self.0 & mark != 0 { name } else { "" })?;
+        }
+        Ok(())
     }
 }
 
@@ -211,72 +226,71 @@ impl PlaceWord {
         Place(self.0.load(Ordering::Acquire))
     }
 
-    /// Writes the word of a node that no other thread may decide on: one not published, or a successor not announced.
+    /// The word now, by a read-modify-write: who moves the word after this sees what the caller did before.
+    pub fn confirm(&self) -> Place {
+        // AcqRel: pairs with the transition before and with the one after.
+        Place(self.0.fetch_or(0, Ordering::AcqRel))
+    }
+
+    /// Writes the word of a node that is not published: nobody else changes it, and nobody goes by it.
     pub fn prepare(&self, place: Place) {
-        // Relaxed: published by the CAS that announces the node (its predecessor's successor, or the index cell).
+        // Relaxed: published by the CAS that has the node found (its predecessor's word, or the index cell), and by the mark that has
+        // evictions look at it.
         self.0.store(place.0, Ordering::Relaxed);
     }
 
     #[inline]
     fn cas(&self, from: Place, to: Place) -> Outcome {
-        debug_assert!(from != to);
+        debug_assert!(from != to && from.tier().is_some());
         match self.0.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => Outcome::Done(to),
             Err(now) => Outcome::Lost(Place(now)),
         }
     }
 
-    /// Marks the placement as listed.
-    pub fn list(&self, from: Place) -> Outcome {
-        debug_assert!(from.tier().is_some() && !from.is_listed());
-        self.cas(from, Place(from.0 | LISTED))
-    }
-
     /// Marks that a use is younger than the tick.
     #[inline]
     pub fn touch(&self, from: Place) -> Outcome {
-        debug_assert!(from.is_listed() && !from.is_touched());
+        debug_assert!(!from.is_touched());
         self.cas(from, Place(from.0 | TOUCHED))
+    }
+
+    /// Marks that a lower tier's order may have an entry of the node at this tick.
+    pub fn mark_prefilled(&self, from: Place) -> Outcome {
+        debug_assert!(!from.is_prefilled());
+        self.cas(from, Place(from.0 | PREFILLED))
     }
 
     /// Moves the placement within its tier to the tick of its last use.
     pub fn relist(&self, from: Place, tier: Tier, last_use: u64) -> Outcome {
-        debug_assert!(from.is_listed() && from.tier() == Some(tier) && from.tick() < last_use);
-        self.cas(from, Place::unlisted(tier, last_use))
+        debug_assert!(from.tier() == Some(tier) && from.tick() < last_use);
+        self.cas(from, Place::unsure(tier, last_use))
     }
 
-    /// Moves down to `tier`, which is below; the tick and touched are kept.
+    /// Moves down to `tier`, which is below; the tick and the marks are kept.
     pub fn sink(&self, from: Place, tier: Tier) -> Outcome {
-        debug_assert!(from.is_listed() && from.tier().is_some_and(|now| now < tier));
-        self.cas(from, Place(Place::unlisted(tier, from.tick()).0 | from.0 & TOUCHED))
+        debug_assert!(from.tier().is_some_and(|now| now < tier));
+        self.cas(from, Place(Place::fresh(tier, from.tick()).0 | from.0 & MARKS))
     }
 
     /// Moves up to `tier` (or to the head of its own) with a fresh tick.
     pub fn rise(&self, from: Place, tier: Tier, tick: u64) -> Outcome {
-        debug_assert!(from.is_listed() && from.tier().is_some_and(|now| now >= tier) && from.tick() < tick);
-        self.cas(from, Place::unlisted(tier, tick))
+        debug_assert!(from.tier().is_some_and(|now| now >= tier) && from.tick() < tick);
+        self.cas(from, Place::unsure(tier, tick))
     }
 
     /// Ends the fragment.
     pub fn remove(&self, from: Place) -> Outcome {
-        debug_assert!(from.is_listed() && from.tier().is_some());
-        self.cas(from, from.ended_as(REMOVED))
+        self.cas(from, Place(REMOVED))
     }
 
-    /// Ends the fragment in favour of its announced successor, noting where it was.
-    pub fn replace(&self, from: Place) -> Outcome {
-        debug_assert!(from.is_listed() && from.tier().is_some());
-        self.cas(from, from.ended_as(REPLACED + (from.0 & STATE)))
-    }
-
-    /// Places a pending successor, once its predecessor is replaced: alike for every helper.
-    pub fn resolve(&self, predecessor_was_in: Tier) {
-        let now = self.load();
-        if now.state() == State::Pending {
-            let tier = now.fit().tier(predecessor_was_in);
-            // A loss means that another has resolved it.
-            let _ = self.cas(now, Place::unlisted(tier, now.tick()));
-        }
+    /// Ends the fragment in favour of `successor`, noting where it was.
+    ///
+    /// The successor's node is aligned to 16 bytes, as every [`crate::node::Node`] is.
+    pub fn replace<N>(&self, from: Place, successor: NonNull<N>) -> Outcome {
+        const { assert!(align_of::<N>() >= 16, "the low bits of an address are the state's") };
+        let address = successor.as_ptr().expose_provenance() as u64;
+        self.cas(from, Place((REPLACED + (from.0 & STATE)) | address))
     }
 }
 
@@ -284,50 +298,75 @@ impl PlaceWord {
 mod tests {
     use super::*;
 
+    #[repr(align(16))]
+    struct Successor;
+
+    fn done(outcome: Outcome) -> Place {
+        let Outcome::Done(place) = outcome else { panic!("nobody else: {outcome:?}") };
+        place
+    }
+
     #[test]
     fn a_word_decodes_to_what_was_encoded() {
+        let successor = NonNull::from(Box::leak(Box::new(Successor)));
         for tier in Tier::ALL {
             for tick in [1, 77, MAX_TICK] {
-                let word = PlaceWord::new(Place::unlisted(tier, tick));
+                let word = PlaceWord::new(Place::fresh(tier, tick));
                 let place = word.load();
                 assert_eq!((place.state(), place.tick(), place.tier()), (State::In(tier), tick, Some(tier)));
-                assert!(!place.is_listed() && !place.is_touched());
-                let Outcome::Done(listed) = word.list(place) else { panic!("nobody else") };
-                let Outcome::Done(touched) = word.touch(listed) else { panic!("nobody else") };
-                assert!(touched.is_listed() && touched.is_touched() && touched.is_same_placement(place));
-                assert_eq!(word.list(place), Outcome::Lost(touched));
-                let Outcome::Done(dead) = word.replace(touched) else { panic!("nobody else") };
-                assert_eq!((dead.state(), dead.tick(), dead.tier()), (State::Replaced { from: tier }, tick, None));
+                assert!(!place.is_touched() && !place.may_be_used() && !place.is_prefilled());
+                assert_eq!(place.successor::<Successor>(), None);
+                let touched = done(word.touch(place));
+                assert!(touched.is_touched() && touched.may_be_used() && touched.is_same_placement(place));
+                assert_eq!(word.touch(place), Outcome::Lost(touched));
+                let prefilled = done(word.mark_prefilled(touched));
+                assert!(prefilled.is_prefilled() && prefilled.is_touched() && prefilled.is_at(tier, tick));
+                assert_eq!((word.confirm(), word.load()), (prefilled, prefilled));
+                let dead = done(word.replace(prefilled, successor));
+                assert_eq!((dead.state(), dead.tier()), (State::Replaced { from: tier }, None));
+                assert_eq!(dead.successor(), Some(successor));
+                assert!(!dead.is_same_placement(dead), "it has none");
+                let word = PlaceWord::new(place);
+                let dead = done(word.remove(place));
+                assert_eq!((dead.state(), dead.tier(), dead.successor::<Successor>()), (State::Removed, None, None));
             }
         }
+        // SAFETY: leaked above, and nobody else has it.
+        drop(unsafe { Box::from_raw(successor.as_ptr()) });
     }
 
     #[test]
-    fn a_pending_word_is_resolved_once_by_what_it_carries() {
-        for (fit, after_hot, after_other) in [
-            (Fit::Always, Tier::Hot, Tier::Hot),
-            (Fit::AfterHot, Tier::Hot, Tier::Warm),
-            (Fit::Never, Tier::Warm, Tier::Warm),
+    fn sinking_keeps_the_tick_and_the_marks_and_what_has_a_new_tick_is_unsure() {
+        let word = PlaceWord::new(Place::fresh(Tier::Hot, 5));
+        let sunk = done(word.sink(word.load(), Tier::Warm));
+        assert!(sunk.is_at(Tier::Warm, 5) && !sunk.may_be_used() && !sunk.is_prefilled());
+        let place = done(word.mark_prefilled(done(word.touch(sunk))));
+        let sunk = done(word.sink(place, Tier::Cold));
+        assert!(sunk.is_at(Tier::Cold, 5) && sunk.is_touched() && sunk.is_prefilled());
+        let relisted = done(word.relist(sunk, Tier::Cold, 6));
+        assert!(relisted.is_at(Tier::Cold, 6) && !relisted.is_touched() && !relisted.is_prefilled());
+        assert!(relisted.may_be_used(), "a use that marked the word before");
+        let risen = done(word.rise(relisted, Tier::Hot, 8));
+        assert!(risen.is_at(Tier::Hot, 8) && !risen.is_touched() && risen.may_be_used());
+        assert!(done(word.sink(risen, Tier::Warm)).may_be_used(), "at the same tick it stays so");
+    }
+
+    #[test]
+    fn a_word_stands_to_a_placement_by_the_tick_and_then_by_the_tier() {
+        let place = Place::fresh(Tier::Warm, 5);
+        for (tier, tick, standing) in [
+            (Tier::Hot, 4, Standing::Beyond),
+            (Tier::Cold, 4, Standing::Beyond),
+            (Tier::Hot, 5, Standing::Beyond),
+            (Tier::Warm, 5, Standing::At),
+            (Tier::Cold, 5, Standing::Before),
+            (Tier::Hot, 6, Standing::Before),
+            (Tier::Cold, 6, Standing::Before),
         ] {
-            for (from, tier) in [(Tier::Hot, after_hot), (Tier::Warm, after_other), (Tier::Cold, after_other)] {
-                let word = PlaceWord::new(Place::pending(9, fit));
-                assert_eq!((word.load().state(), word.load().tick()), (State::Pending, 9));
-                word.resolve(from);
-                word.resolve(if from == Tier::Hot { Tier::Cold } else { Tier::Hot });
-                assert_eq!(word.load(), Place::unlisted(tier, 9));
-            }
+            assert_eq!(place.standing(tier, tick), standing, "{tier:?}@{tick}");
         }
-    }
-
-    #[test]
-    fn sinking_keeps_tick_and_touched_and_rising_clears_them() {
-        let word = PlaceWord::new(Place::unlisted(Tier::Hot, 5));
-        let Outcome::Done(place) = word.list(word.load()) else { panic!("nobody else") };
-        let Outcome::Done(place) = word.touch(place) else { panic!("nobody else") };
-        let Outcome::Done(place) = word.sink(place, Tier::Cold) else { panic!("nobody else") };
-        assert!(place.is_at(Tier::Cold, 5) && place.is_touched() && !place.is_listed());
-        let Outcome::Done(place) = word.list(place) else { panic!("nobody else") };
-        let Outcome::Done(place) = word.rise(place, Tier::Warm, 8) else { panic!("nobody else") };
-        assert_eq!(place, Place::unlisted(Tier::Warm, 8));
+        let word = PlaceWord::new(place);
+        let dead = done(word.remove(place));
+        assert_eq!(dead.standing(Tier::Cold, MAX_TICK), Standing::Beyond);
     }
 }

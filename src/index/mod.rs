@@ -14,7 +14,8 @@
 //! - *Find*: along the probe, a node of the key decides, frozen or not; a null is absence, unless something *moved* was passed,
 //!   or it is frozen: then the next table is asked. Readers never help and never write.
 //! - *Insert*: at the first null. A dead node of the key that is met on the way is revived (CAS → new), never passed.
-//! - *Tidy* (after a replacement or a removal): in the run of the hash, cells are swung to the end of their chain or buried; nodes
+//! - *Swing* (after a replacement): the cell that led the storer to the predecessor, if it still holds what it held; else tidy.
+//! - *Tidy* (after a removal): in the run of the hash, cells are swung to the end of their chain or buried; nodes
 //!   are told by hash and chain, so no `Eq` is called.
 //! - *Settle the run*: before a writer changes anything in a table, it moves every cell of its run in the older table, up to
 //!   and including the first null. See [`grow`].
@@ -60,6 +61,16 @@ unsafe impl<K: Send + Sync, V: Send + Sync> Sync for Index<K, V> {}
 /// A node of the key, at the end of its chain, and the word that was read last.
 pub type Found<'g, K, V> = (&'g Node<K, V>, Place);
 
+/// The cell of the root that led to a node, and what it held.
+///
+/// Who replaces the node swings this very cell. That needs no look at older tables, as there is none before the root; and while the cell
+/// is not frozen nobody has copied it.
+pub struct Spot<'g, K, V> {
+    cell: &'g cell::Cell<Node<K, V>>,
+    seen: Content<Node<K, V>>,
+    first: *mut Node<K, V>,
+}
+
 /// The outcome of an insert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -76,19 +87,14 @@ pub fn spread(hash: u64) -> u64 {
     hash.wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
-/// Walks a chain that was entered through the index, to the node that is not replaced, resolving what is pending.
+/// Walks a chain that was entered through the index, to the node that is not replaced.
 #[inline]
 fn end<'g, K, V>(mut node: &'g Node<K, V>, guard: &'g Guard) -> Found<'g, K, V> {
     loop {
         let place = node.place.load();
-        match place.state() {
-            State::Replaced { from } => {
-                // SAFETY: the chain was entered at a cell's node, under the guard.
-                let Some(successor) = (unsafe { node.follow(from, guard) }) else { return (node, place) };
-                node = successor;
-            }
-            _ => return (node, place),
-        }
+        // SAFETY: the chain was entered at a cell's node, under the guard.
+        let Some(successor) = (unsafe { Node::follow(place, guard) }) else { return (node, place) };
+        node = successor;
     }
 }
 
@@ -113,11 +119,24 @@ impl<K, V> Index<K, V> {
     /// The live node of a key. `is_key` is the caller's `Eq`. Wait-free but for the walk along replacements in progress.
     #[inline]
     pub fn find<'g>(&self, hash: u64, is_key: impl Fn(&K) -> bool, guard: &'g Guard) -> Option<Found<'g, K, V>> {
+        self.find_spot(hash, is_key, guard).map(|(found, _)| found)
+    }
+
+    /// As [`Self::find`]; and the cell, where it is to be swung by who replaces the node.
+    #[inline]
+    pub fn find_spot<'g>(
+        &self,
+        hash: u64,
+        is_key: impl Fn(&K) -> bool,
+        guard: &'g Guard,
+    ) -> Option<(Found<'g, K, V>, Option<Spot<'g, K, V>>)> {
         let mut table = self.root(guard);
+        let mut is_root = true;
         loop {
             let mut look_on = false;
             for step in 0..table.len() {
-                let content = table.probe(hash, step).load();
+                let cell = table.probe(hash, step);
+                let content = cell.load();
                 let node = match content.kind() {
                     Kind::Node(node) | Kind::FrozenNode(node) => node,
                     Kind::Null => break,
@@ -134,18 +153,34 @@ impl<K, V> Index<K, V> {
                 if !content.may_have(hash) {
                     continue;
                 }
+                let first = node;
                 // SAFETY: found in a cell under the guard.
-                let node = unsafe { &*node };
+                let node = unsafe { &*first };
                 if node.hash() != hash || !is_key(node.key()) {
                     continue;
                 }
                 let (node, place) = end(node, guard);
-                return place.tier().is_some().then_some((node, place));
+                place.tier()?;
+                let is_spot = is_root && matches!(content.kind(), Kind::Node(_));
+                return Some(((node, place), is_spot.then_some(Spot { cell, seen: content, first })));
             }
             if !look_on {
                 return None;
             }
             table = table.next(guard)?;
+            is_root = false;
+        }
+    }
+
+    /// Swings the cell that led to a node to `new`, which has replaced it; where the cell has changed, tidies instead.
+    #[inline]
+    pub fn swing(&self, spot: Option<Spot<'_, K, V>>, new: ptr::NonNull<Node<K, V>>, hash: u64, guard: &Guard) {
+        reach(Step::Tidying);
+        match spot {
+            Some(Spot { cell, seen, first }) if cell.swing(seen, Content::of(new.as_ptr(), hash)) == Swap::Done => {
+                Self::retire_chain(first, new.as_ptr(), guard);
+            }
+            _ => self.tidy(hash, guard),
         }
     }
 
@@ -233,12 +268,9 @@ impl<K, V> Index<K, V> {
                                 break;
                             }
                             let (mut last, mut place) = (pointer, node.place.load());
-                            while let State::Replaced { from } = place.state() {
+                            while let Some(successor) = place.successor::<Node<K, V>>() {
                                 // SAFETY: the chain was entered at a cell's node, under the guard.
-                                let here = unsafe { &*last };
-                                // SAFETY: as above.
-                                let Some(successor) = (unsafe { here.follow(from, guard) }) else { break };
-                                (last, place) = (here.successor(), successor.place.load());
+                                (last, place) = (successor.as_ptr(), unsafe { successor.as_ref() }.place.load());
                             }
                             reach(Step::Tidying);
                             if place.state() == State::Removed {
@@ -274,11 +306,8 @@ impl<K, V> Index<K, V> {
     /// What replaced a node of a dead chain, or null at its end.
     fn successor(node: *mut Node<K, V>) -> *mut Node<K, V> {
         // SAFETY: the chain is or was in a cell, and was entered there under a guard that is still held.
-        let node = unsafe { &*node };
-        match node.place.load().state() {
-            State::Replaced { .. } => node.successor(),
-            _ => ptr::null_mut(),
-        }
+        let place = unsafe { &*node }.place.load();
+        place.successor().map_or(ptr::null_mut(), ptr::NonNull::as_ptr)
     }
 
     /// Takes out all that is in it; the index is not used after that.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::cell::{Cell, Content, Kind, Swap};
 use super::table::Table;
 use super::{Claim, Index, Inserted, spread};
-use crate::node::{Announced, Node};
+use crate::node::Node;
 use crate::place::{Outcome, Place};
 use crate::stats::Stats;
 use crate::tier::Tier;
@@ -47,8 +47,7 @@ impl Owner {
         let node = self.node(key);
         // SAFETY: made above.
         let place = unsafe { &node.as_ref().place };
-        place.prepare(Place::unlisted(Tier::Warm, 1));
-        let Outcome::Done(_) = place.list(place.load()) else { panic!("nobody else") };
+        place.prepare(Place::fresh(Tier::Warm, 1));
         let inserted = self.index.insert(node, |other| *other == key, &crossbeam_epoch::pin());
         if inserted == Inserted::Present {
             // SAFETY: it was boxed, and was not published.
@@ -159,21 +158,19 @@ fn a_key_is_its_successor_before_its_cell_is_swung_and_after() {
     let find = || owner.index.find(hash(1), |key| *key == 1, &guard).expect("it is there");
     let (old, place) = find();
     let new = owner.node(1);
-    assert_eq!(old.announce(new), Announced::Done);
-    let Outcome::Done(_) = old.place.replace(place) else { panic!("nobody else") };
+    let Outcome::Done(_) = old.place.replace(place, new) else { panic!("nobody else") };
     let cell = owner.with_root(|root| ptr::from_ref(root.probe(hash(1), 0)));
     // SAFETY: the index does not grow.
     let cell = unsafe { &*cell };
     for in_cell in [ptr::from_ref(old), new.as_ptr()] {
         assert!(matches!(cell.load().kind(), Kind::Node(node) if ptr::eq(node, in_cell)));
         let (found, place) = find();
-        assert!(ptr::eq(found, new.as_ptr()) && place == Place::unlisted(Tier::Warm, 2));
+        assert!(ptr::eq(found, new.as_ptr()) && place == Place::fresh(Tier::Warm, 2));
         assert_eq!(owner.insert(1), Inserted::Present);
         owner.index.tidy(hash(1), &guard);
     }
     assert_eq!(owner.stats.retired_bytes(), 1, "the old one, once");
-    let Outcome::Done(listed) = find().0.place.list(find().1) else { panic!("nobody else") };
-    let Outcome::Done(_) = find().0.place.remove(listed) else { panic!("nobody else") };
+    let Outcome::Done(_) = find().0.place.remove(find().1) else { panic!("nobody else") };
     owner.index.tidy(hash(1), &guard);
     assert!(matches!(cell.load().kind(), Kind::Tomb) && !owner.has(1));
     assert_eq!(owner.stats.retired_bytes(), 2, "both");
@@ -185,10 +182,8 @@ fn a_removed_key_whose_cell_lags_behind_is_absent_and_inserted_again_in_that_cel
     let guard = crossbeam_epoch::pin();
     let (old, place) = owner.index.find(hash(1), |key| *key == 1, &guard).expect("it is there");
     let new = owner.node(1);
-    assert_eq!(old.announce(new), Announced::Done);
-    let Outcome::Done(_) = old.place.replace(place) else { panic!("nobody else") };
+    let Outcome::Done(_) = old.place.replace(place, new) else { panic!("nobody else") };
     let (last, place) = owner.index.find(hash(1), |key| *key == 1, &guard).expect("it is there");
-    let Outcome::Done(place) = last.place.list(place) else { panic!("nobody else") };
     let Outcome::Done(_) = last.place.remove(place) else { panic!("nobody else") };
     assert!(!owner.has(1));
     assert_eq!((owner.insert(1), owner.insert(1)), (Inserted::Done, Inserted::Present));

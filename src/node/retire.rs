@@ -21,7 +21,8 @@ impl<K, V> Node<K, V> {
     ///
     /// # Safety
     ///
-    /// Called once for each node, by whoever took it (or the chain it stands in) out of the index, while pinned by `guard`.
+    /// Called once for each node, by whoever took it (or the chain it stands in) out of the index, or by its storer, who never put it in;
+    /// while pinned by `guard`.
     pub unsafe fn retire(this: *mut Self, guard: &Guard) {
         // SAFETY: reached through the index by the pinned caller. `stats` is the store's, which is alive while the index is; the
         // count taken here keeps it until the node is freed.
@@ -98,6 +99,20 @@ impl<K, V> Node<K, V> {
 }
 
 impl<K: 'static, V: 'static> Node<K, V> {
+    /// Moves key and value out of a node that its storer gives up, and frees the memory when nobody can reach it any more.
+    ///
+    /// # Safety
+    ///
+    /// The node was boxed, and was not published; the caller is its storer, has cleared its entries, and is pinned by `guard`. Called once.
+    pub unsafe fn give_up(this: *mut Self, guard: &Guard) -> (K, V) {
+        // SAFETY: nobody else reads key or value of a node that is not published, and they are moved out once.
+        let payload =
+            unsafe { (ManuallyDrop::take(&mut *(*this).key.get()), ManuallyDrop::take(&mut *(*this).value.get())) };
+        // SAFETY: whoever has found it in an order is pinned now; from there it was cleared, and nobody puts it there again.
+        unsafe { guard.defer_unchecked(move || Self::free_memory(this)) };
+        payload
+    }
+
     /// Drops key and value and frees the node: at once, or, where destructors of callers run on this thread, after them.
     ///
     /// # Safety

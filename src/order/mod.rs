@@ -80,18 +80,18 @@ impl<N> Order<N> {
 }
 
 impl<N: Send + Sync + 'static> Order<N> {
-    /// Puts `node` into the cell of `tick`, unless it is there.
-    pub fn place(&self, tick: u64, node: &N, clock: &Clock, guard: &Guard) {
+    /// Puts `node` into the cell of `tick`.
+    pub fn fill(&self, tick: u64, node: &N, clock: &Clock, guard: &Guard) {
         loop {
             let segment = self.segment_for(tick / WIDTH, clock, guard);
-            match segment.place(tick % WIDTH, node) {
+            match segment.fill(tick % WIDTH, node) {
                 Placed::Listed => return,
                 Placed::Sealed => self.directory.remove(segment.index(), segment, guard),
             }
         }
     }
 
-    /// Takes `node` out of the cell of `tick`, if it is there. The placement has ended, and what became of the node is listed.
+    /// Empties the cell of `tick`: the placement is over.
     pub fn clear(&self, tick: u64, node: &N, clock: &Clock, guard: &Guard) {
         let Some(segment) = self.find(tick / WIDTH, guard) else { return };
         segment.clear(tick % WIDTH, node);
@@ -112,22 +112,17 @@ impl<N: Send + Sync + 'static> Order<N> {
         (segment.index() == index).then_some(segment)
     }
 
-    /// The oldest entry with a tick of at least `from`. It is a hint: the node's place word decides.
+    /// A walk from the oldest entry up.
+    pub fn cursor<'g>(&self, guard: &'g Guard) -> Cursor<'_, 'g, N> {
+        Cursor { order: self, segment: self.directory.first_from(0, guard), slot: 0, guard }
+    }
+
+    /// The oldest entry with a tick of at least `from`.
+    #[cfg(any(test, tierstack_loom, fuzzing))]
     pub fn first_from<'g>(&self, from: u64, clock: &Clock, guard: &'g Guard) -> Option<(u64, &'g N)> {
-        let mut index = from / WIDTH;
-        let mut slot = from % WIDTH;
-        loop {
-            let segment = self.directory.first_from(index, guard)?;
-            if segment.index() > index {
-                slot = 0;
-            }
-            if let Some((slot, node)) = segment.first_from(slot, guard) {
-                return Some((segment.index() * WIDTH + slot, node));
-            }
-            self.seal_if_done(segment, clock, guard);
-            index = segment.index() + 1;
-            slot = 0;
-        }
+        let segment = self.directory.first_from(from / WIDTH, guard);
+        let slot = if segment.is_some_and(|segment| segment.index() == from / WIDTH) { from % WIDTH } else { 0 };
+        Cursor { order: self, segment, slot, guard }.here(clock)
     }
 
     /// Calls `visit` with every entry, oldest first.
@@ -208,6 +203,34 @@ impl<N: Send + Sync + 'static> Order<N> {
     }
 }
 
+/// A walk from the oldest entry up: see [`Order::cursor`].
+pub struct Cursor<'o, 'g, N> {
+    order: &'o Order<N>,
+    segment: Option<&'g Segment<N>>,
+    slot: u64,
+    guard: &'g Guard,
+}
+
+impl<'g, N: Send + Sync + 'static> Cursor<'_, 'g, N> {
+    /// The first entry that was not passed. It is a hint: the node's place word decides.
+    pub fn here(&mut self, clock: &Clock) -> Option<(u64, &'g N)> {
+        loop {
+            let segment = self.segment?;
+            if let Some((slot, node)) = segment.first_from(self.slot, self.guard) {
+                return Some((segment.index() * WIDTH + slot, node));
+            }
+            self.order.seal_if_done(segment, clock, self.guard);
+            self.segment = self.order.directory.first_from(segment.index() + 1, self.guard);
+            self.slot = 0;
+        }
+    }
+
+    /// Goes on behind the entry of that tick, which is the one that it stands at.
+    pub fn pass(&mut self, tick: u64) {
+        self.slot = tick % WIDTH + 1;
+    }
+}
+
 impl<N> Drop for Order<N> {
     fn drop(&mut self) {
         // Relaxed: exclusive access.
@@ -228,7 +251,7 @@ mod tests {
         let ticks = [3, WIDTH + 1, WIDTH + 4, 3 * WIDTH, 5 * WIDTH + 2];
         let (order, clock, guard) = (Order::new(), Clock::starting_at(1), crossbeam_epoch::pin());
         for tick in ticks.iter().rev() {
-            order.place(*tick, tick, &clock, &guard);
+            order.fill(*tick, tick, &clock, &guard);
             assert_eq!(order.tail(&guard).map(Segment::index), Some(5), "the tail is the youngest");
         }
         for from in 0..6 * WIDTH {
@@ -247,7 +270,7 @@ mod tests {
         let (inside, behind) = (Clock::starting_at(WIDTH - 1), Clock::starting_at(WIDTH));
         let ticks = [1, 2, WIDTH];
         for tick in &ticks {
-            order.place(*tick, tick, &inside, &guard);
+            order.fill(*tick, tick, &inside, &guard);
         }
         order.clear(1, &ticks[0], &behind, &guard);
         assert_eq!(oldest(), Some(0), "another is in it");
@@ -265,7 +288,7 @@ mod tests {
             let tick = clock.tick().unwrap();
             // Not the last of a segment, behind which the clock is in the next.
             if tick % WIDTH < WIDTH / 2 {
-                order.place(tick, &node, &clock, &guard);
+                order.fill(tick, &node, &clock, &guard);
                 order.clear(tick, &node, &clock, &guard);
             }
         }
@@ -276,7 +299,7 @@ mod tests {
     #[test]
     fn an_order_gives_up_its_segments_when_it_is_dropped() {
         let (order, clock, guard) = (Order::new(), Clock::starting_at(1), crossbeam_epoch::pin());
-        order.place(1, &0, &clock, &guard);
+        order.fill(1, &0, &clock, &guard);
         let segment = Arc::clone(order.directory.get_or_insert_with(0, || unreachable!("it is there"), &guard));
         assert_eq!(Arc::strong_count(&segment), 3, "the directory's, the tail's, and this");
         drop((order, guard));

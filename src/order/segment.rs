@@ -19,7 +19,7 @@ const SEALED: u64 = 1 << 63;
 /// `WIDTH` consecutive ticks of one tier.
 pub struct Segment<N> {
     index: u64,
-    /// A bit for each cell that was filled, or `SEALED` alone, for good.
+    /// A bit for each cell that was filled, or `SEALED`, for good.
     bits: AtomicU64,
     /// Null, or a node.
     cells: [AtomicPtr<N>; CELLS],
@@ -48,7 +48,7 @@ impl<N> Segment<N> {
     #[inline]
     pub fn is_sealed(&self) -> bool {
         // Acquire: pairs with the seal, after which the entry may be removed.
-        self.bits.load(Ordering::Acquire) == SEALED
+        self.bits.load(Ordering::Acquire) & SEALED != 0
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "below WIDTH")]
@@ -58,43 +58,36 @@ impl<N> Segment<N> {
     }
 
     /// Puts `node` into the cell of `slot`, then sets the bit.
-    pub fn place(&self, slot: u64, node: &N) -> Placed {
-        let pointer = ptr::from_ref(node).cast_mut();
-        // Release: whoever finds the node in the cell sees it whole. Acquire on a loss: a helper's CAS put it there.
-        let filled = self.cell(slot).compare_exchange(ptr::null_mut(), pointer, Ordering::AcqRel, Ordering::Acquire);
-        debug_assert!(filled.err().is_none_or(|there| ptr::eq(there, pointer)), "a tick has one node");
+    pub fn fill(&self, slot: u64, node: &N) -> Placed {
+        // Release: whoever finds the node in the cell sees it whole. A plain store: a cell is filled with one node only.
+        self.cell(slot).store(ptr::from_ref(node).cast_mut(), Ordering::Release);
         reach(Step::InCell);
-        let bit = 1 << slot;
-        // Acquire: a sealed word is an answer; a set bit was set after the cell.
-        let mut bits = self.bits.load(Ordering::Acquire);
-        loop {
-            if bits == SEALED {
-                self.clear(slot, node);
-                return Placed::Sealed;
-            }
-            if bits & bit != 0 {
-                return Placed::Listed;
-            }
-            // Release: the cell is seen by whoever sees the bit.
-            match self.bits.compare_exchange_weak(bits, bits | bit, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Placed::Listed,
-                Err(now) => bits = now,
-            }
+        // Release: the cell is seen by whoever sees the bit. Acquire: a sealed word is an answer.
+        if self.bits.fetch_or(1 << slot, Ordering::AcqRel) & SEALED != 0 {
+            self.clear(slot, node);
+            return Placed::Sealed;
         }
+        Placed::Listed
     }
 
     /// Takes `node` out of the cell of `slot`. The bit stays: see the head of the module above.
     pub fn clear(&self, slot: u64, node: &N) {
-        let pointer = ptr::from_ref(node).cast_mut();
-        // Release: what became of the node is seen by whoever sees it gone. Relaxed on a loss: another has taken it out.
-        let _ = self.cell(slot).compare_exchange(pointer, ptr::null_mut(), Ordering::AcqRel, Ordering::Relaxed);
+        #[cfg(debug_assertions)]
+        {
+            // Acquire: as any look at a cell.
+            let there = self.cell(slot).load(Ordering::Acquire);
+            debug_assert!(there.is_null() || ptr::eq(there, node), "a tick has one node");
+        }
+        let _ = node;
+        // Release: what became of the node is seen by whoever sees it gone.
+        self.cell(slot).store(ptr::null_mut(), Ordering::Release);
     }
 
     /// Seals the segment if every cell that was filled is empty. Once sealed it stays so.
     pub fn try_seal(&self) -> bool {
         // Acquire: a bit is seen with its cell.
         let bits = self.bits.load(Ordering::Acquire);
-        if bits == SEALED {
+        if bits & SEALED != 0 {
             return false;
         }
         let mut left = bits;
@@ -115,12 +108,14 @@ impl<N> Segment<N> {
         let mut wanted = if from < WIDTH { u64::MAX << from & !SEALED } else { return None };
         loop {
             // Acquire: a bit is seen with its cell.
-            let left = self.bits.load(Ordering::Acquire) & wanted;
-            if left == 0 {
+            let bits = self.bits.load(Ordering::Acquire);
+            let left = bits & wanted;
+            // A late filler sets a bit of a sealed segment, and empties its cell again.
+            if left == 0 || bits & SEALED != 0 {
                 return None;
             }
             let slot = u64::from(left.trailing_zeros());
-            // Acquire: pairs with the CAS that put the node there; and where the cell is empty, with the one that emptied it, before
+            // Acquire: pairs with the store that put the node there; and where the cell is empty, with the one that emptied it, before
             // which the bit of where the node went was set.
             let node = self.cell(slot).load(Ordering::Acquire);
             // SAFETY: what a cell holds is not freed before the pins of those who read it have ended: see `crate::node`.

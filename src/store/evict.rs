@@ -2,28 +2,51 @@
 //!
 //! # One eviction
 //!
-//! Reads the oldest entry of the tier's order, then the node's word, then, by a read-modify-write, its last use:
+//! Walks the tier's order from the oldest entry up. Of each entry it reads whether the node is published, and then the node's word:
 //!
-//! - The word names another placement: the entry is stale. What became of the node is listed, and the entry cleared.
-//! - The last use is above the tick: the node is re-listed at its last use's own tick, which nobody else can want. The old entry
-//!   goes after the new one is listed.
-//! - Otherwise a CAS on the exact word moves it down with its tick, or removes it from cold: the linearization point. A `get` that
-//!   returned before made the word another or its last use seen (see [`super::read`]), so that the CAS fails or is not tried. (What
-//!   comes into the tier behind the pass, during it, is not looked back for: the word is what a use protects.)
+//! - Not published, or the word is *before* the entry: the fragment is not there yet. The walk goes on.
+//! - The word is *beyond* the entry: it is over. What replaced the node, if anything did, is published, the entry is cleared, and the walk goes on.
+//! - The word is *at* the entry, touched or unsure: the last use is read, by a read-modify-write. If it is above the tick the node is
+//!   re-listed at its last use's own tick, and the walk goes on.
+//! - Otherwise a CAS on the exact word moves it down with its tick, or removes it from cold: the linearization point. Where the CAS is lost the
+//!   same entry is looked at again.
 //!
-//! After each of these the bits are read again, from the oldest. "Empty" is answered only after a pass over the whole order
-//! that found nothing. So no fragment that stood in the tier, older and unused, from the start of the call to the move is passed
-//! over: its entry, or the one that it was re-listed at before the older went, was in the way. (For evictions and iterations a
-//! fragment that comes into a tier stands there from its listing on, which is within the call that brings it, and no later than
-//! anybody else sees it there.)
+//! # Why a use that returned before is never overlooked
 //!
-//! A stalled evictor has at most moved a node without listing it: whoever meets the stale entry, or the key, lists it.
+//! Say that an eviction moves a node from the word p, at tick t, and that a `get` of that node, with the tick g, returned before the CAS. If g
+//! is not above t, the placement is younger than the use, and accounts for it. Let g be above t. The use ended at a word w
+//! of the node (see [`super::read`]). That is p or came before it, so that its tick is not above t: thus w is touched.
+//!
+//! - *p is untouched and sure.* A touched word stays touched for as long as it has its tick; so w has an earlier tick than p. But a later tick
+//!   comes by a re-listing or a rise, and both make the word unsure, which it stays for as long as it has that tick: a contradiction. So
+//!   such an eviction need not look at the last use.
+//! - *p is touched or unsure.* The eviction read p, then the last use, which was not above t. So the use raised it after that, by a
+//!   read-modify-write of the same atomic, and then read w: so w is not older than p, and is p. Thus p is touched. Who touched it first had
+//!   raised the last use above t before: the eviction, which read p after that, would have seen it.
+//!
+//! (A use that takes no tick, as its fragment is the most recently used, ends at a touched word, too. Where p has a later tick, the
+//! placement is younger than that use; where it has the same, p is touched, and the eviction sees a last use above t.)
+//!
+//! # Why nothing is passed over
+//!
+//! Say that a key has a fragment in the tier, all through the walk, which nobody uses. Within the tier its tick only rises: re-listing and rising raise
+//! it, and a successor takes a tick above its predecessor's (see [`super::write`]). Its entry is filled before the word comes to it.
+//! So the walk does not get above the fragment without meeting it: where it finds an empty cell, or an entry that the word is beyond, the
+//! fragment was moved up before, and what the walk reads after that shows the next entry, further up. (That this holds within a segment,
+//! too, is said at the head of [`crate::order`].) Met, it is moved, or re-listed further up, or it is the caller's own. What replaced it
+//! is published before its entry is cleared, and by the walk itself where the entry is met: so it is not passed by further up.
+//!
+//! "Empty" is answered at the end of a walk that moved nothing. So it is true: no fragment stood there throughout. And what stood there, older
+//! and unused, from the start of the call to the move, was in the way. (What comes into the tier behind the walk is not looked back for.
+//! For evictions and iterations a stored fragment stands in its tier from its publication on: see [`super::core`].)
+//!
+//! A stalled evictor has at most left an entry that others pass by, and holds the bytes of one fragment.
 
 use super::operation::Operation;
 use crate::failpoint::{Step, reach};
 use crate::fragment::Evicted;
 use crate::node::{Node, NodeRef};
-use crate::place::Outcome;
+use crate::place::{Outcome, Standing};
 use crate::stats::Event;
 use crate::tier::Tier;
 
@@ -54,51 +77,65 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
     /// it. A hot fragment's bytes are the caller's then, to reserve or to release.
     fn evict_one(&mut self, tier: Tier, cause: Cause, spare: impl Fn(&Node<K, V>) -> bool) -> Option<&'g Node<K, V>> {
         let (core, guard) = (self.core, self.guard);
-        let mut from = 0;
+        let mut cursor = core.order(tier).cursor(guard);
         loop {
-            let (tick, node) = core.order(tier).first_from(from, &core.clock, guard)?;
-            let place = node.place.load();
-            if !place.is_at(tier, tick) {
-                core.settle(node, Some((tier, tick)), guard);
+            let (tick, node) = cursor.here(&core.clock)?;
+            // In this order: the word of a node that is not published is its storer's own.
+            if !node.is_published() {
+                cursor.pass(tick);
                 continue;
             }
-            if !place.is_listed() {
-                core.settle(node, None, guard);
-                continue;
+            let place = node.place.load();
+            match place.standing(tier, tick) {
+                Standing::At => {}
+                Standing::Before => {
+                    cursor.pass(tick);
+                    continue;
+                }
+                Standing::Beyond => {
+                    core.clear_stale(node, place, (tier, tick), guard);
+                    cursor.pass(tick);
+                    continue;
+                }
             }
             if spare(node) {
-                from = tick + 1;
+                cursor.pass(tick);
                 continue;
             }
-            let last_use = node.last_use.confirm();
-            if last_use > tick {
-                if let Outcome::Done(_) = node.place.relist(place, tier, last_use) {
-                    reach(Step::Moved);
-                    core.settle(node, Some((tier, tick)), guard);
+            if place.may_be_used() {
+                let last_use = node.last_use.confirm();
+                if last_use > tick {
+                    // Done or lost, the entry is looked at again.
+                    let _ = core.relist(node, place, tier, last_use, guard);
+                    continue;
                 }
-                continue;
             }
             match cause {
                 Cause::Asked => self.before_departure(node, tier),
                 Cause::OverCapacity if core.census(tier).claim(node.weight()) => reach(Step::Claimed),
-                Cause::OverCapacity => return None,
+                Cause::OverCapacity => {
+                    self.was_refused = true;
+                    return None;
+                }
             }
             // What is pushed out of cold is handed to the hook after it may have been retired.
             let keep = (cause == Cause::OverCapacity && tier == Tier::Cold).then(|| NodeRef::new(node));
             let outcome = match tier.below() {
-                Some(below) => node.place.sink(place, below),
+                Some(below) => core.sink(node, place, below, guard),
                 None => node.place.remove(place),
             };
-            if let Outcome::Lost(_) = outcome {
+            let Outcome::Done(now) = outcome else {
                 self.no_departure(node, tier);
                 continue;
-            }
-            reach(Step::Moved);
+            };
             self.departed(node, tier);
-            core.settle(node, Some((tier, tick)), guard);
             match tier.below() {
                 Some(below) => self.tally.enter(below, node.weight()),
-                None => core.index.tidy(node.hash(), guard),
+                None => {
+                    reach(Step::Moved);
+                    core.clear_left(node, place, now, guard);
+                    core.index.tidy(node.hash(), guard);
+                }
             }
             if let Some(keep) = keep {
                 core.stats.count(Event::Overflow);
@@ -190,17 +227,18 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
     pub(super) fn enforce(&mut self) {
         self.account();
         self.enforce_budget();
+        // What the budget has demoted, also where it weighs nothing.
+        self.account();
+        let core = self.core;
         for tier in [Tier::Warm, Tier::Cold] {
-            loop {
+            while core.census(tier).is_bounded() {
                 self.account();
-                let core = self.core;
                 if !core.census(tier).is_over() {
                     break;
                 }
                 // A refused claim is looked at again; where nothing stands, those in flight see to it.
-                if self.evict_one(tier, Cause::OverCapacity, |_| false).is_none()
-                    && core.order(tier).first_from(0, &core.clock, self.guard).is_none()
-                {
+                self.was_refused = false;
+                if self.evict_one(tier, Cause::OverCapacity, |_| false).is_none() && !self.was_refused {
                     break;
                 }
             }

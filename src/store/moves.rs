@@ -1,8 +1,8 @@
 //! `promote`, `demote` and `remove`: moves by key.
 //!
-//! Each observes the node listed and CASes its word: that is the linearization point. What it became is listed, and the old entry
-//! cleared, before anything is counted or released. A loss means that another thread moved, used, replaced or removed the
-//! fragment: then all is decided anew.
+//! Each observes the node, fills the cell that it moves to, and CASes its word: that is the linearization point. The old entry is
+//! cleared before anything is counted or released. A loss means that another thread moved, used, replaced or removed the
+//! fragment: then all is decided anew. While the node is alive that needs no look-up: it is the key's fragment.
 
 use super::error::PromoteError;
 use super::evict::Room;
@@ -39,9 +39,8 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
         target: impl Fn(Tier) -> Tier,
     ) -> Result<Moved, PromoteError> {
         let (core, guard) = (self.core, self.guard);
-        let mut tick = 0;
         loop {
-            let (node, place) = core.observe(hash, &is_key, guard).ok_or(PromoteError::NotFound)?;
+            let (node, mut place) = core.observe(hash, &is_key, guard).ok_or(PromoteError::NotFound)?;
             let Some(from) = place.tier() else { continue };
             let to = target(from).min(from);
             let rises_to_hot = to == Tier::Hot && from != Tier::Hot;
@@ -55,26 +54,39 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                     Some(Ok(())) => {}
                 }
             }
-            while tick <= place.tick() {
-                tick = core.other_tick().ok_or(PromoteError::ClockExhausted)?;
-            }
-            if from != to {
-                self.before_departure(node, from);
-            }
-            match node.place.rise(place, to, tick) {
-                Outcome::Lost(_) if from != to => self.no_departure(node, from),
-                Outcome::Lost(_) => {}
-                Outcome::Done(_) => {
-                    reach(Step::Moved);
-                    if rises_to_hot {
-                        self.reservation.hand_over();
+            let tick = core.other_tick().ok_or(PromoteError::ClockExhausted)?;
+            core.fill(node, (to, tick), guard);
+            loop {
+                if from != to {
+                    self.before_departure(node, from);
+                }
+                match node.place.rise(place, to, tick) {
+                    Outcome::Done(now) => {
+                        reach(Step::Moved);
+                        if rises_to_hot {
+                            self.reservation.hand_over();
+                        }
+                        core.clear_left(node, place, now, guard);
+                        if from != to {
+                            self.departed(node, from);
+                            self.tally.enter(to, node.weight());
+                        }
+                        return Ok(Moved { from, to });
                     }
-                    core.settle(node, Some((from, place.tick())), guard);
-                    if from != to {
-                        self.departed(node, from);
-                        self.tally.enter(to, node.weight());
+                    Outcome::Lost(now) => {
+                        reach(Step::Lost);
+                        if from != to {
+                            self.no_departure(node, from);
+                        }
+                        if now.is_same_placement(place) {
+                            // Used meanwhile.
+                            place = now;
+                            continue;
+                        }
+                        // Nobody else fills or wants that cell. The next try takes another tick.
+                        core.clear(node, (to, tick), guard);
+                        break;
                     }
-                    return Ok(Moved { from, to });
                 }
             }
         }
@@ -109,24 +121,26 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
     /// Moves a fragment down to where `target` says, given where it is; never up.
     pub fn demote(mut self, hash: u64, is_key: impl Fn(&K) -> bool, target: impl Fn(Tier) -> Tier) -> Option<Moved> {
         let (core, guard) = (self.core, self.guard);
-        let moved = loop {
-            let Some((node, place)) = core.observe(hash, &is_key, guard) else { break None };
-            let Some(from) = place.tier() else { continue };
-            let to = target(from).max(from);
-            if from == to {
-                break Some(Moved { from, to });
-            }
-            self.before_departure(node, from);
-            match node.place.sink(place, to) {
-                Outcome::Lost(_) => self.no_departure(node, from),
-                Outcome::Done(_) => {
-                    reach(Step::Moved);
-                    core.settle(node, Some((from, place.tick())), guard);
-                    self.departed(node, from);
-                    self.tally.enter(to, node.weight());
-                    self.take_over_bytes(node, from);
-                    core.stats.count(Event::Demotion);
-                    break Some(Moved { from, to });
+        let moved = 'key: loop {
+            let Some((node, mut place)) = core.observe(hash, &is_key, guard) else { break None };
+            while let Some(from) = place.tier() {
+                let to = target(from).max(from);
+                if from == to {
+                    break 'key Some(Moved { from, to });
+                }
+                self.before_departure(node, from);
+                match core.sink(node, place, to, guard) {
+                    Outcome::Lost(_) => {
+                        self.no_departure(node, from);
+                        place = node.place.load();
+                    }
+                    Outcome::Done(_) => {
+                        self.departed(node, from);
+                        self.tally.enter(to, node.weight());
+                        self.take_over_bytes(node, from);
+                        core.stats.count(Event::Demotion);
+                        break 'key Some(Moved { from, to });
+                    }
                 }
             }
         };
@@ -137,20 +151,24 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
     /// Ends a fragment.
     pub fn remove(mut self, hash: u64, is_key: impl Fn(&K) -> bool) -> Option<Fragment<&'g Node<K, V>>> {
         let (core, guard) = (self.core, self.guard);
-        let removed = loop {
-            let Some((node, place)) = core.observe(hash, &is_key, guard) else { break None };
-            let Some(tier) = place.tier() else { continue };
-            self.before_departure(node, tier);
-            match node.place.remove(place) {
-                Outcome::Lost(_) => self.no_departure(node, tier),
-                Outcome::Done(_) => {
-                    reach(Step::Removed);
-                    core.settle(node, Some((tier, place.tick())), guard);
-                    core.index.tidy(hash, guard);
-                    self.departed(node, tier);
-                    self.take_over_bytes(node, tier);
-                    core.stats.count(Event::Removal);
-                    break Some(Fragment { value: node, tier, weight: node.weight() });
+        let removed = 'key: loop {
+            let Some((node, mut place)) = core.observe(hash, &is_key, guard) else { break None };
+            while let Some(tier) = place.tier() {
+                self.before_departure(node, tier);
+                match node.place.remove(place) {
+                    Outcome::Lost(now) => {
+                        self.no_departure(node, tier);
+                        place = now;
+                    }
+                    Outcome::Done(now) => {
+                        reach(Step::Removed);
+                        core.clear_left(node, place, now, guard);
+                        core.index.tidy(hash, guard);
+                        self.departed(node, tier);
+                        self.take_over_bytes(node, tier);
+                        core.stats.count(Event::Removal);
+                        break 'key Some(Fragment { value: node, tier, weight: node.weight() });
+                    }
                 }
             }
         };

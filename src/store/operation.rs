@@ -19,13 +19,15 @@ pub struct Operation<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static>
     pub(super) tally: Tally,
     /// Bytes of hot. Dropped after the tally was added.
     pub(super) reservation: Reservation<'c>,
+    /// Whether a claim on what a tier has above its capacity was refused: then it was not above it at that instant.
+    pub(super) was_refused: bool,
     is_finished: bool,
 }
 
 impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'c, 'g, K, V> {
     pub fn new(core: &'c Core<K, V>, outflow: &'c Outflow<K, V>, guard: &'g Guard) -> Self {
         let reservation = Reservation::empty(&core.budget);
-        Self { core, guard, outflow, tally: Tally::default(), reservation, is_finished: false }
+        Self { core, guard, outflow, tally: Tally::default(), reservation, was_refused: false, is_finished: false }
     }
 
     /// Adds to the counts what this operation has changed.
@@ -43,9 +45,9 @@ impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'c, '
         }
     }
 
-    /// Before the CAS that takes a fragment out of a tier other than by replacing it in hot: see [`crate::census`].
-    pub(super) fn before_departure(&self, node: &Node<K, V>, tier: Tier) {
-        self.core.census(tier).leave_early(node.weight());
+    /// Before the CAS that takes a fragment out of a tier: see [`crate::census`].
+    pub(super) fn before_departure(&mut self, node: &Node<K, V>, tier: Tier) {
+        self.tally.leave_early(tier, node.weight(), self.core.census(tier));
     }
 
     /// After that CAS was lost.

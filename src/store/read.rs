@@ -2,19 +2,16 @@
 //!
 //! # The use
 //!
-//! A `get` finds the node and reads its word p₀, alive and listed: there the fragment is present in p₀'s tier, which is the read's
-//! linearization point. Then it takes one tick t, raises the last use to t, and sees to it that every eviction that has not
-//! decided yet looks at the last use: it goes on until the word is dead, has a tick of t or more, or is touched; where none
+//! A `get` finds the node and reads its word p₀, alive: there the fragment is present in p₀'s tier, which is the read's
+//! linearization point. Then it takes one tick g, raises the last use to g, and sees to it that every eviction that has not
+//! decided yet looks at the last use: it goes on until the word is dead, has a tick of g or more, or is touched; where none
 //! holds, it CASes touched on. It moves nothing, and never answers "absent" after p₀.
 //!
 //! Where the last use is the latest tick of all there is nothing to order: the node is the most recently used already. Such a use takes
 //! no tick and writes nothing, if it then reads a touched word: an eviction that goes by that word finds the last use above the tick, and
 //! one that goes by an earlier word fails. (A use that took a later tick before this one began would be seen in the clock.)
 //!
-//! An eviction moves a node only from an untouched word after it has confirmed that the last use is not above the tick. If the use
-//! raised it before that confirmation, the eviction sees it. If after, then the eviction had read the word before, and the
-//! use finds that word or a later one: it changes it (the CAS of the eviction fails), or finds it touched (so it is not the word
-//! that the eviction goes by), or younger than t, or the eviction done.
+//! Why no eviction overlooks a use that has returned is said at the head of [`super::evict`].
 
 use crossbeam_epoch::Guard;
 
@@ -22,7 +19,7 @@ use super::core::Core;
 use crate::failpoint::{Step, reach};
 use crate::fragment::Fragment;
 use crate::node::{Claim, Node};
-use crate::place::Place;
+use crate::place::{Outcome, Place};
 use crate::stats::Event;
 
 impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
@@ -40,7 +37,7 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
             self.stats.count(Event::Miss);
             return None;
         };
-        self.touch(node, place, is_again, guard);
+        self.touch(node, place, is_again);
         fragment(node, place).map(|found| found.map(Node::value))
     }
 
@@ -67,7 +64,7 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
             self.stats.count(Event::Miss);
             return None;
         };
-        self.touch(claim.node(), place, true, guard);
+        self.touch(claim.node(), place, true);
         fragment(claim.node(), place).map(|found| found.map(|_| claim))
     }
 
@@ -96,7 +93,7 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
     }
 
     #[inline]
-    fn touch(&self, node: &Node<K, V>, place: Place, may_be_latest: bool, guard: &Guard) {
+    fn touch(&self, node: &Node<K, V>, place: Place, may_be_latest: bool) {
         if self.recency_slack > 0 && self.clock.now().saturating_sub(node.recency(place)) < self.recency_slack {
             self.stats.count(Event::QuietHit);
             return;
@@ -113,8 +110,8 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         node.last_use.raise(tick);
         reach(Step::Raised);
         let place = node.place.load();
-        if !(place.is_listed() && place.is_touched()) {
-            self.mark_touched(node, place, tick, guard);
+        if !place.is_touched() {
+            Self::mark_touched(node, place, tick);
         }
     }
 
@@ -125,18 +122,13 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         place.is_touched() && self.clock.is_last(node.last_use.load()) && node.place.load() == place
     }
 
-    /// Wait-free but for listing: a loss means that another thread changed the word.
-    fn mark_touched(&self, node: &Node<K, V>, mut place: Place, tick: u64, guard: &Guard) {
-        while place.tier().is_some() && place.tick() < tick {
-            if !place.is_listed() {
-                self.settle(node, None, guard);
-            } else if place.is_touched() {
-                return;
-            } else {
-                // Done or lost, the word is looked at again.
-                let _ = node.place.touch(place);
+    /// Wait-free, but for other threads' changes of the word, each of which sends it round once.
+    fn mark_touched(node: &Node<K, V>, mut place: Place, tick: u64) {
+        while place.tier().is_some() && place.tick() < tick && !place.is_touched() {
+            match node.place.touch(place) {
+                Outcome::Done(_) => return,
+                Outcome::Lost(now) => place = now,
             }
-            place = node.place.load();
         }
     }
 }

@@ -8,6 +8,7 @@ use crossbeam_epoch::Guard;
 use super::core::Core;
 use crate::fragment::Item;
 use crate::node::Node;
+use crate::place::Standing;
 use crate::tier::Tier;
 
 /// A node that equals every node of its key.
@@ -30,20 +31,21 @@ impl<K, V> Hash for ByKey<'_, K, V> {
 impl<K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
     /// What stands in `tier`: every fragment that stood there throughout, and no key twice.
     ///
-    /// The order is walked from the oldest up. A fragment that moves within it moves up, and is listed there before the old entry
-    /// goes, so that it is met at least once; it may be met again further up, as may its replacement, and the youngest counts.
-    /// A replacement can also be listed behind the walk, by a tick that its storer has taken before.
+    /// The order is walked from the oldest up. A fragment that moves within it moves up, and so does a key whose fragment is replaced there:
+    /// it is met at least once (see [`super::evict`]). It may be met again further up, and the youngest counts.
     #[expect(clippy::mutable_key_type, reason = "hash and key of a node never change")]
     pub fn scan<'g>(&self, tier: Tier, guard: &'g Guard) -> Vec<Item<&'g K, &'g V>> {
         let mut met: Vec<(u64, &'g Node<K, V>)> = Vec::new();
-        self.order(tier).visit(guard, |_, node| {
+        self.order(tier).visit(guard, |tick, node| {
+            // In this order, as for an eviction.
+            if !node.is_published() {
+                return;
+            }
             let place = node.place.load();
             if place.tier() == Some(tier) {
                 met.push((node.recency(place), node));
-            }
-            if !place.is_listed() {
-                // What became of the node is listed before the walk goes on, so that it is met further up.
-                self.settle(node, None, guard);
+            } else if place.standing(tier, tick) == Standing::Beyond {
+                self.clear_stale(node, place, (tier, tick), guard);
             }
         });
         met.sort_unstable_by_key(|&(recency, _)| core::cmp::Reverse(recency));

@@ -1,41 +1,57 @@
 //! `store`: a new fragment, or an atomic replacement.
 //!
-//! # Insert
+//! # Steps
 //!
-//! Where the key has no live node: room is made, the node's word is set to its tier, unlisted, and a CAS puts it into the index cell: the
-//! linearization point. Then it is listed. Nothing is published hot without a reservation held.
+//! Room is made, of which a hot predecessor's own bytes count as free. The new node is the storer's own: its word already says where it
+//! will be, its entry is filled, and it is not published, so that evictions pass it by. Then
 //!
-//! # Replace
+//! - *Insert*, where the key has no live node: a CAS puts the node into the index cell. That is the linearization point.
+//! - *Replace*, where it has one (the *predecessor*): a CAS of the predecessor's exact word → replaced by this node. That is the linearization
+//!   point, and the word tells the exact tier that the predecessor has left.
 //!
-//! Where the key has a live node (the *predecessor*): room is made, of which the predecessor's own bytes count as free if it is hot; then
+//! Nothing takes effect hot without its bytes. Either the reservation covers them, or the predecessor's make up the difference: then they are there
+//! if it was hot at the CAS. Where it has left hot before that, room is made again.
 //!
-//! 1. *Announce*: the new node, pending and with where it fits, for which bytes are reserved, becomes the predecessor's
-//!    successor by one CAS from null. From here on the bytes are the successor's. A storer that finds another successor announced
-//!    helps that one first.
-//! 2. *Commit*: anyone CASes the predecessor's word, wherever it is alive and listed → replaced, noting whether it was hot: the
-//!    linearization point. Where a remover wins instead, the successor never takes effect: the storer takes its bytes back and
-//!    starts again.
-//! 3. *Resolve*: the successor's word goes from pending to hot or warm, by what it carries and where its predecessor was: the
-//!    same for every helper.
-//! 4. *List* the successor, clear the predecessor's entry, *swing* the index cell.
-//! 5. The storer counts the change, and gives back the bytes that are too much.
+//! Then the node is published, the predecessor's entry cleared, the index cell swung, and the change counted; the bytes that are too
+//! much are given back.
 //!
-//! A thread may stop between any two of these: before 1 it has changed nothing; after 1 whoever stores to the key commits; after
-//! 2 whoever finds the key resolves and lists. What the storer alone does is 5: bytes that it does not give back are
-//! missing to others, who then answer that they were contended, and wait for nothing.
+//! # The successor's tick
+//!
+//! It is taken at the start, and another one at the CAS if the predecessor was moved above it meanwhile. So the tick of a key that is
+//! replaced within a tier only rises, and who walks the tier from the oldest up does not miss it (see [`super::evict`]).
+//!
+//! While a node is not published its word and its entry may change, by its storer alone. From hot to warm it goes at its tick: nobody has had
+//! it in warm at that tick. Anything else takes a new tick: a cell that was cleared is not filled again, as somebody may have found
+//! the entry before.
+//!
+//! # Who may stall where
+//!
+//! Before the CAS the storer has changed nothing that anybody goes by. After it others find the fragment by the index or by its predecessor's word, and
+//! publish the node. What the storer alone does is to count, and to give back bytes: those that it does not give back are
+//! missing to others, who then answer that they were contended, and wait for nothing. Until the node is published and nobody has seen
+//! it, evictions take the store to be still to come.
+//!
+//! # Panics
+//!
+//! The caller's `Eq` runs before the fill, or while the entry is of a node that is not published. If it panics, the entry is cleared and the
+//! node retired. Nothing of the caller's runs between a lost CAS and the next.
 
 use core::mem::forget;
 use core::ops::Deref;
 use core::ptr::NonNull;
 
 use super::error::{Refusal, StoreError};
+use crossbeam_epoch::Guard;
+
+use super::core::Core;
 use super::evict::Room;
 use super::operation::Operation;
 use crate::failpoint::{Step, reach};
 use crate::fragment::Stored;
 use crate::index::Inserted;
-use crate::node::{Announced, Node};
-use crate::place::{Fit, Outcome, Place, State};
+use crate::index::Spot;
+use crate::node::Node;
+use crate::place::{Outcome, Place};
 use crate::stats::Event;
 use crate::tier::Tier;
 
@@ -58,14 +74,29 @@ enum Claim {
     Contended,
 }
 
+impl Claim {
+    const fn tier(self) -> Tier {
+        match self {
+            Self::Hot => Tier::Hot,
+            Self::OverBudget | Self::Contended => Tier::Warm,
+        }
+    }
+}
+
 impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K, V> {
     pub fn store(mut self, new: Newcomer<K, V>) -> Result<Stored<&'g Node<K, V>>, StoreError<K, V>> {
         let Newcomer { key, value, hash, weight } = new;
         let Some(tick) = self.core.other_tick() else {
             return Err(StoreError { key, value, reason: Refusal::ClockExhausted });
         };
-        let new = Unpublished::new(Node::new(hash, key, value, weight, tick, &self.core.stats));
-        let stored = self.publish(new, tick);
+        let mut new = Newborn::new(Node::new(hash, key, value, weight, tick, &self.core.stats), self.core, self.guard);
+        let stored = match self.publish(&mut new) {
+            Ok(stored) => stored,
+            Err(ClockExhausted) => {
+                let (key, value) = new.give_up();
+                return Err(StoreError { key, value, reason: Refusal::ClockExhausted });
+            }
+        };
         let stats = &self.core.stats;
         stats.count(Event::Store);
         if stored.replaced.is_some() {
@@ -78,65 +109,84 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
         Ok(stored)
     }
 
-    fn publish(&mut self, new: Unpublished<K, V>, tick: u64) -> Stored<&'g Node<K, V>> {
+    fn publish(&mut self, new: &mut Newborn<'_, 'g, K, V>) -> Result<Stored<&'g Node<K, V>>, ClockExhausted> {
         let (core, guard) = (self.core, self.guard);
         let (hash, weight) = (new.hash(), new.weight());
         loop {
-            let Some((old, place)) = core.observe(hash, |key| key == new.key(), guard) else {
+            let Some(((old, place), spot)) = core.observe_spot(hash, |key| key == new.key(), guard) else {
                 // Of one that came and went again between two looks nothing is seen: a fragment may be demoted for which there was then room.
                 let absent = || core.observe(hash, |key| key == new.key(), guard).is_none();
-                let Some(claim) = self.claim_room(&new, weight, absent) else { continue };
-                let tier = if claim == Claim::Hot { Tier::Hot } else { Tier::Warm };
-                new.place.prepare(Place::unlisted(tier, tick));
-                if core.index.insert(new.pointer(), |key| key == new.key(), guard) == Inserted::Present {
+                let Some(claim) = self.claim_room(new, weight, absent) else { continue };
+                new.go_to(claim.tier(), 0)?;
+                if core.index.insert(new.node, |key| key == new.key(), guard) == Inserted::Present {
                     // The key is there by now; what is reserved is kept for the next round.
                     continue;
                 }
-                self.reservation.hand_over();
+                new.is_found();
                 reach(Step::Inserted);
-                core.settle(&new, None, guard);
-                new.published();
-                self.tally.enter(tier, weight);
-                return Stored { tier, replaced: None, contended: claim == Claim::Contended };
+                new.publish();
+                reach(Step::Published);
+                self.reservation.hand_over();
+                self.tally.enter(claim.tier(), weight);
+                return Ok(Stored { tier: claim.tier(), replaced: None, contended: claim == Claim::Contended });
             };
             let own = if place.tier() == Some(Tier::Hot) { old.weight() } else { 0 };
             let unmoved = || old.place.load() == place;
-            let Some(claim) = self.claim_room(&new, weight.saturating_sub(own), unmoved) else { continue };
-            let covered = self.reservation.held() >= weight;
-            if claim == Claim::Hot && !covered && old.place.load().tier() != Some(Tier::Hot) {
+            let Some(claim) = self.claim_room(new, weight.saturating_sub(own), unmoved) else { continue };
+            if let Some(stored) = self.replace(old, spot, new, claim)? {
+                return Ok(stored);
+            }
+        }
+    }
+
+    /// Has `new` take the place of `old`, if that is alive, and hot where its bytes are counted on.
+    fn replace(
+        &mut self,
+        old: &'g Node<K, V>,
+        spot: Option<Spot<'g, K, V>>,
+        new: &mut Newborn<'_, 'g, K, V>,
+        claim: Claim,
+    ) -> Result<Option<Stored<&'g Node<K, V>>>, ClockExhausted> {
+        let (core, guard) = (self.core, self.guard);
+        let (tier, weight) = (claim.tier(), new.weight());
+        let is_covered = tier != Tier::Hot || self.reservation.held() >= weight;
+        let mut place = old.place.load();
+        loop {
+            let Some(from) = place.tier() else { return Ok(None) };
+            if !is_covered && from != Tier::Hot {
                 // The predecessor, whose bytes were to make up the difference, has left hot: make room anew.
-                continue;
+                return Ok(None);
             }
-            let fit = match claim {
-                Claim::Hot if covered => Fit::Always,
-                Claim::Hot => Fit::AfterHot,
-                Claim::OverBudget | Claim::Contended => Fit::Never,
-            };
-            new.place.prepare(Place::pending(tick, fit));
-            if let Announced::Taken = old.announce(new.pointer()) {
-                self.commit(old);
-                continue;
+            new.go_to(tier, place.tick())?;
+            // What leaves hot is counted with the bytes.
+            if from != Tier::Hot {
+                self.before_departure(old, from);
             }
-            let granted = self.reservation.held();
-            self.reservation.hand_over();
-            reach(Step::Announced);
-            let State::Replaced { from } = self.commit(old) else {
-                self.reservation.take_back(granted);
-                continue;
-            };
-            new.published();
-            let tier = fit.tier(from);
-            self.tally.enter(tier, weight);
-            if from == Tier::Hot {
-                self.tally.leave(from, old.weight());
-                self.reservation.take_back(granted + old.weight());
-            } else {
-                self.reservation.take_back(granted);
+            match old.place.replace(place, new.node) {
+                Outcome::Lost(now) => {
+                    if from != Tier::Hot {
+                        self.no_departure(old, from);
+                    }
+                    place = now;
+                }
+                Outcome::Done(replaced) => {
+                    new.is_found();
+                    reach(Step::Committed);
+                    new.publish();
+                    reach(Step::Published);
+                    core.clear_left(old, place, replaced, guard);
+                    core.index.swing(spot, new.node, new.hash(), guard);
+                    self.departed(old, from);
+                    self.tally.enter(tier, weight);
+                    reach(Step::Left);
+                    if from == Tier::Hot {
+                        self.reservation.join(old.weight());
+                    }
+                    self.shrink_reservation_to(if tier == Tier::Hot { weight } else { 0 });
+                    self.reservation.hand_over();
+                    return Ok(Some(Stored { tier, replaced: Some(old), contended: claim == Claim::Contended }));
+                }
             }
-            self.shrink_reservation_to(if tier == Tier::Hot { weight } else { 0 });
-            self.reservation.hand_over();
-            let contended = tier == Tier::Warm && claim != Claim::OverBudget;
-            return Stored { tier, replaced: Some(old), contended };
         }
     }
 
@@ -157,82 +207,91 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
         self.shrink_reservation_to(0);
         Some(Claim::OverBudget)
     }
+}
 
-    /// Has the announced successor of `old` take effect, unless `old` is removed first; what became of `old`. The successor is
-    /// listed when this returns.
-    fn commit(&mut self, old: &Node<K, V>) -> State {
-        let (core, guard) = (self.core, self.guard);
-        let mut place = old.place.load();
-        loop {
-            let Some(tier) = place.tier() else {
-                core.settle(old, None, guard);
-                core.index.tidy(old.hash(), guard);
-                return place.state();
-            };
-            if !place.is_listed() {
-                core.settle(old, None, guard);
-                place = old.place.load();
-                continue;
-            }
-            // What leaves hot is the storer's to count, with the bytes; what leaves another tier is the winner's.
-            if tier != Tier::Hot {
-                self.before_departure(old, tier);
-            }
-            match old.place.replace(place) {
-                Outcome::Lost(now) => {
-                    if tier != Tier::Hot {
-                        self.no_departure(old, tier);
-                    }
-                    place = now;
-                }
-                Outcome::Done(replaced) => {
-                    reach(Step::Committed);
-                    if tier != Tier::Hot {
-                        self.departed(old, tier);
-                    }
-                    core.settle(old, Some((tier, place.tick())), guard);
-                    core.index.tidy(old.hash(), guard);
-                    reach(Step::Left);
-                    return replaced.state();
-                }
-            }
+/// No tick is left for a node that needs another.
+struct ClockExhausted;
+
+/// A node on its way: its storer's own until it is found through the index.
+struct Newborn<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> {
+    node: NonNull<Node<K, V>>,
+    core: &'c Core<K, V>,
+    guard: &'g Guard,
+    /// The cell that holds it.
+    entry: Option<Tier>,
+    /// Whether an order has ever held it.
+    was_in_order: bool,
+    is_found: bool,
+}
+
+impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Newborn<'c, 'g, K, V> {
+    fn new(node: Node<K, V>, core: &'c Core<K, V>, guard: &'g Guard) -> Self {
+        let node = NonNull::from(Box::leak(Box::new(node)));
+        Self { node, core, guard, entry: None, was_in_order: false, is_found: false }
+    }
+
+    /// Has its word and its entry be in `tier`, at a tick above `floor`.
+    #[inline]
+    fn go_to(&mut self, tier: Tier, floor: u64) -> Result<(), ClockExhausted> {
+        debug_assert!(!self.is_found);
+        let mut tick = self.last_use.peek();
+        if tick <= floor || self.entry.is_some_and(|now| now > tier) {
+            tick = self.core.other_tick().ok_or(ClockExhausted)?;
+            self.clear();
+            self.last_use.prepare(tick);
+        }
+        if self.entry != Some(tier) {
+            self.clear();
+            self.place.prepare(Place::fresh(tier, tick));
+            self.core.fill(self, (tier, tick), self.guard);
+            (self.entry, self.was_in_order) = (Some(tier), true);
+        }
+        Ok(())
+    }
+
+    fn clear(&mut self) {
+        if let Some(tier) = self.entry.take() {
+            self.core.clear(self, (tier, self.place.load().tick()), self.guard);
         }
     }
-}
 
-/// A node that its storer owns: not published, or announced to a predecessor that was removed before it took effect, which nobody
-/// follows.
-struct Unpublished<K: 'static, V: 'static>(NonNull<Node<K, V>>);
-
-impl<K, V> Unpublished<K, V> {
-    fn new(node: Node<K, V>) -> Self {
-        Self(NonNull::from(Box::leak(Box::new(node))))
+    /// From here on the node is the index's.
+    fn is_found(&mut self) {
+        self.is_found = true;
     }
 
-    /// What the node is published and freed through.
-    const fn pointer(&self) -> NonNull<Node<K, V>> {
-        self.0
-    }
-
-    /// The node is the index's now.
-    fn published(self) {
+    fn give_up(mut self) -> (K, V) {
+        self.clear();
+        let (node, guard) = (self.node.as_ptr(), self.guard);
         forget(self);
+        // SAFETY: made from a box; neither found nor published; its entry is cleared, and it is forgotten.
+        unsafe { Node::give_up(node, guard) }
     }
 }
 
-impl<K, V> Deref for Unpublished<K, V> {
+impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Deref for Newborn<'_, '_, K, V> {
     type Target = Node<K, V>;
 
     fn deref(&self) -> &Node<K, V> {
-        // SAFETY: owned until published, and pinned for the while after that.
-        unsafe { self.0.as_ref() }
+        // SAFETY: owned until it is found, and pinned for the while after that.
+        unsafe { self.node.as_ref() }
     }
 }
 
-impl<K, V> Drop for Unpublished<K, V> {
-    /// Where the caller's `Eq` panicked: nothing else can, between the publication of a node and `published`.
+impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Drop for Newborn<'_, '_, K, V> {
+    /// Where it was not found, the caller's `Eq` panicked.
     fn drop(&mut self) {
-        // SAFETY: made from a box, and nobody else has the node or follows a pointer to it.
-        unsafe { Node::free(self.0.as_ptr()) };
+        if self.is_found {
+            return;
+        }
+        self.clear();
+        let node = self.node.as_ptr();
+        if self.was_in_order {
+            // SAFETY: made from a box, in no index, and cleared from its order by this thread, which is pinned.
+            unsafe { Node::retire(node, self.guard) };
+        } else {
+            // SAFETY: made from a box, and nobody else has ever seen it.
+            unsafe { Node::free(node) };
+        }
     }
 }

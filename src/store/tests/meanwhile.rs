@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::sync::mpsc::channel;
 use std::thread;
 
 use super::sweep::validate;
@@ -50,7 +49,7 @@ fn an_iteration_meets_a_fragment_once_that_moves_up_within_its_tier() {
 }
 
 #[test]
-fn an_iteration_meets_a_successor_that_its_storer_has_not_listed() {
+fn an_iteration_meets_a_successor_that_its_storer_has_not_published() {
     let store = weights(10, Capacity::UNBOUNDED);
     store.store(1, 1).unwrap();
     at(Step::Committed, &store, |store| assert_eq!(hot(store), [(1, 2)]));
@@ -94,9 +93,9 @@ fn what_the_budget_has_no_room_for_by_now_is_not_contended() {
         store.store(1, 10).unwrap();
         store.demote(&1);
         store.store(2, 10).unwrap();
-        // The demotion holds the bytes, and has left its entry to the call, during whose help the budget is lowered.
+        // The demotion holds the bytes, and has left its entry to the call. While that clears it the budget is lowered.
         at(Step::Moved, &store, move |store| {
-            at(Step::Placed, store, |store| assert_eq!(store.set_hot_budget(5), Ok(0)));
+            at(Step::Emptied, store, |store| assert_eq!(store.set_hot_budget(5), Ok(0)));
             call(store);
             assert_eq!(store.metrics().contended, 0);
         });
@@ -104,33 +103,6 @@ fn what_the_budget_has_no_room_for_by_now_is_not_contended() {
         assert_eq!(store.hot_bytes(), 0);
         validate(&store);
     }
-}
-
-#[test]
-fn a_remover_that_has_listed_a_fragment_lists_it_again_where_it_moved_on() {
-    let store = weights(10, Capacity::UNBOUNDED);
-    at(Step::Inserted, &store, |store| {
-        let (go_on, may_go_on) = channel::<()>();
-        let (sender, mover) = channel();
-        at(Step::Listed, store, move |store| {
-            let (sent, has_moved) = channel();
-            let store = Arc::clone(store);
-            let demotion = thread::spawn(move || {
-                arm(Step::Moved, move || {
-                    sent.send(()).unwrap();
-                    may_go_on.recv().unwrap();
-                });
-                store.demote(&1)
-            });
-            has_moved.recv().unwrap();
-            sender.send(demotion).unwrap();
-        });
-        assert_eq!(store.remove(&1).unwrap().tier, Tier::Warm);
-        go_on.send(()).unwrap();
-        assert!(mover.recv().unwrap().join().unwrap().is_some());
-    });
-    store.store(1, 1).unwrap();
-    assert_eq!(validate(&store), 0);
 }
 
 /// What a use protects is the word that an eviction has read before it. A pass over the order does not look back.

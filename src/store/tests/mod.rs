@@ -1,7 +1,9 @@
-//! Tests from within: threads stopped at each step of the protocols, schedules, interleavings that once failed, answers to what is half done, the end of the clock, values that go at once, and the sweep of a store at rest.
+//! Tests from within: threads stopped at each step of the protocols, schedules, interleavings that once failed, answers to what is half done, entries of moves that are lost, the end of the clock, values that go at once, and the sweep of a store at rest.
 
 #[cfg(not(tierstack_shuttle))]
 mod clock;
+#[cfg(not(tierstack_shuttle))]
+mod fills;
 #[cfg(not(tierstack_shuttle))]
 mod meanwhile;
 #[cfg(not(tierstack_shuttle))]

@@ -42,7 +42,7 @@ fn provoke(store: &Store, step: Step) {
                     // New keys: the index grows.
                     store.store(1_000 + key + KEYS * u32::try_from(round).unwrap(), round).unwrap();
                 }
-                Step::Moved | Step::Listed | Step::Placed | Step::Emptied | Step::InCell | Step::Left
+                Step::Moved | Step::Filled | Step::Emptied | Step::InCell | Step::Left
                     if round % 2 == 0 =>
                 {
                     store.demote(&key);
@@ -152,15 +152,14 @@ stop_at_each! {
     a_reader_that_has_not_claimed_the_value: Found,
     a_use_that_has_raised_the_last_use: Raised,
     a_newcomer_that_holds_a_reservation: Reserved,
-    a_storer_that_has_announced_its_successor: Announced,
-    a_storer_that_has_committed_and_not_resolved: Committed,
-    a_storer_whose_new_fragment_is_not_listed: Inserted,
-    a_mover_that_has_not_listed: Moved,
+    a_storer_that_has_replaced_and_not_published: Committed,
+    a_storer_that_has_inserted_and_not_published: Inserted,
+    a_storer_that_has_published_and_not_cleared: Published,
+    a_mover_that_has_not_cleared_the_old_entry: Moved,
+    a_mover_that_has_filled_and_not_moved: Filled,
     a_remover_that_has_not_cleaned_up: Removed,
-    a_placer_between_cell_and_bit: InCell,
-    a_placer_that_has_not_marked_the_word: Placed,
-    a_mover_that_has_not_cleared_the_old_entry: Listed,
-    a_clearer_between_cell_and_bit: Emptied,
+    a_filler_between_cell_and_bit: InCell,
+    a_clearer_that_has_not_looked_at_the_segment: Emptied,
     a_sealer_that_has_not_removed_the_segment: Sealed,
     a_tidier_before_its_swing: Tidying,
     a_grower_that_has_frozen_a_cell: Frozen,

@@ -20,8 +20,12 @@ where
         let (mut fragments, mut bytes) = (0, 0);
         core.order(tier).visit(&guard, |tick, node| {
             let place = node.place.load();
+            if place.is_prefilled() && place.tier().is_some_and(|now| now < tier) && place.tick() == tick {
+                // It may sink there; whoever moves it beyond clears the entry.
+                return;
+            }
             assert!(place.is_at(tier, tick), "a stale entry at rest: {place:?} in {tier} at {tick}");
-            assert!(place.is_listed(), "an entry that is not marked: {place:?}");
+            assert!(node.is_published(), "an entry that evictions pass by: {place:?}");
             assert_eq!(listed.insert(node, tier), None, "a node in two entries");
             fragments += 1;
             bytes += node.weight();
