@@ -148,6 +148,7 @@ mod changeset;
 mod claim;
 mod clock;
 pub mod docs;
+mod entries;
 mod failpoint;
 mod fragment;
 mod index;
@@ -187,6 +188,7 @@ pub mod internals {
     pub use crate::clock::Clock;
     #[cfg(all(fuzzing, not(test)))]
     pub use crate::failpoint::{Step, watch};
+    pub use crate::entries::{Entries, Placement};
     pub use crate::index::{Index, Inserted};
     pub use crate::node::{LastUse, Node};
     pub use crate::order::Order;

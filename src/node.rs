@@ -13,7 +13,7 @@
 //!     - Who moved the word away from the placement, or ended it, has read a live word under its pin.
 //!     - Who filled the cell for a move that it then lost has read a live word under its pin, before it filled. It clears the entry if the
 //!       word is beyond it, or leaves it to whoever moves the word away, whose clearing comes after the fill: it finds the
-//!       filler's read-modify-write in the word. See [`crate::store`]'s `core`.
+//!       filler's read-modify-write in the word. See [`crate::entries`].
 //!     - A storer that gives up its node clears the entry before it retires the node. Nobody else fills a cell with it.
 //!
 //!   So whoever reads the cell is pinned while a clearer is that is pinned since before the retirement, and thus at most one epoch after

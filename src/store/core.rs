@@ -1,35 +1,5 @@
-//! What the protocols of a store share: its parts, and the entries in its orders.
-//!
-//! # Filled before moved
-//!
-//! At every instant the order of a tier has an entry of each published fragment that stands in the tier, at the tick of its place word. So
-//! whoever moves a fragment
-//!
-//! 1. *fills* the cell of the placement that the move is to,
-//! 2. moves the word, by one CAS on the exact word,
-//! 3. *clears* the cell of the placement that the move was from.
-//!
-//! A thread may stop between any two of these. Before 2 there is an entry too many, which the word is before: evictions and iterations pass
-//! it by. After 2 there is one that the word is beyond: whoever meets it clears it. Nobody has to help.
-//!
-//! # Who else wants the cell
-//!
-//! A *fresh* tick, that of a store or a rise, is its taker's own. Where the move is lost the entry is cleared, and the next try takes
-//! another tick: a cell that was cleared is not filled again, as somebody may be about to clear it once more.
-//!
-//! A fragment sinks at its tick, and is re-listed at that of its last use. Others may fill that same cell for the same move, and a
-//! filler can come late: when the word has come to the placement, and even when it has gone beyond. Whoever has lost the move *settles* the
-//! entry, before it runs anything of the caller's, so that no panic comes in between:
-//!
-//! - The word is *at* the placement: the entry is true, and stays. This was asked of the word by a read-modify-write. So whoever moves the
-//!   word away has seen the fill, and its clearing comes after it. (By a mere load it need not: then the cell could end up filled.)
-//! - The word is *beyond*: for good. The entry is cleared.
-//! - The word is *before*, at the same tick: it stands in a higher tier, and the fragment may sink to the entry, past it, or never. The word is
-//!   marked as *prefilled*, and whoever moves it beyond clears the entry too.
-//! - The word is *before*, at a lower tick: the entry is at a last use. The node is re-listed where it is, at its last use, which changes
-//!   nothing about its recency. Then the word is at the entry's tick or above it, and one of the other cases holds.
-//!
-//! So at rest there is an entry exactly where a word says that a fragment is.
+//! What the protocols of a store share: its parts, and how they find a key's fragment. How its orders get their entries is said in
+//! [`crate::entries`].
 //!
 //! # Published
 //!
@@ -45,12 +15,12 @@ use crate::budget::Budget;
 use crate::census::{Capacity, Census};
 use crate::claim::Views;
 use crate::clock::Clock;
-use crate::failpoint::{Step, reach};
+use crate::entries::{Entries, Placement};
 use crate::index::{Found, Index, Spot};
 use crate::metrics::{Metrics, TierMetrics};
 use crate::node::Node;
 use crate::order::Order;
-use crate::place::{Outcome, Place, Standing};
+use crate::place::Place;
 use crate::reclaim;
 use crate::stats::{Event, Stats};
 use crate::tier::Tier;
@@ -77,9 +47,6 @@ pub struct Settings {
     pub recency_slack: u64,
     pub first_tick: u64,
 }
-
-/// A tier and the tick in it: the name of a placement.
-pub type Placement = (Tier, u64);
 
 impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
     pub fn new(settings: &Settings) -> Self {
@@ -129,40 +96,6 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         Some(found)
     }
 
-    /// Fills the cell of a placement that a move is to.
-    #[inline]
-    pub(super) fn fill(&self, node: &Node<K, V>, (tier, tick): Placement, guard: &Guard) {
-        self.order(tier).fill(tick, node, &self.clock, guard);
-        reach(Step::Filled);
-    }
-
-    /// Clears the cell of a placement that the word is beyond, or that is this thread's own.
-    #[inline]
-    pub(super) fn clear(&self, node: &Node<K, V>, (tier, tick): Placement, guard: &Guard) {
-        self.order(tier).clear(tick, node, &self.clock, guard);
-    }
-
-    /// Clears what this thread has left behind by moving a word from `old` to `new`.
-    #[inline]
-    pub(super) fn clear_left(&self, node: &Node<K, V>, old: Place, new: Place, guard: &Guard) {
-        let Some(tier) = old.tier() else { return };
-        self.clear(node, (tier, old.tick()), guard);
-        if old.is_prefilled() {
-            self.clear_prefilled(node, (tier, old.tick()), new, guard);
-        }
-    }
-
-    #[cold]
-    fn clear_prefilled(&self, node: &Node<K, V>, (tier, tick): Placement, new: Place, guard: &Guard) {
-        let mut lower = tier.below();
-        while let Some(tier) = lower {
-            if new.standing(tier, tick) == Standing::Beyond {
-                self.clear(node, (tier, tick), guard);
-            }
-            lower = tier.below();
-        }
-    }
-
     /// Clears an entry whose node is published, and whose word, `place`, is beyond it.
     ///
     /// What has replaced the node is in its order. Whoever passes the predecessor by has seen that, so that it is published first.
@@ -174,78 +107,6 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
             place = successor.place.load();
         }
         self.clear(node, stale, guard);
-    }
-
-    /// Moves a fragment that stands at `place` in `tier` down to the tier `below`.
-    #[inline]
-    pub(super) fn sink(&self, node: &Node<K, V>, place: Place, below: Tier, guard: &Guard) -> Outcome {
-        let to = (below, place.tick());
-        self.fill(node, to, guard);
-        self.move_to(node.place.sink(place, below), node, place, to, guard)
-    }
-
-    /// Moves a fragment that stands at `place` in `tier` to the tick of its last use, which is above.
-    pub(super) fn relist(&self, node: &Node<K, V>, place: Place, tier: Tier, last_use: u64, guard: &Guard) -> Outcome {
-        let to = (tier, last_use);
-        self.fill(node, to, guard);
-        self.move_to(node.place.relist(place, tier, last_use), node, place, to, guard)
-    }
-
-    #[inline]
-    fn move_to(&self, moved: Outcome, node: &Node<K, V>, old: Place, to: Placement, guard: &Guard) -> Outcome {
-        match moved {
-            Outcome::Done(new) => {
-                reach(Step::Moved);
-                self.clear_left(node, old, new, guard);
-            }
-            Outcome::Lost(_) => {
-                reach(Step::Lost);
-                self.settle(node, to, guard);
-                reach(Step::Settled);
-            }
-        }
-        moved
-    }
-
-    /// Settles an entry that this thread has filled for a move that it has lost: see the head of the module.
-    ///
-    /// Each turn but the last comes after another thread's change of the word.
-    #[cold]
-    fn settle(&self, node: &Node<K, V>, filled: Placement, guard: &Guard) {
-        // Does not allocate until a second move is lost.
-        let mut others = Vec::new();
-        let mut entry = filled;
-        loop {
-            let now = node.place.confirm();
-            let (tier, tick) = entry;
-            let is_settled = match (now.standing(tier, tick), now.tier()) {
-                (Standing::At, _) => true,
-                (Standing::Before, Some(here)) if now.tick() < tick => {
-                    let last_use = node.last_use.confirm();
-                    debug_assert!(last_use >= tick, "an entry ahead of the word is at a last use");
-                    self.fill(node, (here, last_use), guard);
-                    match node.place.relist(now, here, last_use) {
-                        Outcome::Done(new) => self.clear_left(node, now, new, guard),
-                        Outcome::Lost(_) => others.push((here, last_use)),
-                    }
-                    false
-                }
-                (Standing::Before, Some(_)) if !now.is_prefilled() => {
-                    matches!(node.place.mark_prefilled(now), Outcome::Done(_))
-                }
-                (Standing::Before, Some(_)) => true,
-                (Standing::Beyond, _) | (_, None) => {
-                    self.clear(node, entry, guard);
-                    true
-                }
-            };
-            if is_settled {
-                match others.pop() {
-                    Some(other) => entry = other,
-                    None => return,
-                }
-            }
-        }
     }
 
     /// The counters, exact at rest.
@@ -284,6 +145,18 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
             self.stats.adapt(sum(Census::bytes), sum(Census::fragments));
         }
         Some(tick)
+    }
+}
+
+impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Entries<K, V> for Core<K, V> {
+    #[inline]
+    fn fill(&self, node: &Node<K, V>, (tier, tick): Placement, guard: &Guard) {
+        self.order(tier).fill(tick, node, &self.clock, guard);
+    }
+
+    #[inline]
+    fn clear(&self, node: &Node<K, V>, (tier, tick): Placement, guard: &Guard) {
+        self.order(tier).clear(tick, node, &self.clock, guard);
     }
 }
 

@@ -43,6 +43,7 @@
 //! A stalled evictor has at most left an entry that others pass by, and holds the bytes of one fragment.
 
 use super::operation::Operation;
+use crate::entries::Entries;
 use crate::failpoint::{Step, reach};
 use crate::fragment::Evicted;
 use crate::node::{Node, NodeRef};

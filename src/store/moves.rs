@@ -7,6 +7,7 @@
 use super::error::PromoteError;
 use super::evict::Room;
 use super::operation::Operation;
+use crate::entries::Entries;
 use crate::failpoint::{Step, reach};
 use crate::fragment::{Fragment, Moved};
 use crate::node::Node;
@@ -40,7 +41,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
     ) -> Result<Moved, PromoteError> {
         let (core, guard) = (self.core, self.guard);
         loop {
-            let (node, mut place) = core.observe(hash, &is_key, guard).ok_or(PromoteError::NotFound)?;
+            let (node, place) = core.observe(hash, &is_key, guard).ok_or(PromoteError::NotFound)?;
             let Some(from) = place.tier() else { continue };
             let to = target(from).min(from);
             let rises_to_hot = to == Tier::Hot && from != Tier::Hot;
@@ -55,38 +56,22 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                 }
             }
             let tick = core.other_tick().ok_or(PromoteError::ClockExhausted)?;
-            core.fill(node, (to, tick), guard);
-            loop {
-                if from != to {
-                    self.before_departure(node, from);
-                }
-                match node.place.rise(place, to, tick) {
-                    Outcome::Done(now) => {
-                        reach(Step::Moved);
-                        if rises_to_hot {
-                            self.reservation.hand_over();
-                        }
-                        core.clear_left(node, place, now, guard);
-                        if from != to {
-                            self.departed(node, from);
-                            self.tally.enter(to, node.weight());
-                        }
-                        return Ok(Moved { from, to });
+            if from != to {
+                self.before_departure(node, from);
+            }
+            match core.rise(node, place, to, tick, guard) {
+                // The next try takes another tick.
+                Outcome::Lost(_) if from != to => self.no_departure(node, from),
+                Outcome::Lost(_) => {}
+                Outcome::Done(_) => {
+                    if rises_to_hot {
+                        self.reservation.hand_over();
                     }
-                    Outcome::Lost(now) => {
-                        reach(Step::Lost);
-                        if from != to {
-                            self.no_departure(node, from);
-                        }
-                        if now.is_same_placement(place) {
-                            // Used meanwhile.
-                            place = now;
-                            continue;
-                        }
-                        // Nobody else fills or wants that cell. The next try takes another tick.
-                        core.clear(node, (to, tick), guard);
-                        break;
+                    if from != to {
+                        self.departed(node, from);
+                        self.tally.enter(to, node.weight());
                     }
+                    return Ok(Moved { from, to });
                 }
             }
         }

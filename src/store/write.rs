@@ -46,6 +46,7 @@ use crossbeam_epoch::Guard;
 use super::core::Core;
 use super::evict::Room;
 use super::operation::Operation;
+use crate::entries::Entries;
 use crate::failpoint::{Step, reach};
 use crate::fragment::Stored;
 use crate::index::Inserted;
@@ -243,7 +244,7 @@ impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Newborn<'c, 'g,
         if self.entry != Some(tier) {
             self.clear();
             self.place.prepare(Place::fresh(tier, tick));
-            self.core.fill(self, (tier, tick), self.guard);
+            self.core.fill_ahead(self, (tier, tick), self.guard);
             (self.entry, self.was_in_order) = (Some(tier), true);
         }
         Ok(())
