@@ -9,7 +9,7 @@
 //!
 //! - *Reserve n*: CAS `free` to `free - n`, only where `free >= n`; never add-then-check, so that nothing is reserved that is not
 //!   there, not for an instant.
-//! - *Release n*: add to `free`, once the fragment that held the bytes has left hot and is listed where it went.
+//! - *Release n*: add to `free`, once the fragment that held the bytes has left hot.
 //! - *Lower the budget*: take the difference off `free`, then CAS `limit`; undone if another call changed the limit first.
 //!   *Raise it*: CAS `limit`, then add the difference. Either way `free + reserved <= limit` at every instant, so that no
 //!   reservation is made on a budget that is not in force. With the limit swapped first, a lowering that is raised again

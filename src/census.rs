@@ -9,7 +9,7 @@
 //! *Hot's bytes* are added after they were reserved and taken off before they are given to anybody else, so that they never pass what
 //! is reserved, and so never the budget.
 //!
-//! *A tier with a capacity* is never counted above what stands in it: a fragment is counted in after it is listed there, and taken
+//! *A tier with a capacity* is never counted above what stands in it: a fragment is counted in after it has come there, and taken
 //! off before the CAS that takes it away, to be counted in again where the CAS is lost.
 //!
 //! # Capacities
@@ -162,7 +162,7 @@ struct Change {
 }
 
 impl Tally {
-    /// A fragment is listed in `tier`.
+    /// A fragment has come into `tier`.
     pub fn enter(&mut self, tier: Tier, weight: u64) {
         let change = &mut self.0[tier.index()];
         change.fragments += 1;

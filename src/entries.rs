@@ -146,7 +146,6 @@ pub trait Entries<K, V> {
             let now = node.place.confirm();
             let (tier, tick) = entry;
             let is_settled = match (now.standing(tier, tick), now.tier()) {
-                (Standing::At, _) => true,
                 (Standing::Before, Some(here)) if now.tick() < tick => {
                     let last_use = node.last_use.confirm();
                     debug_assert!(last_use >= tick, "an entry ahead of the word is at a last use");
@@ -160,7 +159,7 @@ pub trait Entries<K, V> {
                 (Standing::Before, Some(_)) if !now.is_prefilled() => {
                     matches!(node.place.mark_prefilled(now), Outcome::Done(_))
                 }
-                (Standing::Before, Some(_)) => true,
+                (Standing::At | Standing::Before, Some(_)) => true,
                 (Standing::Beyond, _) | (_, None) => {
                     self.clear(node, entry, guard);
                     true

@@ -186,9 +186,9 @@ pub mod internals {
     pub use crate::census::Census;
     pub use crate::claim::{Claims, Left, Views};
     pub use crate::clock::Clock;
+    pub use crate::entries::{Entries, Placement};
     #[cfg(all(fuzzing, not(test)))]
     pub use crate::failpoint::{Step, watch};
-    pub use crate::entries::{Entries, Placement};
     pub use crate::index::{Index, Inserted};
     pub use crate::node::{LastUse, Node};
     pub use crate::order::Order;

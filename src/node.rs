@@ -192,7 +192,7 @@ impl<K, V> Node<K, V> {
     /// The caller read that word while pinned by `guard`, of a node that it reached through the index or an order under that pin; or
     /// it is alone with the store.
     #[inline]
-    pub unsafe fn follow<'g>(place: Place, _guard: &'g Guard) -> Option<&'g Self> {
+    pub unsafe fn follow(place: Place, _guard: &Guard) -> Option<&Self> {
         // SAFETY: a successor died after the node itself, and lives as long: see the head of the module.
         place.successor().map(|successor| unsafe { successor.as_ref() })
     }

@@ -150,6 +150,7 @@ impl Place {
 
     /// What replaced the node, where that is what the word says.
     #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "it was an address before")]
     pub fn successor<N>(self) -> Option<NonNull<N>> {
         match self.state() {
             State::Replaced { .. } => NonNull::new(with_exposed_provenance_mut((self.0 & ADDRESS) as usize)),

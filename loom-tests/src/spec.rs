@@ -43,10 +43,8 @@ pub enum Answer {
 /// The state after `op` answered `answer` in `state`; `None` where it could not.
 fn step(state: State, op: Op, answer: Answer) -> Option<State> {
     match (op, answer) {
-        (Op::Store(value), Answer::Stored { tier, replaced, contended }) => {
-            let left_hot = state.is_some_and(|(_, tier)| tier != Tier::Hot);
-            let is_right = if contended { tier == Tier::Warm && left_hot } else { tier == Tier::Hot };
-            (is_right && replaced == state.map(|(value, _)| value)).then_some(Some((value, tier)))
+        (Op::Store(value), Answer::Stored { tier: Tier::Hot, replaced, contended: false }) => {
+            (replaced == state.map(|(value, _)| value)).then_some(Some((value, Tier::Hot)))
         }
         (Op::Store(_), Answer::NothingToReplace) => state.is_none().then_some(None),
         (Op::Get, Answer::Found(found)) => (found == state).then_some(state),
@@ -69,23 +67,15 @@ fn step(state: State, op: Op, answer: Answer) -> Option<State> {
     }
 }
 
-/// The same for a store that has announced its successor and not gone on: it has taken effect, if there was anything to replace.
-fn step_stalled(state: State, value: u64) -> State {
-    state.map(|(_, tier)| (value, if tier == Tier::Hot { Tier::Hot } else { Tier::Warm }))
-}
-
-/// Whether the answers, in some order, lead from `first` to `last`; a stalled store of `stalled` may take effect at any point, or not.
+/// Whether the answers, in some order, lead from `first` to `last`.
 #[must_use]
-pub fn explains(first: State, done: &[(Op, Answer)], stalled: Option<u64>, last: State) -> bool {
-    if done.is_empty() && stalled.is_none() {
+pub fn explains(first: State, done: &[(Op, Answer)], last: State) -> bool {
+    if done.is_empty() {
         return first == last;
     }
-    let next = (0..done.len()).any(|number| {
+    (0..done.len()).any(|number| {
         let (op, answer) = done[number];
         let rest: Vec<_> = done.iter().enumerate().filter(|(other, _)| *other != number).map(|(_, it)| *it).collect();
-        step(first, op, answer).is_some_and(|state| explains(state, &rest, stalled, last))
-    });
-    next || stalled.is_some_and(|value| {
-        explains(first, done, None, last) || explains(step_stalled(first, value), done, None, last)
+        step(first, op, answer).is_some_and(|state| explains(state, &rest, last))
     })
 }

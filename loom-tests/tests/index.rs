@@ -8,7 +8,7 @@ use std::sync::Arc;
 use loom_tests::collected::{collected, spawn};
 use loom_tests::{both_hold, holds};
 use tierstack::Tier;
-use tierstack::internals::{Announced, Fit, Index, Inserted, Node, Outcome, Place, State, Stats};
+use tierstack::internals::{Index, Inserted, Node, Outcome, Place, State, Stats};
 
 type Numbered = Node<u64, u64>;
 
@@ -38,8 +38,7 @@ impl Table {
 
     fn node(&self, key: u64, value: u64) -> NonNull<Numbered> {
         let node = Box::new(Node::new(hash(key), key, value, 1, 1, &self.stats));
-        node.place.prepare(Place::unlisted(Tier::Warm, 1));
-        let Outcome::Done(_) = node.place.list(node.place.load()) else { unreachable!("nobody else has it") };
+        node.place.prepare(Place::fresh(Tier::Warm, 1));
         NonNull::from(Box::leak(node))
     }
 
@@ -65,9 +64,7 @@ impl Table {
         let guard = crossbeam_epoch::pin();
         loop {
             let (node, place) = self.index.find(hash(key), |other| *other == key, &guard)?;
-            if !place.is_listed() {
-                let _ = node.place.list(place);
-            } else if let Outcome::Done(_) = node.place.remove(place) {
+            if let Outcome::Done(_) = node.place.remove(place) {
                 self.index.tidy(hash(key), &guard);
                 return Some(*node.value());
             }
@@ -77,22 +74,21 @@ impl Table {
     /// Replaces a key that is there and that nobody else replaces; whether it took effect.
     fn replace(&self, key: u64, value: u64) -> bool {
         let guard = crossbeam_epoch::pin();
-        let Some((old, mut place)) = self.index.find(hash(key), |other| *other == key, &guard) else { return false };
+        let Some(((old, mut place), spot)) = self.index.find_spot(hash(key), |other| *other == key, &guard) else {
+            return false;
+        };
         let new = self.node(key, value);
-        // SAFETY: this thread's own until it is announced.
-        unsafe { new.as_ref() }.place.prepare(Place::pending(2, Fit::Never));
-        assert_eq!(old.announce(new), Announced::Done);
         while place.tier().is_some() {
-            match old.place.replace(place) {
+            match old.place.replace(place, new) {
                 Outcome::Lost(now) => place = now,
                 Outcome::Done(_) => {
-                    self.index.tidy(hash(key), &guard);
+                    self.index.swing(spot.as_ref(), new, hash(key), &guard);
                     return true;
                 }
             }
         }
         assert_eq!(place.state(), State::Removed);
-        // SAFETY: it never took effect, so that nobody follows the pointer to it.
+        // SAFETY: it never took effect, so that nobody follows a pointer to it.
         unsafe { Node::free(new.as_ptr()) };
         false
     }

@@ -7,16 +7,14 @@ use crossbeam_epoch::{Guard, unprotected};
 use loom::cell::UnsafeCell;
 use loom_tests::collected::{collected, spawn};
 use loom_tests::{both_hold, fails, holds};
-use tierstack::Tier;
-use tierstack::internals::{Clock, Order, Outcome, Place, PlaceWord, Placed, Segment, WIDTH};
+use tierstack::internals::{Clock, Order, Placed, Segment, WIDTH};
 
 /// `WIDTH`, in models.
 const CELLS: usize = 3;
 const _: () = assert!(CELLS as u64 == WIDTH);
 
-/// What a cell points to: a place word, and a cell that loom watches, written before it is placed.
+/// What a cell points to: a number that loom watches, written before the entry is placed.
 struct Entry {
-    place: PlaceWord,
     watched: UnsafeCell<u64>,
 }
 
@@ -26,8 +24,8 @@ unsafe impl Send for Entry {}
 unsafe impl Sync for Entry {}
 
 impl Entry {
-    fn new(tick: u64) -> Self {
-        Self { place: PlaceWord::new(Place::unlisted(Tier::Hot, tick)), watched: UnsafeCell::new(0) }
+    fn new() -> Self {
+        Self { watched: UnsafeCell::new(0) }
     }
 
     /// Written by who places it, so that an order that is too weak to publish the entry is a race.
@@ -50,7 +48,7 @@ struct Cells {
 
 impl Cells {
     fn new() -> Arc<Self> {
-        Arc::new(Self { segment: Segment::new(0), entries: std::array::from_fn(|slot| Entry::new(slot as u64 + 1)) })
+        Arc::new(Self { segment: Segment::new(0), entries: std::array::from_fn(|_| Entry::new()) })
     }
 
     /// Those of which the first so many are placed.
@@ -68,7 +66,7 @@ impl Cells {
 
     fn place(&self, slot: u64) -> Placed {
         self.entry(slot).write(slot + 1);
-        self.segment.place(slot, self.entry(slot))
+        self.segment.fill(slot, self.entry(slot))
     }
 
     fn clear(&self, slot: u64) {
@@ -145,12 +143,12 @@ fn two_that_place_beside_a_seal_are_both_there_or_both_refused() {
 }
 
 #[test]
-fn helpers_place_the_same_entry_once() {
-    holds("place, place of one entry, clear by both", 3, || {
+fn two_that_fill_one_cell_fill_it_alike() {
+    holds("fill, fill of one entry, clear", 3, || {
         let cells = Cells::new();
         cells.entry(0).write(1);
         let run = |cells: &Cells| {
-            let placed = cells.segment.place(0, cells.entry(0));
+            let placed = cells.segment.fill(0, cells.entry(0));
             assert_eq!((placed, cells.oldest(0)), (Placed::Listed, Some(0)));
         };
         let helper = in_thread(&cells, run);
@@ -159,53 +157,6 @@ fn helpers_place_the_same_entry_once() {
         cells.clear(0);
         assert!(cells.oldest(0).is_none() && cells.segment.try_seal());
     });
-}
-
-/// The steps by which a placement in cell 0 is listed: see `settle` in `src/store/core.rs`.
-fn settle(cells: &Cells, clears_its_own: bool) {
-    let entry = cells.entry(0);
-    loop {
-        let place = entry.place.load();
-        if place.tier() != Some(Tier::Hot) || place.is_listed() {
-            return;
-        }
-        let _ = cells.segment.place(0, entry);
-        match entry.place.list(place) {
-            Outcome::Lost(now) if !now.is_same_placement(place) => {
-                // Listed though it was over.
-                if clears_its_own {
-                    cells.clear(0);
-                }
-                return;
-            }
-            _ => {}
-        }
-    }
-}
-
-/// A helper lists the placement beside its mover, who lists it, moves it on and clears its cell.
-fn list_beside_a_move(clears_its_own: bool) {
-    let cells = Cells::new();
-    cells.entry(0).write(1);
-    let helper = in_thread(&cells, move |cells| settle(cells, clears_its_own));
-    settle(&cells, clears_its_own);
-    let place = cells.entry(0).place.load();
-    // The helper may have touched nothing but the listed mark.
-    let Outcome::Done(_) = cells.entry(0).place.sink(place, Tier::Warm) else { panic!("nobody else moves") };
-    cells.clear(0);
-    helper.join().unwrap();
-    assert_eq!(cells.oldest(0), None, "an entry that nobody will clear");
-    assert!(cells.segment.try_seal());
-}
-
-#[test]
-fn a_late_helper_that_lists_a_dead_placement_leaves_nothing() {
-    holds("list late, move", 4, || list_beside_a_move(true));
-}
-
-#[test]
-fn a_late_helper_that_does_not_clear_its_own_entry_is_found() {
-    fails("planted: the late helper leaves its entry", 4, || list_beside_a_move(false));
 }
 
 /// Two that each clear a cell and then seal what is empty; whether either did.
@@ -248,7 +199,7 @@ fn two_that_clear_may_both_miss_that_the_segment_is_empty() {
 fn climb(cells: &Cells) {
     let entry = cells.entry(0);
     for slot in 1..WIDTH {
-        assert_eq!(cells.segment.place(slot, entry), Placed::Listed);
+        assert_eq!(cells.segment.fill(slot, entry), Placed::Listed);
         cells.segment.clear(slot - 1, entry);
     }
 }
@@ -285,13 +236,13 @@ struct Whole {
 impl Whole {
     /// The clock stands far above all segments, so that every empty one is to be sealed.
     fn new() -> Arc<Self> {
-        let entries = std::array::from_fn(|tick| Entry::new(tick as u64));
+        let entries = std::array::from_fn(|_| Entry::new());
         Arc::new(Self { order: Order::new(), clock: Clock::starting_at(100), entries })
     }
 
     fn place(&self, tick: u64) {
         self.entry(tick).write(tick);
-        self.order.place(tick, self.entry(tick), &self.clock, &crossbeam_epoch::pin());
+        self.order.fill(tick, self.entry(tick), &self.clock, &crossbeam_epoch::pin());
     }
 
     fn entry(&self, tick: u64) -> &Entry {
@@ -367,7 +318,7 @@ fn climb_on(whole: &Whole) {
     let guard = crossbeam_epoch::pin();
     let entry = whole.entry(1);
     for tick in 2..=WIDTH {
-        whole.order.place(tick, entry, &whole.clock, &guard);
+        whole.order.fill(tick, entry, &whole.clock, &guard);
         whole.order.clear(tick - 1, entry, &whole.clock, &guard);
     }
 }

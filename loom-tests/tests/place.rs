@@ -1,56 +1,56 @@
 //! The place word and the last use, with no container around them.
 
+use std::ptr::NonNull;
+
 use loom::sync::Arc;
 use loom::thread;
 use loom_tests::{fails, holds};
 use tierstack::Tier;
-use tierstack::internals::{Clock, Fit, LastUse, Outcome, Place, PlaceWord, State};
+use tierstack::internals::{Clock, LastUse, Node, Outcome, Place, PlaceWord, State, Stats};
 
-/// A word that is placed and listed, and a last use.
+/// A word and a last use.
 struct Fragment {
     place: PlaceWord,
     last_use: LastUse,
 }
 
 fn fragment(tier: Tier, tick: u64) -> Arc<Fragment> {
-    let fragment =
-        Fragment { place: PlaceWord::new(Place::unlisted(tier, tick)), last_use: LastUse::starting_at(tick) };
-    assert!(matches!(fragment.place.list(fragment.place.load()), Outcome::Done(_)));
-    Arc::new(fragment)
+    Arc::new(Fragment { place: PlaceWord::new(Place::fresh(tier, tick)), last_use: LastUse::starting_at(tick) })
 }
 
 /// The steps of a use, as the store takes them. The word at which it stopped: its use is done where that word is current.
 fn get(fragment: &Fragment, tick: u64) -> Option<Place> {
     fragment.place.load().tier()?;
     fragment.last_use.raise(tick);
-    loop {
-        let place = fragment.place.load();
-        if place.tier().is_none() || place.tick() >= tick {
-            return Some(place);
-        }
-        if !place.is_listed() {
-            let _ = fragment.place.list(place);
-        } else if place.is_touched() {
-            return Some(place);
-        } else if let Outcome::Done(touched) = fragment.place.touch(place) {
-            return Some(touched);
-        }
+    let mut place = fragment.place.load();
+    while place.tier().is_some() && place.tick() < tick && !place.is_touched() {
+        place = match fragment.place.touch(place) {
+            Outcome::Done(touched) => touched,
+            Outcome::Lost(now) => now,
+        };
     }
+    Some(place)
 }
 
-/// The steps of an eviction out of `tier`: the last use that it went by, where it moved the fragment.
-fn evict(fragment: &Fragment, tier: Tier, last_use: impl Fn(&LastUse) -> u64) -> Option<u64> {
+/// How an eviction looks at a fragment.
+#[derive(Clone, Copy)]
+struct Look {
+    /// Whether the last use is to be looked at.
+    may_be_used: fn(Place) -> bool,
+    last_use: fn(&LastUse) -> u64,
+}
+
+const RIGHT: Look = Look { may_be_used: Place::may_be_used, last_use: LastUse::confirm };
+
+/// The steps of an eviction out of `tier`: the word that it moved, and the last use that it went by, if it looked.
+fn evict(fragment: &Fragment, tier: Tier, look: Look) -> Option<(Place, Option<u64>)> {
     for _ in 0..6 {
         let place = fragment.place.load();
         if place.tier() != Some(tier) {
             return None;
         }
-        if !place.is_listed() {
-            let _ = fragment.place.list(place);
-            continue;
-        }
-        let last_use = last_use(&fragment.last_use);
-        if last_use > place.tick() {
+        let last_use = (look.may_be_used)(place).then(|| (look.last_use)(&fragment.last_use));
+        if let Some(last_use) = last_use.filter(|last_use| *last_use > place.tick()) {
             let _ = fragment.place.relist(place, tier, last_use);
             continue;
         }
@@ -59,14 +59,34 @@ fn evict(fragment: &Fragment, tier: Tier, last_use: impl Fn(&LastUse) -> u64) ->
             None => fragment.place.remove(place),
         };
         if let Outcome::Done(_) = moved {
-            return Some(last_use);
+            return Some((place, last_use));
         }
     }
     None
 }
 
-/// A getter beside an eviction. Words never recur, so a getter that stopped at a word of hot had returned before the move.
-fn get_beside_evict(touched_before: bool, last_use: fn(&LastUse) -> u64) {
+fn rise(fragment: &Fragment, tier: Tier, tick: u64) {
+    let mut place = fragment.place.load();
+    while place.tier().is_some_and(|now| now >= tier) && place.tick() < tick {
+        match fragment.place.rise(place, tier, tick) {
+            Outcome::Done(now) | Outcome::Lost(now) => place = now,
+        }
+    }
+}
+
+/// Asserts that a use at `tick`, which stopped at that word, was not overlooked by an eviction. Words never recur, so that a getter that stopped at
+/// a word of hot, at or before the one that was moved, had returned before the move.
+fn assert_not_overlooked(stopped: Option<Place>, tick: u64, moved: Option<(Place, Option<u64>)>) {
+    if let (Some((from, went_by)), Some(stopped)) = (moved, stopped)
+        && stopped.tier() == from.tier()
+    {
+        let is_older = from.tick() >= tick;
+        assert!(is_older || went_by == Some(tick), "a finished get was evicted: it stopped at {stopped:?}, {from:?}, {went_by:?}");
+    }
+}
+
+/// A getter beside an eviction.
+fn get_beside_evict(touched_before: bool, look: Look) {
     let fragment = fragment(Tier::Hot, 5);
     if touched_before {
         get(&fragment, 7);
@@ -75,24 +95,69 @@ fn get_beside_evict(touched_before: bool, last_use: fn(&LastUse) -> u64) {
         let fragment = Arc::clone(&fragment);
         thread::spawn(move || get(&fragment, 9))
     };
-    let moved = evict(&fragment, Tier::Hot, last_use);
-    let stopped = getter.join().unwrap();
-    if let (Some(went_by), Some(stopped)) = (moved, stopped)
-        && stopped.tier() == Some(Tier::Hot)
-    {
-        assert_eq!(went_by, 9, "a finished get was evicted by an older decision");
-    }
+    let moved = evict(&fragment, Tier::Hot, look);
+    assert_not_overlooked(getter.join().unwrap(), 9, moved);
 }
 
 #[test]
 fn a_finished_get_is_never_evicted_by_an_older_decision() {
-    holds("get, evict", 4, || get_beside_evict(false, LastUse::confirm));
-    holds("get of a touched one, evict", 4, || get_beside_evict(true, LastUse::confirm));
+    holds("get, evict", 4, || get_beside_evict(false, RIGHT));
+    holds("get of a touched one, evict", 4, || get_beside_evict(true, RIGHT));
 }
 
 #[test]
 fn an_eviction_that_only_loads_the_last_use_is_found() {
-    fails("planted: last use by a plain load", 4, || get_beside_evict(true, LastUse::peek));
+    let look = Look { last_use: LastUse::peek, ..RIGHT };
+    fails("planted: last use by a plain load", 4, move || get_beside_evict(true, look));
+}
+
+/// A use beside a rise or a re-listing by an older tick, and an eviction after that.
+fn get_beside_move_and_evict(is_relisted: bool, look: Look) {
+    let fragment = fragment(Tier::Hot, 5);
+    if is_relisted {
+        get(&fragment, 7);
+    }
+    let getter = {
+        let fragment = Arc::clone(&fragment);
+        thread::spawn(move || get(&fragment, 9))
+    };
+    if !is_relisted {
+        rise(&fragment, Tier::Hot, 7);
+    }
+    let moved = evict(&fragment, Tier::Hot, look);
+    assert_not_overlooked(getter.join().unwrap(), 9, moved);
+}
+
+#[test]
+fn a_get_that_marked_the_word_before_a_younger_tick_is_not_overlooked() {
+    holds("get, rise by an older tick and evict", 4, || get_beside_move_and_evict(false, RIGHT));
+    holds("get, re-list and evict", 4, || get_beside_move_and_evict(true, RIGHT));
+}
+
+#[test]
+fn an_eviction_that_goes_by_touched_alone_is_found() {
+    let look = Look { may_be_used: Place::is_touched, ..RIGHT };
+    fails("planted: an untouched word is sure", 4, move || get_beside_move_and_evict(false, look));
+}
+
+/// A use, a rise by an older tick and an eviction, each by a thread of its own.
+#[test]
+fn a_get_beside_a_rise_beside_an_eviction() {
+    holds("get, rise, evict", 2, || {
+        let fragment = fragment(Tier::Warm, 5);
+        let other = |run: fn(&Fragment) -> Option<Place>| {
+            let fragment = Arc::clone(&fragment);
+            thread::spawn(move || run(&fragment))
+        };
+        let getter = other(|fragment| get(fragment, 9));
+        let riser = other(|fragment| {
+            rise(fragment, Tier::Hot, 7);
+            None
+        });
+        let moved = evict(&fragment, Tier::Hot, RIGHT);
+        riser.join().unwrap();
+        assert_not_overlooked(getter.join().unwrap(), 9, moved);
+    });
 }
 
 /// A use that finds its fragment the most recently used, beside an eviction that has nothing older. Words never recur: where the
@@ -114,10 +179,6 @@ fn quiet_get_beside_evict(is_touched: fn(Place) -> bool) {
     let mut from = None;
     for _ in 0..6 {
         let place = fragment.place.load();
-        if !place.is_listed() {
-            let _ = fragment.place.list(place);
-            continue;
-        }
         let last_use = fragment.last_use.confirm();
         if last_use > place.tick() {
             let _ = fragment.place.relist(place, Tier::Hot, last_use);
@@ -145,9 +206,9 @@ fn two_gets_beside_an_eviction() {
             thread::spawn(move || get(&fragment, 7))
         };
         assert!(get(&fragment, 8).is_some());
-        let moved = evict(&fragment, Tier::Hot, LastUse::confirm);
+        let moved = evict(&fragment, Tier::Hot, RIGHT);
         assert!(getter.join().unwrap().is_some(), "present throughout");
-        assert!(moved.is_none_or(|went_by| went_by >= 8), "this thread's own use was overlooked");
+        assert!(moved.is_none_or(|(_, went_by)| went_by >= Some(8)), "this thread's own use was overlooked");
     });
 }
 
@@ -156,18 +217,14 @@ fn of_all_moves_of_one_word_each_starts_where_another_ended() {
     // Promote, demote, remove and replace on one word: exactly one end, and nothing after it.
     holds("promote, demote, remove, replace", 2, || {
         let fragment = fragment(Tier::Warm, 5);
+        let node = Node::new(0, (), (), 1, 9, &std::sync::Arc::new(Stats::new()));
+        let successor = NonNull::from(&node);
         let actor = |act: fn(&PlaceWord, Place) -> Outcome| {
             let fragment = Arc::clone(&fragment);
             thread::spawn(move || {
                 for _ in 0..3 {
                     let place = fragment.place.load();
-                    if place.tier().is_none() {
-                        return None;
-                    }
-                    if !place.is_listed() {
-                        let _ = fragment.place.list(place);
-                        continue;
-                    }
+                    place.tier()?;
                     if let Outcome::Done(now) = act(&fragment.place, place) {
                         return Some((place, now));
                     }
@@ -177,45 +234,20 @@ fn of_all_moves_of_one_word_each_starts_where_another_ended() {
         };
         let risen = actor(|word, place| word.rise(place, Tier::Hot, place.tick() + 10));
         let removed = actor(|word, place| word.remove(place));
-        let replaced = {
-            let place = fragment.place.load();
-            if place.tier().is_some() && place.is_listed() {
-                fragment.place.replace(place)
-            } else {
-                Outcome::Lost(place)
-            }
-        };
+        let place = fragment.place.load();
+        let replaced = place.tier().is_some() && matches!(fragment.place.replace(place, successor), Outcome::Done(_));
         let (risen, removed) = (risen.join().unwrap(), removed.join().unwrap());
-        let replaced = matches!(replaced, Outcome::Done(_));
         assert!(!(removed.is_some() && replaced), "ended twice");
         let last = fragment.place.load();
+        let tier = if risen.is_some() { Tier::Hot } else { Tier::Warm };
         match last.state() {
             State::Removed => assert!(removed.is_some()),
             State::Replaced { from } => {
                 assert!(replaced);
-                // The note says where it was at the end.
-                let was_risen = risen.is_some_and(|(_, now)| now.tick() == last.tick());
-                assert_eq!(from, if was_risen { Tier::Hot } else { Tier::Warm });
+                // Where it was at the end.
+                assert_eq!((from, last.successor()), (tier, Some(successor)));
             }
-            State::In(tier) => assert_eq!(tier, if risen.is_some() { Tier::Hot } else { Tier::Warm }),
-            State::Pending => unreachable!("never pending"),
+            State::In(now) => assert_eq!(now, tier),
         }
-    });
-}
-
-#[test]
-fn helpers_resolve_a_successor_alike() {
-    holds("resolve, resolve, move", 3, || {
-        let word = Arc::new(PlaceWord::new(Place::pending(9, Fit::AfterHot)));
-        let helper = {
-            let word = Arc::clone(&word);
-            thread::spawn(move || word.resolve(Tier::Warm))
-        };
-        word.resolve(Tier::Warm);
-        // Moved on by this thread: the late helper must not put it back.
-        let Outcome::Done(listed) = word.list(word.load()) else { panic!("nobody else lists") };
-        let Outcome::Done(_) = word.sink(listed, Tier::Cold) else { panic!("nobody else moves") };
-        helper.join().unwrap();
-        assert!(word.load().is_at(Tier::Cold, 9));
     });
 }

@@ -1,8 +1,8 @@
 //! Pairs of operations on the place words of one key's chain of nodes, with no index and no order around them.
 //!
 //! The nodes, their words and their successors are the crate's; the steps are those of `src/store`, less what they do in the index and the orders:
-//! so that nothing but these atomics orders the threads. To list is to mark the word. Whatever the threads are answered, and what
-//! is left, is explained by some order of their operations.
+//! so that nothing but these atomics orders the threads. Whatever the threads are answered, and what is left, is explained by some order of
+//! their operations.
 
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use loom_tests::collected::spawn;
 use loom_tests::spec::{Answer, Op, State as Fragment, explains};
 use loom_tests::{both_hold, fails, holds};
 use tierstack::Tier;
-use tierstack::internals::{Announced, Clock, Fit, Node, Outcome, Place, State, Stats};
+use tierstack::internals::{Clock, Node, Outcome, Place, Stats};
 
 type Numbered = Node<(), u64>;
 
@@ -23,14 +23,11 @@ struct Chain {
 
 impl Chain {
     /// The first node stands in `tier`.
-    fn new(tier: Tier, is_listed: bool) -> Arc<Self> {
+    fn new(tier: Tier) -> Arc<Self> {
         let (clock, stats) = (Clock::starting_at(1), Arc::new(Stats::new()));
         let node = |value| Box::new(Node::new(0, (), value, 5, clock.tick().unwrap(), &stats));
         let nodes = [node(1), node(2), node(3), node(4)];
-        nodes[0].place.prepare(Place::unlisted(tier, 1));
-        if is_listed {
-            list(&nodes[0], nodes[0].place.load());
-        }
+        nodes[0].place.prepare(Place::fresh(tier, 1));
         Arc::new(Self { nodes, clock })
     }
 
@@ -38,36 +35,16 @@ impl Chain {
         &self.nodes[usize::try_from(value).unwrap() - 1]
     }
 
-    /// The end of the chain behind `node`; what is pending there is resolved.
-    fn end(mut node: &Numbered) -> (&Numbered, Place) {
-        loop {
-            let place = node.place.load();
-            let State::Replaced { from } = place.state() else { return (node, place) };
-            // SAFETY: the nodes live as long as the chain, with no collector.
-            node = unsafe { node.follow(from, crossbeam_epoch::unprotected()) }.expect("it was announced");
-        }
-    }
-
-    /// The live node, listed.
+    /// The live node.
     fn observe(&self) -> Option<(&Numbered, Place)> {
         let mut node = &*self.nodes[0];
         loop {
-            let place;
-            (node, place) = Self::end(node);
-            place.tier()?;
-            if place.is_listed() {
-                return Some((node, place));
+            let place = node.place.load();
+            // SAFETY: the nodes live as long as the chain, with no collector.
+            match unsafe { Node::follow(place, crossbeam_epoch::unprotected()) } {
+                Some(successor) => node = successor,
+                None => return place.tier().map(|_| (node, place)),
             }
-            list(node, place);
-        }
-    }
-
-    /// Has what became of `node` listed.
-    fn settle(node: &Numbered) {
-        let (mut node, mut place) = Self::end(node);
-        while place.tier().is_some() && !place.is_listed() {
-            list(node, place);
-            (node, place) = Self::end(node);
         }
     }
 
@@ -78,7 +55,7 @@ impl Chain {
 
     fn run(&self, op: Op) -> Answer {
         match op {
-            Op::Store(value) => self.store(value),
+            Op::Store(value) => self.store(value, |from, is_covered| is_covered || from == Tier::Hot),
             Op::Get => Answer::Found(self.get()),
             Op::Promote => Answer::Moved(self.promote()),
             Op::Demote => Answer::Moved(self.demote()),
@@ -87,44 +64,26 @@ impl Chain {
         }
     }
 
-    /// `src/store/write.rs`. A successor of a hot one counts on its bytes.
-    fn store(&self, value: u64) -> Answer {
+    /// `src/store/write.rs`. A successor of a hot one counts on its bytes, at first.
+    fn store(&self, value: u64, mut replaces: impl FnMut(Tier, bool) -> bool) -> Answer {
+        let new = self.node(value);
+        new.place.prepare(Place::fresh(Tier::Hot, new.place.load().tick()));
         loop {
             let Some((old, place)) = self.observe() else { return Answer::NothingToReplace };
-            let fit = if place.tier() == Some(Tier::Hot) { Fit::AfterHot } else { Fit::Always };
-            if self.announce(old, value, fit) == Announced::Taken {
-                Self::commit(old);
-                continue;
-            }
-            let State::Replaced { from } = Self::commit(old) else { continue };
-            let tier = fit.tier(from);
-            return Answer::Stored { tier, replaced: Some(*old.value()), contended: tier == Tier::Warm };
-        }
-    }
-
-    fn announce(&self, old: &Numbered, value: u64, fit: Fit) -> Announced {
-        let new = self.node(value);
-        new.place.prepare(Place::pending(new.place.load().tick(), fit));
-        old.announce(NonNull::from(new))
-    }
-
-    fn commit(old: &Numbered) -> State {
-        let mut place = old.place.load();
-        loop {
-            if place.tier().is_none() {
-                Self::settle(old);
-                return place.state();
-            }
-            if !place.is_listed() {
-                Self::settle(old);
-                place = old.place.load();
-                continue;
-            }
-            match old.place.replace(place) {
-                Outcome::Lost(now) => place = now,
-                Outcome::Done(replaced) => {
-                    Self::settle(old);
-                    return replaced.state();
+            let is_covered = place.tier() != Some(Tier::Hot);
+            let mut place = old.place.load();
+            while let Some(from) = place.tier() {
+                if !replaces(from, is_covered) {
+                    break;
+                }
+                if new.place.load().tick() <= place.tick() {
+                    new.place.prepare(Place::fresh(Tier::Hot, self.clock.tick().unwrap()));
+                }
+                match old.place.replace(place, NonNull::from(new)) {
+                    Outcome::Lost(now) => place = now,
+                    Outcome::Done(_) => {
+                        return Answer::Stored { tier: Tier::Hot, replaced: Some(*old.value()), contended: false };
+                    }
                 }
             }
         }
@@ -136,29 +95,20 @@ impl Chain {
         let tick = self.clock.tick().unwrap();
         node.last_use.raise(tick);
         let mut now = node.place.load();
-        while now.tier().is_some() && now.tick() < tick {
-            if !now.is_listed() {
-                list(node, now);
-            } else if now.is_touched() {
-                break;
-            } else {
-                let _ = node.place.touch(now);
-            }
-            now = node.place.load();
+        while now.tier().is_some() && now.tick() < tick && !now.is_touched() {
+            now = match node.place.touch(now) {
+                Outcome::Done(now) | Outcome::Lost(now) => now,
+            };
         }
         Some((*node.value(), place.tier()?))
     }
 
     /// `src/store/moves.rs`, to hot.
     fn promote(&self) -> Option<(Tier, Tier)> {
-        let mut tick = 0;
         loop {
             let (node, place) = self.observe()?;
-            while tick <= place.tick() {
-                tick = self.clock.tick().unwrap();
-            }
+            let tick = self.clock.tick().unwrap();
             if let Outcome::Done(_) = node.place.rise(place, Tier::Hot, tick) {
-                Self::settle(node);
                 return Some((place.tier()?, Tier::Hot));
             }
         }
@@ -171,30 +121,30 @@ impl Chain {
             let from = place.tier()?;
             let Some(to) = from.below() else { return Some((from, from)) };
             if let Outcome::Done(_) = node.place.sink(place, to) {
-                Self::settle(node);
                 return Some((from, to));
             }
         }
     }
 
-    /// `src/store/evict.rs`. What an order leads to is what the chain leads to: an entry goes after what became of it was listed.
+    /// `src/store/evict.rs`. What an order leads to is what the chain leads to.
     fn evict(&self, tier: Tier) -> Option<u64> {
         loop {
             let (node, place) = self.observe()?;
             if place.tier() != Some(tier) {
                 return None;
             }
-            let last_use = node.last_use.confirm();
-            if last_use > place.tick() {
-                let _ = node.place.relist(place, tier, last_use);
-                continue;
+            if place.may_be_used() {
+                let last_use = node.last_use.confirm();
+                if last_use > place.tick() {
+                    let _ = node.place.relist(place, tier, last_use);
+                    continue;
+                }
             }
             let moved = match tier.below() {
                 Some(below) => node.place.sink(place, below),
                 None => node.place.remove(place),
             };
             if let Outcome::Done(_) = moved {
-                Self::settle(node);
                 return Some(*node.value());
             }
         }
@@ -211,35 +161,29 @@ impl Chain {
     }
 }
 
-/// Marks a placement; a loss means that another has, or that it is over.
-fn list(node: &Numbered, place: Place) {
-    let _ = node.place.list(place);
-}
-
 /// How the chain stands before the operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Start {
-    Listed(Tier),
-    /// Placed by a thread that has stopped before it listed it.
-    Unlisted(Tier),
-    /// The store of node 4 has announced it, and stopped.
-    Announced(Tier),
+    Stored(Tier),
+    /// The first node stood in that tier, and was replaced by the fourth.
+    Replaced(Tier),
 }
 
 impl Start {
     fn chain(self) -> Arc<Chain> {
-        let (Self::Listed(tier) | Self::Unlisted(tier) | Self::Announced(tier)) = self;
-        let chain = Chain::new(tier, !matches!(self, Self::Unlisted(_)));
-        if let Self::Announced(_) = self {
-            let fit = if tier == Tier::Hot { Fit::AfterHot } else { Fit::Never };
-            assert_eq!(chain.announce(&chain.nodes[0], 4, fit), Announced::Done);
+        let (Self::Stored(tier) | Self::Replaced(tier)) = self;
+        let chain = Chain::new(tier);
+        if let Self::Replaced(_) = self {
+            let Answer::Stored { .. } = chain.run(Op::Store(4)) else { unreachable!("it is there") };
         }
         chain
     }
 
-    fn explains(self, done: &[(Op, Answer)], last: Fragment) -> bool {
-        let (Self::Listed(tier) | Self::Unlisted(tier) | Self::Announced(tier)) = self;
-        explains(Some((1, tier)), done, matches!(self, Self::Announced(_)).then_some(4), last)
+    fn fragment(self) -> Fragment {
+        match self {
+            Self::Stored(tier) => Some((1, tier)),
+            Self::Replaced(_) => Some((4, Tier::Hot)),
+        }
     }
 }
 
@@ -255,7 +199,7 @@ fn beside(start: Start, spawned: &[Op], own: Op) {
     let mut done = vec![(own, chain.run(own))];
     done.extend(threads.into_iter().map(|thread| thread.join().unwrap()));
     let last = chain.at_rest();
-    assert!(start.explains(&done, last), "{start:?}, {done:?}, {last:?}");
+    assert!(explains(start.fragment(), &done, last), "{start:?}, {done:?}, {last:?}");
 }
 
 /// Explores both operations beside each other; each has its turn as the thread that is spawned.
@@ -284,20 +228,13 @@ fn every_pair(start: impl Fn(Tier) -> Start, tiers: &[Tier]) {
 
 #[test]
 fn every_pair_of_operations_is_explained_by_an_order_of_the_two() {
-    every_pair(Start::Listed, &Tier::ALL);
+    every_pair(Start::Stored, &Tier::ALL);
 }
 
 #[test]
-fn every_pair_is_so_where_the_fragment_is_not_listed_yet() {
-    every_pair(Start::Unlisted, &[Tier::Hot, Tier::Cold]);
-}
-
-#[test]
-fn every_operation_goes_on_past_a_storer_that_stopped_after_it_announced() {
-    for tier in [Tier::Hot, Tier::Warm] {
-        for other in ops(tier, 3) {
-            pair(Start::Announced(tier), Op::Store(2), other);
-        }
+fn every_operation_goes_on_past_a_successor() {
+    for other in ops(Tier::Hot, 3) {
+        pair(Start::Replaced(Tier::Warm), Op::Store(2), other);
     }
 }
 
@@ -305,7 +242,7 @@ fn every_operation_goes_on_past_a_storer_that_stopped_after_it_announced() {
 fn two_stores_and_what_moves_or_ends_their_predecessor() {
     for op in [Op::Get, Op::Promote, Op::Demote, Op::Evict(Tier::Hot), Op::Remove] {
         holds(&format!("store, store, {op:?}"), 1, move || {
-            beside(Start::Listed(Tier::Hot), &[Op::Store(2), Op::Store(3)], op);
+            beside(Start::Stored(Tier::Hot), &[Op::Store(2), Op::Store(3)], op);
         });
     }
 }
@@ -314,7 +251,7 @@ fn two_stores_and_what_moves_or_ends_their_predecessor() {
 fn a_get_beside_two_that_move() {
     for (one, other) in [(Op::Promote, Op::Demote), (Op::Promote, Op::Remove), (Op::Demote, Op::Evict(Tier::Warm))] {
         holds(&format!("{one:?}, {other:?}, get"), 2, move || {
-            beside(Start::Listed(Tier::Warm), &[one, other], Op::Get);
+            beside(Start::Stored(Tier::Warm), &[one, other], Op::Get);
         });
     }
 }
@@ -323,16 +260,17 @@ fn a_get_beside_two_that_move() {
 fn a_storer_that_takes_its_bytes_for_granted_is_found() {
     // Hot because the predecessor was hot when it was looked at, and not when it was replaced.
     fails("planted: hot though the predecessor had left", 3, || {
-        let chain = Chain::new(Tier::Hot, true);
+        let chain = Chain::new(Tier::Hot);
         let other = {
             let chain = Arc::clone(&chain);
             spawn(move || chain.demote())
         };
-        let (old, _) = chain.observe().unwrap();
-        assert_eq!(chain.announce(old, 2, Fit::Always), Announced::Done);
-        let State::Replaced { from } = Chain::commit(old) else { unreachable!("nobody removes") };
+        let mut is_sound = true;
+        let _ = chain.store(2, |from, is_covered| {
+            is_sound = is_covered || from == Tier::Hot;
+            true
+        });
         other.join().unwrap();
-        let last = chain.at_rest().unwrap();
-        assert!(from == Tier::Hot || last.1 != Tier::Hot, "no bytes are reserved");
+        assert!(is_sound, "no bytes are reserved");
     });
 }

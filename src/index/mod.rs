@@ -71,6 +71,9 @@ pub struct Spot<'g, K, V> {
     first: *mut Node<K, V>,
 }
 
+/// The same, and the cell, where it is to be swung by who replaces the node.
+pub type FoundAt<'g, K, V> = (Found<'g, K, V>, Option<Spot<'g, K, V>>);
+
 /// The outcome of an insert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -122,14 +125,14 @@ impl<K, V> Index<K, V> {
         self.find_spot(hash, is_key, guard).map(|(found, _)| found)
     }
 
-    /// As [`Self::find`]; and the cell, where it is to be swung by who replaces the node.
+    /// As [`Self::find`]; and the cell.
     #[inline]
     pub fn find_spot<'g>(
         &self,
         hash: u64,
         is_key: impl Fn(&K) -> bool,
         guard: &'g Guard,
-    ) -> Option<(Found<'g, K, V>, Option<Spot<'g, K, V>>)> {
+    ) -> Option<FoundAt<'g, K, V>> {
         let mut table = self.root(guard);
         let mut is_root = true;
         loop {
@@ -174,11 +177,11 @@ impl<K, V> Index<K, V> {
 
     /// Swings the cell that led to a node to `new`, which has replaced it; where the cell has changed, tidies instead.
     #[inline]
-    pub fn swing(&self, spot: Option<Spot<'_, K, V>>, new: ptr::NonNull<Node<K, V>>, hash: u64, guard: &Guard) {
+    pub fn swing(&self, spot: Option<&Spot<'_, K, V>>, new: ptr::NonNull<Node<K, V>>, hash: u64, guard: &Guard) {
         reach(Step::Tidying);
         match spot {
-            Some(Spot { cell, seen, first }) if cell.swing(seen, Content::of(new.as_ptr(), hash)) == Swap::Done => {
-                Self::retire_chain(first, new.as_ptr(), guard);
+            Some(spot) if spot.cell.swing(spot.seen, Content::of(new.as_ptr(), hash)) == Swap::Done => {
+                Self::retire_chain(spot.first, new.as_ptr(), guard);
             }
             _ => self.tidy(hash, guard),
         }

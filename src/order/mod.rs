@@ -1,24 +1,25 @@
 //! A tier's recency order: a chunked skip list keyed by tick.
 //!
 //! Ticks are unique (see [`crate::clock`]), so tick `t` owns cell `t mod WIDTH` of segment `t div WIDTH`; the directory holds
-//! the segments, sorted. Placing and clearing touch one cell and one bit; the oldest is the lowest bit of the first segment.
+//! the segments, sorted. Filling touches one cell and one bit, clearing one cell; the oldest is the lowest bit of the first segment.
 //! Source of the directory: lock-free skip lists (Fraser, "Practical lock-freedom", 2004) as crossbeam-skiplist builds them.
 //!
 //! # Hints, never authority
 //!
 //! A cell says "this node may stand in this tier at this tick". Whether it does is said by the node's place word: an entry is
-//! valid only if the word names this very tier and tick. What the order promises is the converse: a placement whose word is marked
-//! as listed is in its cell, and its bit is set, until the placement has ended.
+//! valid only if the word names this very tier and tick. What the order promises is the converse: what was filled is in its cell, and
+//! its bit is set, until it is cleared. [`crate::entries`] says who fills and clears, and when.
 //!
 //! # Steps
 //!
-//! - *Place*: find or make the segment; CAS the cell null → node; set the bit. Helpers may do it again: same cell, same node.
+//! - *Fill*: find or make the segment; store the node in the cell; set the bit. Several may do it: same cell, same node.
 //!   Where the segment is sealed, the cell is emptied and all is done anew in another.
-//! - *Clear*: CAS the cell node → null. The bit stays. A set bit over an empty cell means that the placement has ended, as the
-//!   cell is filled before the bit is set and emptied only after the end: readers pass it by.
+//! - *Clear*: store null in the cell. The bit stays. A set bit over an empty cell means that the placement has ended, as the
+//!   cell is filled before the bit is set and emptied only after the end: readers pass it by. (A late filler may put the node
+//!   there once more, and clears it again.)
 //! - *Seal*: once every cell whose bit is set is empty, and the segment is below the clock's own, CAS its word from those very bits →
-//!   sealed, then remove that very entry. Who meets a sealed segment removes it too. A placer that had filled its cell but not
-//!   set its bit finds the seal, and starts again.
+//!   sealed, then remove that very entry. Who meets a sealed segment removes it too. A filler that has not set its bit finds the seal, and starts again. Where the
+//!   bit was set before, by another, the filler is late, and its cell may be sealed with the node in it: nobody looks into a sealed segment.
 //!
 //! # Scanning
 //!
@@ -35,10 +36,10 @@
 //! the whole segment is not enough, and neither is a second one for all: a node that moves up k times within it takes k more.
 //!
 //! The scan of a segment ends all the same: each step takes a cell off the `WIDTH` that are left, and an empty cell under a set bit stays
-//! so, or is filled only by a helper that is late. So it is wait-free. The scan of an order goes on to a next segment only while
+//! so, or is filled only by one that is late. So it is wait-free. The scan of an order goes on to a next segment only while
 //! others take ticks.
 //!
-//! A cell may hold a node whose placement has ended for as long as whoever ended or listed it has not cleared it, who is pinned:
+//! A cell may hold a node whose placement has ended for as long as whoever ended or filled it has not cleared it, who is pinned:
 //! [`crate::node`] says why it is not freed under a reader. Nobody waits for anybody: each loop runs again only when another
 //! thread sealed a segment or set a bit.
 //!

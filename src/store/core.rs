@@ -16,7 +16,7 @@ use crate::census::{Capacity, Census};
 use crate::claim::Views;
 use crate::clock::Clock;
 use crate::entries::{Entries, Placement};
-use crate::index::{Found, Index, Spot};
+use crate::index::{Found, FoundAt, Index};
 use crate::metrics::{Metrics, TierMetrics};
 use crate::node::Node;
 use crate::order::Order;
@@ -90,7 +90,7 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         hash: u64,
         is_key: impl Fn(&K) -> bool,
         guard: &'g Guard,
-    ) -> Option<(Found<'g, K, V>, Option<Spot<'g, K, V>>)> {
+    ) -> Option<FoundAt<'g, K, V>> {
         let found = self.index.find_spot(hash, is_key, guard)?;
         see(found.0.0);
         Some(found)

@@ -59,7 +59,7 @@ pub enum Refusal {
         /// The weight, in bytes.
         weight: u64,
     },
-    /// The store's clock has given out all of its 2⁵⁹ ticks.
+    /// The store's clock has given out all of its 2⁵⁸ ticks.
     ClockExhausted,
 }
 
@@ -107,7 +107,7 @@ pub enum PromoteError {
         /// The fragment's weight, in bytes.
         weight: u64,
     },
-    /// The store's clock has given out all of its 2⁵⁹ ticks.
+    /// The store's clock has given out all of its 2⁵⁸ ticks.
     ClockExhausted,
 }
 

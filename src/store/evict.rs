@@ -130,13 +130,12 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
                 continue;
             };
             self.departed(node, tier);
-            match tier.below() {
-                Some(below) => self.tally.enter(below, node.weight()),
-                None => {
-                    reach(Step::Moved);
-                    core.clear_left(node, place, now, guard);
-                    core.index.tidy(node.hash(), guard);
-                }
+            if let Some(below) = tier.below() {
+                self.tally.enter(below, node.weight());
+            } else {
+                reach(Step::Moved);
+                core.clear_left(node, place, now, guard);
+                core.index.tidy(node.hash(), guard);
             }
             if let Some(keep) = keep {
                 core.stats.count(Event::Overflow);

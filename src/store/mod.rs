@@ -2,7 +2,7 @@
 //!
 //! | file | protocol |
 //! |---|---|
-//! | `core` | the parts, and the helping that keeps placements listed |
+//! | `core` | the parts; how a key's fragment is found, and published |
 //! | `read` | `get` and `peek` |
 //! | `write` | `store` |
 //! | `moves` | `promote`, `demote`, `remove` |

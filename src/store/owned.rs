@@ -49,20 +49,19 @@ where
     /// The weigher is asked first. Where the weight is above the hot budget the fragment goes to warm, and nothing is demoted.
     /// Otherwise the least recently used hot fragments are demoted to warm until it fits, of which a hot predecessor's own bytes count
     /// as free. Where it does not fit and no other hot fragment is there to demote, because operations in flight
-    /// hold the rest, or its predecessor left hot after room was made, it goes to warm and says that it was
-    /// [contended](Stored::contended): it never waits. Alone, it is never contended.
+    /// hold the rest, it goes to warm and says that it was [contended](Stored::contended): it never waits. Alone, it is never contended.
     ///
     /// The replaced value is cloned, or, if it is [heavy](crate::HEAVY) and nobody else can read it, itself handed back; through a
     /// [`View`] it is lent.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] hands key and value back: a weight above [`MAX_BYTES`], or no tick left (after 2⁵⁹ uses and placements).
+    /// [`StoreError`] hands key and value back: a weight above [`MAX_BYTES`], or no tick left (after 2⁵⁸ uses and placements).
     ///
     /// # Linearization
     ///
     /// A new key: the CAS that puts the node into its index cell. A replacement: the CAS that makes the predecessor's place word
-    /// *replaced*, by this thread or a helper. Each demotion is a step of its own within the call, before it; so is the instant
+    /// *replaced*. Evictions and iterations take it to be there once this call has returned, or anybody has seen it. Each demotion is a step of its own within the call, before it; so is the instant
     /// that fixes this use's place in the recency order.
     ///
     /// # Progress

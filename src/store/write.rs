@@ -91,12 +91,9 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
             return Err(StoreError { key, value, reason: Refusal::ClockExhausted });
         };
         let mut new = Newborn::new(Node::new(hash, key, value, weight, tick, &self.core.stats), self.core, self.guard);
-        let stored = match self.publish(&mut new) {
-            Ok(stored) => stored,
-            Err(ClockExhausted) => {
-                let (key, value) = new.give_up();
-                return Err(StoreError { key, value, reason: Refusal::ClockExhausted });
-            }
+        let Ok(stored) = self.publish(&mut new) else {
+            let (key, value) = new.give_up();
+            return Err(StoreError { key, value, reason: Refusal::ClockExhausted });
         };
         let stats = &self.core.stats;
         stats.count(Event::Store);
@@ -134,7 +131,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
             let own = if place.tier() == Some(Tier::Hot) { old.weight() } else { 0 };
             let unmoved = || old.place.load() == place;
             let Some(claim) = self.claim_room(new, weight.saturating_sub(own), unmoved) else { continue };
-            if let Some(stored) = self.replace(old, spot, new, claim)? {
+            if let Some(stored) = self.replace(old, spot.as_ref(), new, claim)? {
                 return Ok(stored);
             }
         }
@@ -144,7 +141,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
     fn replace(
         &mut self,
         old: &'g Node<K, V>,
-        spot: Option<Spot<'g, K, V>>,
+        spot: Option<&Spot<'g, K, V>>,
         new: &mut Newborn<'_, 'g, K, V>,
         claim: Claim,
     ) -> Result<Option<Stored<&'g Node<K, V>>>, ClockExhausted> {

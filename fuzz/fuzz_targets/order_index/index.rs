@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use arbitrary::Arbitrary;
 use crossbeam_epoch::Guard;
 use tierstack::Tier;
-use tierstack::internals::{Announced, Clock, Fit, Index, Inserted, Outcome, Place, Stats};
+use tierstack::internals::{Clock, Index, Inserted, Outcome, Place, Stats};
 
 const KEYS: u8 = 96;
 
@@ -38,10 +38,10 @@ pub enum Step {
     Insert(u8),
     /// With whether the index is tidied afterwards.
     Remove(u8, bool),
-    /// With whether the successor is resolved and listed, and whether the index is tidied.
+    /// With whether the cell is swung, and whether the index is tidied.
     Replace(u8, bool, bool),
-    /// Announces a successor; then the key is removed before that takes effect.
-    Abandon(u8, bool),
+    /// With how many others are stored before the cell is swung.
+    ReplaceLate(u8, u8),
     Tidy(u8),
     Find(u8),
     /// Finds a node, and looks at it again when the pin ends.
@@ -122,7 +122,7 @@ impl Trial {
         // SAFETY: made here, and freed below at the earliest.
         let node = unsafe { new.as_ref() };
         let tick = self.clock.tick().expect("few are taken");
-        node.place.prepare(Place::unlisted(Tier::Warm, tick));
+        node.place.prepare(Place::fresh(Tier::Warm, tick));
         let number = node.value().number;
         let inserted = self.index.insert(new, |other| *other == key, &self.guard);
         let expected = if self.model.contains_key(&key) { Inserted::Present } else { Inserted::Done };
@@ -138,40 +138,45 @@ impl Trial {
     fn remove(&mut self, key: u8) {
         let guard = crossbeam_epoch::pin();
         if let Some(node) = self.find(key, &guard) {
-            assert!(matches!(node.place.remove(listed(node)), Outcome::Done(_)));
+            assert!(matches!(node.place.remove(node.place.load()), Outcome::Done(_)));
             self.model.remove(&key);
         }
     }
 
-    fn replace(&mut self, key: u8, resolve: bool) {
+    /// By the cell that leads to the node, where it is remembered.
+    fn replace(&mut self, key: u8, swing: bool) {
         let guard = crossbeam_epoch::pin();
         let Some(node) = self.find(key, &guard) else { return };
+        let hash = self.hashing.hash(key);
+        let spot = self.index.find_spot(hash, |other| *other == key, &guard).expect("it is there").1;
         let new = self.node(key);
-        let place = listed(node);
         // SAFETY: made here, and freed through the index, after this pin.
         let successor = unsafe { new.as_ref() };
         let tick = self.clock.tick().expect("few are taken");
-        successor.place.prepare(Place::pending(tick, Fit::Always));
-        assert_eq!(node.announce(new), Announced::Done);
-        assert_eq!(self.find(key, &guard).map(std::ptr::from_ref), Some(std::ptr::from_ref(node)), "not yet");
-        assert!(matches!(node.place.replace(place), Outcome::Done(_)));
+        successor.place.prepare(Place::fresh(Tier::Hot, tick));
+        assert!(matches!(node.place.replace(node.place.load(), new), Outcome::Done(_)));
         self.model.insert(key, successor.value().number);
-        if resolve {
-            successor.place.resolve(Tier::Warm);
-            listed(successor);
+        if swing {
+            self.index.swing(spot.as_ref(), new, hash, &guard);
         }
     }
 
-    fn abandon(&mut self, key: u8) {
+    /// A cell that is remembered, and swung after it has changed.
+    fn replace_late(&mut self, key: u8, others: u8) {
         let guard = crossbeam_epoch::pin();
         let Some(node) = self.find(key, &guard) else { return };
+        let hash = self.hashing.hash(key);
+        let spot = self.index.find_spot(hash, |other| *other == key, &guard).expect("it is there").1;
         let new = self.node(key);
-        // SAFETY: made here, and freed below.
-        unsafe { new.as_ref() }.place.prepare(Place::pending(self.clock.now(), Fit::Always));
-        assert_eq!(node.announce(new), Announced::Done);
-        self.remove(key);
-        // SAFETY: boxed by `node`, and nobody follows it: its predecessor was removed.
-        unsafe { Node::free(new.as_ptr()) };
+        // SAFETY: as above.
+        let successor = unsafe { new.as_ref() };
+        successor.place.prepare(Place::fresh(Tier::Hot, self.clock.now()));
+        assert!(matches!(node.place.replace(node.place.load(), new), Outcome::Done(_)));
+        self.model.insert(key, successor.value().number);
+        for other in (0..others % KEYS).filter(|other| *other != key) {
+            self.insert(other);
+        }
+        self.index.swing(spot.as_ref(), new, hash, &guard);
     }
 
     fn tidy(&self, key: u8) {
@@ -196,18 +201,13 @@ impl Trial {
                     self.tidy(key % KEYS);
                 }
             }
-            Step::Replace(key, resolve, tidy) => {
-                self.replace(key % KEYS, resolve);
+            Step::Replace(key, swing, tidy) => {
+                self.replace(key % KEYS, swing);
                 if tidy {
                     self.tidy(key % KEYS);
                 }
             }
-            Step::Abandon(key, tidy) => {
-                self.abandon(key % KEYS);
-                if tidy {
-                    self.tidy(key % KEYS);
-                }
-            }
+            Step::ReplaceLate(key, others) => self.replace_late(key % KEYS, others),
             Step::Tidy(key) => self.tidy(key % KEYS),
             Step::Find(key) => drop(self.find(key % KEYS, &self.guard)),
             Step::Hold(key) => {
@@ -242,16 +242,6 @@ impl Trial {
         }
         panic!("{} nodes were never freed", alive.load(Ordering::Relaxed));
     }
-}
-
-/// The word of a live node, listed, as whoever ends a placement must have it.
-fn listed(node: &Node) -> Place {
-    let place = node.place.load();
-    if place.is_listed() {
-        return place;
-    }
-    let Outcome::Done(listed) = node.place.list(place) else { unreachable!("there is no other thread") };
-    listed
 }
 
 pub fn run<'s>(hashing: Hashing, steps: impl Iterator<Item = &'s Step>) {

@@ -20,8 +20,6 @@ pub enum Step {
     /// Places a tick that was taken; or once more, as a helper does; or again after it was cleared, as a late helper does.
     Place(Which),
     Clear(Which),
-    /// Clears a tick of another node: nothing happens.
-    ClearOther(Which),
     /// Looks for the first entry from a tick on.
     First(Which),
     Visit,
@@ -57,7 +55,7 @@ impl Trial {
     }
 
     fn place(&mut self, number: usize) {
-        self.order.place(self.ticks[number], &self.nodes[number], &self.clock, &self.guard);
+        self.order.fill(self.ticks[number], &self.nodes[number], &self.clock, &self.guard);
         self.model.insert(self.ticks[number], number);
     }
 
@@ -98,11 +96,6 @@ impl Trial {
             Step::Clear(which) => {
                 if let Some(number) = self.which(which) {
                     self.clear(number);
-                }
-            }
-            Step::ClearOther(which) => {
-                if let Some(number) = self.which(which).filter(|number| *number > 0) {
-                    self.order.clear(self.ticks[number], &self.nodes[number - 1], &self.clock, &self.guard);
                 }
             }
             Step::First(which) => {

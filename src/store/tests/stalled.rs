@@ -42,9 +42,7 @@ fn provoke(store: &Store, step: Step) {
                     // New keys: the index grows.
                     store.store(1_000 + key + KEYS * u32::try_from(round).unwrap(), round).unwrap();
                 }
-                Step::Moved | Step::Filled | Step::Emptied | Step::InCell | Step::Left
-                    if round % 2 == 0 =>
-                {
+                Step::Moved | Step::Filled | Step::Emptied | Step::InCell | Step::Left if round % 2 == 0 => {
                     store.demote(&key);
                     let _ = store.promote_to(&key, Tier::Hot);
                 }

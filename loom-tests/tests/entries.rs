@@ -1,0 +1,297 @@
+//! The entries of one fragment in the tiers' orders, while two or three threads move it: at rest there is one exactly where the word says that
+//! the fragment is, or lower at the same tick where the word says that it is prefilled; and once the fragment is removed there is none.
+//!
+//! The moves are the crate's own, over bare segments, one for each cell: no container orders the threads.
+
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use crossbeam_epoch::{Guard, unprotected};
+use loom_tests::collected::spawn;
+use loom_tests::{both_hold, holds};
+use tierstack::Tier;
+use tierstack::internals::{Entries, Node, Outcome, Place, Placed, Placement, Segment, Standing, Stats};
+
+type Fragment = Node<(), ()>;
+
+/// Ticks that there are, from 0 on.
+const TICKS: u64 = 8;
+
+/// A node, its successor, and a cell for each tier and tick.
+struct Trial {
+    node: Box<Fragment>,
+    successor: Box<Fragment>,
+    cells: Vec<Segment<Fragment>>,
+}
+
+impl Entries<(), ()> for Trial {
+    fn fill(&self, node: &Fragment, to: Placement, _: &Guard) {
+        assert_eq!(self.cell(to).fill(0, node), Placed::Listed);
+    }
+
+    fn clear(&self, node: &Fragment, from: Placement, _: &Guard) {
+        self.cell(from).clear(0, node);
+    }
+}
+
+/// Nothing is retired in these models.
+fn unpinned() -> &'static Guard {
+    // SAFETY: no deferral is made under it.
+    unsafe { unprotected() }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Move {
+    /// By key, to that tier.
+    Sink(Tier),
+    /// Of this fragment, if it is the oldest of that tier and unused.
+    Evict(Tier),
+    /// To that tier, at that tick.
+    Rise(Tier, u64),
+    /// A use, at that tick.
+    Use(u64),
+    Remove,
+    Replace,
+}
+
+impl Trial {
+    /// The fragment stands there.
+    fn new(tier: Tier, tick: u64) -> Self {
+        let stats = Arc::new(Stats::new());
+        let node = || Box::new(Node::new(0, (), (), 1, tick, &stats));
+        let cells = (0..3 * TICKS).map(|_| Segment::new(0)).collect();
+        let trial = Self { node: node(), successor: node(), cells };
+        trial.node.place.prepare(Place::fresh(tier, tick));
+        trial.fill(&trial.node, (tier, tick), unpinned());
+        trial
+    }
+
+    fn cell(&self, (tier, tick): Placement) -> &Segment<Fragment> {
+        let number = tier as u64 * TICKS + tick;
+        &self.cells[usize::try_from(number).unwrap()]
+    }
+
+    fn holds(&self, placement: Placement) -> bool {
+        self.cell(placement).first_from(0, unpinned()).is_some()
+    }
+
+    fn run(&self, moves: &[Move]) {
+        for &next in moves {
+            self.make(next);
+        }
+    }
+
+    /// As the operations of `src/store` do.
+    fn make(&self, next: Move) {
+        let (node, guard) = (&*self.node, unpinned());
+        let mut place = node.place.load();
+        match next {
+            Move::Sink(to) => {
+                while place.tier().is_some_and(|now| now < to) {
+                    if let Outcome::Done(_) = self.sink(node, place, to, guard) {
+                        return;
+                    }
+                    place = node.place.load();
+                }
+            }
+            Move::Evict(tier) => {
+                while place.tier() == Some(tier) {
+                    let last_use = if place.may_be_used() { node.last_use.confirm() } else { 0 };
+                    let moved = match tier.below() {
+                        _ if last_use > place.tick() => {
+                            // Its turn is over: others are older.
+                            let _ = self.relist(node, place, tier, last_use, guard);
+                            return;
+                        }
+                        Some(below) => self.sink(node, place, below, guard),
+                        None => self.end(place, |place| node.place.remove(place)),
+                    };
+                    if let Outcome::Done(_) = moved {
+                        return;
+                    }
+                    place = node.place.load();
+                }
+            }
+            Move::Rise(to, tick) => {
+                while place.tier().is_some_and(|now| now >= to) && place.tick() < tick {
+                    if let Outcome::Done(_) = self.rise(node, place, to, tick, guard) {
+                        return;
+                    }
+                    // A tick is used once.
+                    return;
+                }
+            }
+            Move::Use(tick) => {
+                node.last_use.raise(tick);
+                place = node.place.load();
+                while place.tier().is_some() && place.tick() < tick && !place.is_touched() {
+                    let (Outcome::Done(now) | Outcome::Lost(now)) = node.place.touch(place);
+                    place = now;
+                }
+            }
+            Move::Remove => self.end_it(|place| node.place.remove(place)),
+            Move::Replace => {
+                self.end_it(|place| node.place.replace(place, NonNull::from(&*self.successor)));
+            }
+        }
+    }
+
+    fn end_it(&self, end: impl Fn(Place) -> Outcome) {
+        loop {
+            let place = self.node.place.load();
+            if place.tier().is_none() || matches!(self.end(place, &end), Outcome::Done(_)) {
+                return;
+            }
+        }
+    }
+
+    fn end(&self, place: Place, end: impl Fn(Place) -> Outcome) -> Outcome {
+        let ended = end(place);
+        if let Outcome::Done(now) = ended {
+            self.clear_left(&self.node, place, now, unpinned());
+        }
+        ended
+    }
+
+    fn check(&self, of: &str) {
+        let place = self.node.place.load();
+        for tier in Tier::ALL {
+            for tick in 0..TICKS {
+                let here = format!("{of}: {tier:?}@{tick} at rest, and the word {place:?}");
+                match (place.standing(tier, tick), self.holds((tier, tick))) {
+                    (Standing::At, is_there) => assert!(is_there, "no entry: {here}"),
+                    (Standing::Before, true) => {
+                        assert!(place.is_prefilled() && place.tick() == tick, "an early entry: {here}");
+                    }
+                    (Standing::Beyond, true) => panic!("a late entry: {here}"),
+                    (_, false) => {}
+                }
+            }
+        }
+    }
+
+    /// At rest.
+    fn check_all(&self, of: &str) {
+        self.check(of);
+        self.make(Move::Remove);
+        self.check(of);
+    }
+}
+
+fn beside(first: Placement, before: &[Move], spawned: &[&'static [Move]], own: &[Move]) {
+    let trial = Trial::new(first.0, first.1);
+    trial.run(before);
+    let trial = Arc::new(trial);
+    let threads: Vec<_> = spawned
+        .iter()
+        .map(|&moves| {
+            let trial = Arc::clone(&trial);
+            spawn(move || trial.run(moves))
+        })
+        .collect();
+    trial.run(own);
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    loom::skip_branch();
+    trial.check_all(&format!("{first:?}, {before:?}: {spawned:?}, {own:?}"));
+}
+
+/// Explores both beside each other; each has its turn as the thread that is spawned.
+fn pair(first: Placement, before: &'static [Move], one: &'static [Move], other: &'static [Move]) {
+    let name = format!("{first:?}, {before:?}: {one:?}, {other:?}");
+    both_hold(
+        &name,
+        3,
+        (move || beside(first, before, &[one], other), move || beside(first, before, &[other], one)),
+    );
+}
+
+const HOT: Placement = (Tier::Hot, 1);
+const WARM: Placement = (Tier::Warm, 1);
+
+use Move::{Evict, Remove, Replace, Rise, Sink, Use};
+
+#[test]
+fn two_that_sink_it() {
+    pair(HOT, &[], &[Sink(Tier::Warm)], &[Sink(Tier::Warm)]);
+    pair(HOT, &[], &[Sink(Tier::Warm)], &[Sink(Tier::Cold)]);
+    pair(HOT, &[], &[Sink(Tier::Cold)], &[Sink(Tier::Cold)]);
+    pair(HOT, &[], &[Evict(Tier::Hot)], &[Evict(Tier::Hot)]);
+}
+
+/// The other brings the word to the cell that the sinker fills, and away from it again.
+#[test]
+fn a_sinker_that_comes_late() {
+    pair(HOT, &[], &[Sink(Tier::Warm)], &[Sink(Tier::Warm), Remove]);
+    pair(HOT, &[], &[Evict(Tier::Hot)], &[Evict(Tier::Hot), Replace]);
+    pair(HOT, &[], &[Sink(Tier::Warm)], &[Sink(Tier::Warm), Rise(Tier::Hot, 2)]);
+    pair(HOT, &[], &[Sink(Tier::Warm)], &[Sink(Tier::Warm), Sink(Tier::Cold)]);
+    pair(HOT, &[], &[Sink(Tier::Cold)], &[Sink(Tier::Warm), Rise(Tier::Hot, 2)]);
+}
+
+#[test]
+fn a_sinker_beside_a_use() {
+    pair(HOT, &[], &[Evict(Tier::Hot)], &[Use(2)]);
+    pair(HOT, &[], &[Evict(Tier::Hot)], &[Use(2), Remove]);
+    pair(HOT, &[], &[Evict(Tier::Hot)], &[Use(2), Rise(Tier::Hot, 3)]);
+    pair(HOT, &[], &[Evict(Tier::Hot)], &[Use(2), Sink(Tier::Cold)]);
+    pair(HOT, &[], &[Evict(Tier::Hot)], &[Use(2), Evict(Tier::Hot)]);
+}
+
+#[test]
+fn a_sinker_beside_an_end() {
+    for end in [&[Remove], &[Replace]] {
+        pair(HOT, &[], &[Sink(Tier::Warm)], end);
+        pair(HOT, &[], &[Evict(Tier::Hot)], end);
+        pair(WARM, &[], &[Sink(Tier::Cold)], end);
+    }
+}
+
+#[test]
+fn a_riser_beside_others() {
+    let riser: &[Move] = &[Rise(Tier::Hot, 2)];
+    let others: [&[Move]; 6] = [
+        &[Sink(Tier::Cold)],
+        &[Evict(Tier::Warm)],
+        &[Use(3)],
+        &[Remove],
+        &[Replace],
+        &[Rise(Tier::Warm, 3)],
+    ];
+    for other in others {
+        pair(WARM, &[], riser, other);
+    }
+}
+
+/// The eviction's entry is at a last use that is above the rise's tick.
+#[test]
+fn a_re_listing_beside_a_rise_by_an_older_tick() {
+    pair(WARM, &[Use(5)], &[Evict(Tier::Warm)], &[Rise(Tier::Hot, 3)]);
+    pair(WARM, &[Use(5)], &[Evict(Tier::Warm)], &[Rise(Tier::Hot, 3), Evict(Tier::Hot)]);
+    pair(WARM, &[Use(5)], &[Evict(Tier::Warm)], &[Rise(Tier::Hot, 3), Remove]);
+    pair(WARM, &[], &[Use(5), Evict(Tier::Warm)], &[Rise(Tier::Hot, 3)]);
+    pair(WARM, &[], &[Use(5), Evict(Tier::Warm)], &[Rise(Tier::Hot, 3), Sink(Tier::Cold)]);
+}
+
+#[test]
+fn two_that_re_list_it() {
+    pair(HOT, &[Use(2)], &[Evict(Tier::Hot)], &[Evict(Tier::Hot)]);
+    pair(HOT, &[Use(2)], &[Evict(Tier::Hot)], &[Use(3), Evict(Tier::Hot)]);
+    pair(HOT, &[Use(2)], &[Evict(Tier::Hot)], &[Sink(Tier::Warm)]);
+    pair(HOT, &[Use(2)], &[Evict(Tier::Hot)], &[Evict(Tier::Hot), Sink(Tier::Warm)]);
+}
+
+#[test]
+fn three_that_move_it() {
+    let threes: [(Placement, &[Move], &[&[Move]], &[Move]); 4] = [
+        (HOT, &[], &[&[Sink(Tier::Warm)], &[Sink(Tier::Cold)]], &[Use(2)]),
+        (HOT, &[], &[&[Evict(Tier::Hot)], &[Evict(Tier::Hot)]], &[Remove]),
+        (WARM, &[Use(5)], &[&[Evict(Tier::Warm)], &[Rise(Tier::Hot, 3)]], &[Sink(Tier::Cold)]),
+        (HOT, &[Use(2)], &[&[Evict(Tier::Hot)], &[Sink(Tier::Cold)]], &[Rise(Tier::Hot, 3)]),
+    ];
+    for (first, before, spawned, own) in threes {
+        let name = format!("{first:?}, {before:?}: {spawned:?}, {own:?}");
+        holds(&name, 2, move || beside(first, before, spawned, own));
+    }
+}
