@@ -248,3 +248,36 @@ fn a_use_after_another_is_younger_though_it_was_the_latest_before() {
     let evictor_spawned = || collected(|| told_get_beside_evict(false));
     both_hold("use of the other and evict, get", 2, (getter_spawned, evictor_spawned));
 }
+
+/// Of two hot keys the younger is used, and then the older, beside a promotion of the older in place, which may have taken its tick before. So the use
+/// may mark the word before the promotion gives it a tick that is younger than the word's, and older than both uses.
+fn promotion_beside_gets(promoter_is_spawned: bool) {
+    let store = store(HOT);
+    store.store(KEY + 1, 2).unwrap();
+    let promote = |store: &Store| assert_eq!(store.promote_to(&KEY, Tier::Hot).map(|moved| moved.from), Ok(Tier::Hot));
+    let get = |store: &Store| {
+        for (key, value) in [(KEY + 1, 2), (KEY, 1)] {
+            assert_eq!(store.get(&key).map(|found| found.value), Some(value));
+        }
+    };
+    let shared = Arc::clone(&store);
+    if promoter_is_spawned {
+        let promoter = spawn(move || promote(&shared));
+        get(&store);
+        promoter.join().unwrap();
+    } else {
+        let getter = spawn(move || get(&shared));
+        promote(&store);
+        getter.join().unwrap();
+    }
+    loom::skip_branch();
+    assert_eq!(store.evict_lru(Tier::Hot).map(|evicted| evicted.key), Some(KEY + 1), "it was used before the other");
+    assert_eq!(at_rest(&store, [KEY, KEY + 1]), [Some((1, Tier::Hot)), Some((2, Tier::Warm))]);
+}
+
+#[test]
+fn a_use_that_marked_the_word_before_a_promotion_is_not_overlooked() {
+    let promoter_spawned = || collected(|| promotion_beside_gets(true));
+    let getter_spawned = || collected(|| promotion_beside_gets(false));
+    both_hold("gets, promotion in place", 2, (promoter_spawned, getter_spawned));
+}

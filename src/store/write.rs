@@ -129,7 +129,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                 return Ok(Stored { tier: claim.tier(), replaced: None, contended: claim == Claim::Contended });
             };
             let own = if place.tier() == Some(Tier::Hot) { old.weight() } else { 0 };
-            let unmoved = || old.place.load() == place;
+            let unmoved = || old.place.load().is_same_placement(place);
             let Some(claim) = self.claim_room(new, weight.saturating_sub(own), unmoved) else { continue };
             if let Some(stored) = self.replace(old, spot.as_ref(), new, claim)? {
                 return Ok(stored);
