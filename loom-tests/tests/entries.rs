@@ -200,11 +200,7 @@ fn beside(first: Placement, before: &[Move], spawned: &[&'static [Move]], own: &
 /// Explores both beside each other; each has its turn as the thread that is spawned.
 fn pair(first: Placement, before: &'static [Move], one: &'static [Move], other: &'static [Move]) {
     let name = format!("{first:?}, {before:?}: {one:?}, {other:?}");
-    both_hold(
-        &name,
-        3,
-        (move || beside(first, before, &[one], other), move || beside(first, before, &[other], one)),
-    );
+    both_hold(&name, 3, (move || beside(first, before, &[one], other), move || beside(first, before, &[other], one)));
 }
 
 const HOT: Placement = (Tier::Hot, 1);
@@ -251,14 +247,8 @@ fn a_sinker_beside_an_end() {
 #[test]
 fn a_riser_beside_others() {
     let riser: &[Move] = &[Rise(Tier::Hot, 2)];
-    let others: [&[Move]; 6] = [
-        &[Sink(Tier::Cold)],
-        &[Evict(Tier::Warm)],
-        &[Use(3)],
-        &[Remove],
-        &[Replace],
-        &[Rise(Tier::Warm, 3)],
-    ];
+    let others: [&[Move]; 6] =
+        [&[Sink(Tier::Cold)], &[Evict(Tier::Warm)], &[Use(3)], &[Remove], &[Replace], &[Rise(Tier::Warm, 3)]];
     for other in others {
         pair(WARM, &[], riser, other);
     }

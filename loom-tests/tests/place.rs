@@ -81,7 +81,10 @@ fn assert_not_overlooked(stopped: Option<Place>, tick: u64, moved: Option<(Place
         && stopped.tier() == from.tier()
     {
         let is_older = from.tick() >= tick;
-        assert!(is_older || went_by == Some(tick), "a finished get was evicted: it stopped at {stopped:?}, {from:?}, {went_by:?}");
+        assert!(
+            is_older || went_by == Some(tick),
+            "a finished get was evicted: it stopped at {stopped:?}, {from:?}, {went_by:?}"
+        );
     }
 }
 

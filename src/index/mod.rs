@@ -127,12 +127,7 @@ impl<K, V> Index<K, V> {
 
     /// As [`Self::find`]; and the cell.
     #[inline]
-    pub fn find_spot<'g>(
-        &self,
-        hash: u64,
-        is_key: impl Fn(&K) -> bool,
-        guard: &'g Guard,
-    ) -> Option<FoundAt<'g, K, V>> {
+    pub fn find_spot<'g>(&self, hash: u64, is_key: impl Fn(&K) -> bool, guard: &'g Guard) -> Option<FoundAt<'g, K, V>> {
         let mut table = self.root(guard);
         let mut is_root = true;
         loop {
