@@ -53,7 +53,8 @@ pub struct Bounds {
     pub cold: Option<u64>,
     /// The weight of one fragment.
     pub each: u64,
-    /// How many there will be in all. Only who cannot do without, as `quick_cache`, uses it.
+    /// How many there will be in all. Only subjects whose constructor asks for a number use it (`quick_cache`, `tiny_ufo`, `scc`'s
+    /// caches). All others start small and grow.
     pub fragments: u64,
 }
 
@@ -157,4 +158,7 @@ pub trait Session<V> {
 
     /// Moves a fragment from hot to warm, and pushes what that displaces down. Whether it did.
     fn demote(&mut self, key: &str) -> bool;
+
+    /// Takes a fragment out, from whichever tier it is in. Whether it was there.
+    fn remove(&mut self, key: &str) -> bool;
 }

@@ -70,4 +70,10 @@ impl<V: Payload> Session<V> for &CoarseLock<V> {
         let left = self.0.lock().demote(key);
         left.is_some()
     }
+
+    #[inline]
+    fn remove(&mut self, key: &str) -> bool {
+        let left = self.0.lock().remove(key);
+        left.is_some()
+    }
 }

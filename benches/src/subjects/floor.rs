@@ -53,4 +53,8 @@ impl<V: Payload> Session<V> for &Floor<V> {
     fn demote(&mut self, _: &str) -> bool {
         unreachable!("the floor has no tiers");
     }
+
+    fn remove(&mut self, _: &str) -> bool {
+        unreachable!("the floor is only read");
+    }
 }

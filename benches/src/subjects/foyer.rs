@@ -114,4 +114,9 @@ impl<V: Payload> Session<V> for &Foyer<V> {
             true
         })
     }
+
+    #[inline]
+    fn remove(&mut self, key: &str) -> bool {
+        self.tiers.iter().any(|tier| tier.remove(key).is_some())
+    }
 }

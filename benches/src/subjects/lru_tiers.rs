@@ -93,6 +93,12 @@ impl<V: Payload> LruTiers<V> {
         Some((None, self.overflow()))
     }
 
+    /// `None`: nowhere.
+    pub fn remove(&mut self, key: &str) -> Option<(String, V)> {
+        let Self { hot, warm, cold, .. } = self;
+        [hot, warm, cold].into_iter().find_map(|tier| tier.take(key))
+    }
+
     fn overflow(&mut self) -> Vec<(String, V)> {
         let Self { hot, warm, cold, peak_hot_bytes } = self;
         while let Some((key, value)) = hot.overflow() {

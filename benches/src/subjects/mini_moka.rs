@@ -101,4 +101,13 @@ impl<V: Payload> Session<V> for MiniMokaSession<'_, V> {
         self.tiers.hot.invalidate(&self.key);
         hot
     }
+
+    #[inline]
+    fn remove(&mut self, key: &str) -> bool {
+        self.set_key(key);
+        let there = self.tiers.below.contains_key(&self.key);
+        self.tiers.hot.invalidate(&self.key);
+        self.tiers.below.invalidate(&self.key);
+        there
+    }
 }

@@ -30,7 +30,7 @@ pub use self::{
     scc::Scc,
     skip_map::SkipMaps,
     std_lock::StdLock,
-    tierstack::{Owned, Pinned, PinnedSession},
+    tierstack::{Owned, Pinned, PinnedSession, Slack},
     tiny_ufo::TinyUfos,
 };
 
@@ -46,6 +46,7 @@ pub trait Visitor<V: Payload> {
 pub fn visit_all<V: Payload>(visitor: &mut impl Visitor<V>) {
     visitor.visit::<Pinned<V>>();
     visitor.visit::<Owned<V>>();
+    visitor.visit::<Slack<V>>();
     visitor.visit::<QuickCache<V>>();
     visitor.visit::<CoarseLock<V>>();
     visitor.visit::<ReadWriteLock<V>>();

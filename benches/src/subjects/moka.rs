@@ -112,4 +112,9 @@ impl<V: Payload> Session<V> for &Moka<V> {
         self.warm.insert(key.to_owned(), value);
         true
     }
+
+    #[inline]
+    fn remove(&mut self, key: &str) -> bool {
+        self.tiers().iter().any(|tier| tier.remove(key).is_some())
+    }
 }

@@ -50,4 +50,10 @@ impl<V: Payload> Session<V> for Nothing {
         black_box(key);
         true
     }
+
+    #[inline]
+    fn remove(&mut self, key: &str) -> bool {
+        black_box(key);
+        true
+    }
 }

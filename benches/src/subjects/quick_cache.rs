@@ -142,4 +142,9 @@ impl<V: Payload> Session<V> for &QuickCache<V> {
         QuickCache::put(below, key, value);
         true
     }
+
+    #[inline]
+    fn remove(&mut self, key: &str) -> bool {
+        self.tiers.iter().any(|tier| tier.remove(key).is_some())
+    }
 }

@@ -73,4 +73,10 @@ impl<V: Payload> Session<V> for &ReadWriteLock<V> {
         let left = self.0.write().demote(key);
         left.is_some()
     }
+
+    #[inline]
+    fn remove(&mut self, key: &str) -> bool {
+        let left = self.0.write().remove(key);
+        left.is_some()
+    }
 }

@@ -20,10 +20,10 @@ impl<V: Payload> Tier<V> {
         match bound {
             Some(bytes) => {
                 let room = count(bytes / bounds.each);
-                // All room from the start: a cache that had to grow would evict before it does.
+                // All room from the start: a cache that had to grow would evict before it does. A map grows, as all others do.
                 Self::Bounded(HashCache::with_capacity_and_hasher(room, room, Hasher::default()))
             }
-            None => Self::Unbounded(HashMap::with_capacity_and_hasher(count(bounds.fragments), Hasher::default())),
+            None => Self::Unbounded(HashMap::with_hasher(Hasher::default())),
         }
     }
 
@@ -142,5 +142,10 @@ impl<V: Payload> Session<V> for &Scc<V> {
         let Some((key, value)) = hot.remove(key) else { return false };
         Scc::put(below, key, value);
         true
+    }
+
+    #[inline]
+    fn remove(&mut self, key: &str) -> bool {
+        self.tiers.iter().any(|tier| tier.remove(key).is_some())
     }
 }

@@ -127,4 +127,15 @@ impl<V: Payload> Session<V> for &SkipMaps<V> {
         self.warm.insert(entry.key().clone(), entry.value().value.clone());
         true
     }
+
+    #[inline]
+    fn remove(&mut self, key: &str) -> bool {
+        if let Some(entry) = self.hot.remove(key) {
+            self.order.remove(&entry.value().tick);
+            self.hot_bytes.fetch_sub(weigh(key, &entry.value().value), Relaxed);
+            true
+        } else {
+            self.warm.remove(key).is_some()
+        }
+    }
 }

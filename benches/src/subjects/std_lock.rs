@@ -73,4 +73,10 @@ impl<V: Payload> Session<V> for &StdLock<V> {
         let left = self.lock().demote(key);
         left.is_some()
     }
+
+    #[inline]
+    fn remove(&mut self, key: &str) -> bool {
+        let left = self.lock().remove(key);
+        left.is_some()
+    }
 }

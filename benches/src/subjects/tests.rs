@@ -82,6 +82,58 @@ fn stores_promotions_and_demotions_move_and_lose_nothing() {
     visit_all(&mut Moves);
 }
 
+/// Hot has room for 16 and is full; the last but one is used, and 15 others are stored. Whether it is still in hot.
+fn is_kept_by_its_use<S: Subject<u64>>() -> bool {
+    let keys = workload::keys(0, 31);
+    let subject = S::filled(Bounds::hot_and_warm(16, 31, EACH), keys[..16].iter().cloned().zip(0..));
+    let mut session = subject.session();
+    assert!(session.get(&keys[14]));
+    for key in &keys[16..] {
+        session.store(key.clone(), 0);
+    }
+    session.demote(&keys[14])
+}
+
+#[test]
+fn a_slack_lets_recent_uses_go_unnoticed() {
+    assert!(is_kept_by_its_use::<Pinned<u64>>());
+    assert!(!is_kept_by_its_use::<Slack<u64>>(), "its last use is fewer than four ticks old, and changes nothing");
+}
+
+struct Removals;
+
+impl Visitor<u64> for Removals {
+    fn visit<S: Subject<u64>>(&mut self) {
+        let name = S::NAME;
+        if name == <Nothing as Subject<u64>>::NAME {
+            return;
+        }
+        let subject = S::filled(Bounds::hot_and_warm(N / 4, N, EACH), fragments());
+        let mut session = subject.session();
+        assert!(!session.remove("another"), "{name}");
+        let removed = count(|key| key.ends_with('7') && session.remove(key));
+        assert!(removed > N / 20, "{name}: they were in one tier or another, and {removed} were removed");
+        assert_eq!(count(|key| key.ends_with('7') && session.remove(key)), 0, "{name}: none is there twice");
+        assert_eq!(count(|key| session.get(key)), N - removed, "{name}: all others are");
+        for (key, value) in fragments() {
+            if key.ends_with('7') {
+                session.store(key, value);
+            }
+        }
+        assert_eq!(count(|key| session.get(key)), N, "{name}: what was removed can be stored again");
+        drop(session);
+        subject.settle();
+        if let Some(held) = subject.held() {
+            assert_eq!((held.fragments, held.bytes), (N, N * EACH), "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_is_removed_is_in_no_tier() {
+    visit_all(&mut Removals);
+}
+
 struct Overflows;
 
 impl Visitor<u64> for Overflows {

@@ -1,4 +1,6 @@
 //! tierstack, through the pinned view and through the owned operations.
+//!
+//! It is given no `expected_fragments`: its index grows, as the peers' do.
 
 use ::tierstack::{Capacity, Moved, PromoteError, Tier, TierStore, View};
 
@@ -7,13 +9,14 @@ use crate::subject::{Bounds, Hasher, Held, Payload, Session, Subject, weigh};
 
 type Store<V> = TierStore<String, V, Hasher>;
 
-fn build<V: Payload>(bounds: Bounds) -> Store<V> {
+fn build<V: Payload>(bounds: Bounds, recency_slack: u64) -> Store<V> {
     let capacity = |bound: Option<u64>| bound.map_or(Capacity::UNBOUNDED, Capacity::bytes);
     TierStore::builder(bounds.hot)
         .weigher(|key: &String, value: &V| weigh(key, value))
         .warm_capacity(capacity(bounds.warm))
         .cold_capacity(capacity(bounds.cold))
         .hasher(Hasher::default())
+        .recency_slack(recency_slack)
         .build()
         .expect("the bounds are far below the largest budget")
 }
@@ -39,7 +42,13 @@ fn settle<V: Payload>(store: &Store<V>) {
 }
 
 /// Each thread holds a view, and repins it now and then as a long loop should.
-pub struct Pinned<V: Payload>(Store<V>);
+///
+/// `SLACK`: with a `recency_slack` of a quarter of the fragments that hot holds. The order among the last uses is lost then, and
+/// most hits only read.
+pub struct Pinned<V: Payload, const SLACK: bool = false>(Store<V>);
+
+/// [`Pinned`], with the slack.
+pub type Slack<V> = Pinned<V, true>;
 
 /// A view, and how long it has been pinned.
 pub struct PinnedSession<'s, V: Payload> {
@@ -60,14 +69,15 @@ impl<V: Payload> PinnedSession<'_, V> {
     }
 }
 
-impl<V: Payload> Subject<V> for Pinned<V> {
-    const NAME: &'static str = "tierstack_pinned";
+impl<V: Payload, const SLACK: bool> Subject<V> for Pinned<V, SLACK> {
+    const NAME: &'static str = if SLACK { "tierstack_slack" } else { "tierstack_pinned" };
     const EXACT: bool = true;
 
     type Session<'s> = PinnedSession<'s, V>;
 
     fn new(bounds: Bounds) -> Self {
-        Self(build(bounds))
+        let slack = if SLACK { bounds.expected_in(Some(bounds.hot)) / 4 } else { 0 };
+        Self(build(bounds, slack))
     }
 
     fn session(&self) -> Self::Session<'_> {
@@ -114,6 +124,12 @@ impl<V: Payload> Session<V> for PinnedSession<'_, V> {
         self.count();
         self.view.demote_to(key, Tier::Warm).is_some_and(|moved| moved.from != moved.to)
     }
+
+    #[inline]
+    fn remove(&mut self, key: &str) -> bool {
+        self.count();
+        self.view.remove(key).is_some()
+    }
 }
 
 /// Every operation pins for itself, and what it hands back is a clone.
@@ -126,7 +142,7 @@ impl<V: Payload> Subject<V> for Owned<V> {
     type Session<'s> = &'s Self;
 
     fn new(bounds: Bounds) -> Self {
-        Self(build(bounds))
+        Self(build(bounds, 0))
     }
 
     fn session(&self) -> &Self {
@@ -168,5 +184,10 @@ impl<V: Payload> Session<V> for &Owned<V> {
     #[inline]
     fn demote(&mut self, key: &str) -> bool {
         self.0.demote_to(key, Tier::Warm).is_some_and(|moved| moved.from != moved.to)
+    }
+
+    #[inline]
+    fn remove(&mut self, key: &str) -> bool {
+        self.0.remove(key).is_some()
     }
 }

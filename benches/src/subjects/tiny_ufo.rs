@@ -114,4 +114,10 @@ impl<V: Payload> Session<V> for &TinyUfos<V> {
         TinyUfos::put(below, kept, weight);
         true
     }
+
+    #[inline]
+    fn remove(&mut self, key: &str) -> bool {
+        let hash = self.hash(key);
+        self.tiers.iter().any(|tier| tier.remove(&hash).is_some())
+    }
 }
