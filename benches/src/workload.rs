@@ -5,12 +5,15 @@ use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 /// The length of every key. Equal lengths make equal weights, so that a store into a full tier demotes exactly one.
 pub const KEY_BYTES: usize = 40;
 
+/// How many different keys there are.
+pub const MOST_KEYS: usize = 100_000_000;
+
 /// The exponent of the Zipf distribution.
 const SKEW: f64 = 0.99;
 
 /// A source span, as an agent's context names its fragments.
 pub fn key(i: usize) -> String {
-    assert!(i < 100_000_000, "the numbers in a key have fixed widths");
+    assert!(i < MOST_KEYS, "the numbers in a key have fixed widths");
     let key = format!("src/module_{:04}/file_{:04}.rs:{i:08}-{:02}", i / 10_000, i % 997, i % 89);
     assert_eq!(key.len(), KEY_BYTES);
     key
@@ -66,6 +69,11 @@ impl LookUps {
     pub fn zipf(keys: &[String], thread: usize) -> Self {
         let draws = (4 * keys.len()).min(2_000_000);
         Self { text: draw(keys, draws, thread as u64).collect(), at: 0 }
+    }
+
+    /// Each of these, one after the other.
+    pub fn each(keys: &[String]) -> Self {
+        Self { text: keys.concat(), at: 0 }
     }
 
     /// That one key, again and again.

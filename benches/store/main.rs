@@ -12,16 +12,21 @@ mod bench;
 mod operations;
 
 use bench::Bench;
-use operations::{BulkLoad, Churn, GetHit, HotKey, Mixed, StoreDemote};
+use operations::{BulkLoad, Churn, CycleKeys, GetHit, GetMiss, HotKey, Insert, Mixed, StoreDemote};
 
 fn main() {
     let mut bench = Bench::new();
     bench.measure(&GetHit);
+    bench.measure(&GetMiss);
     bench.measure(&HotKey);
     for mixed in Mixed::ALL {
         bench.measure(&mixed);
     }
     bench.measure(&StoreDemote);
+    bench.measure(&Insert);
+    for cycle in CycleKeys::ALL {
+        bench.measure(&cycle);
+    }
     bench.measure(&Churn);
     bench.measure(&BulkLoad);
     bench.finish();

@@ -8,14 +8,14 @@ use tierstack_benches::{
     workload,
 };
 
-use crate::bench::{EACH, Operation, Value, Work};
+use crate::bench::{EACH, MID_GROWTH, Operation, Value, Work};
 
 /// `store` of `n` new fragments, for which hot has room, by threads that each have their share of them. Neither making
 /// nor dropping the store is measured.
 pub struct BulkLoad;
 
 impl Operation for BulkLoad {
-    const DEFAULT: &'static [(&'static [usize], &'static [usize])] = &[(&[10_000, 100_000], &[1, 2])];
+    const DEFAULT: &'static [(&'static [usize], &'static [usize])] = &[(&[10_000, 100_000, MID_GROWTH], &[1, 2])];
 
     type Lane = Vec<String>;
 

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use tierstack_benches::{
     lanes,
-    subject::{Bounds, Session as _, Subject},
+    subject::{Session as _, Subject},
     workload::{self, LookUps},
 };
 
-use super::check_found;
-use crate::bench::{EACH, Operation, THREADS, Value, Work};
+use super::{all_hot, check_found};
+use crate::bench::{MID_GROWTH, Operation, THREADS, Value, Work};
 
 /// By a Zipf distribution.
 pub struct GetHit;
@@ -19,8 +19,9 @@ pub struct HotKey;
 
 impl Operation for GetHit {
     const DEFAULT: &'static [(&'static [usize], &'static [usize])] =
-        &[(&[1_000, 10_000, 100_000, 1_000_000], &[1, 2]), (&[10_000], &[4, 8, 16])];
+        &[(&[1_000, 10_000, 100_000, MID_GROWTH, 1_000_000], &[1, 2]), (&[10_000], &[4, 8, 16])];
     const ONLY_READS: bool = true;
+    const HAS_GETS: bool = true;
 
     type Lane = LookUps;
 
@@ -54,6 +55,7 @@ impl Operation for GetHit {
 impl Operation for HotKey {
     const DEFAULT: &'static [(&'static [usize], &'static [usize])] = &[(&[10_000], &THREADS)];
     const ONLY_READS: bool = true;
+    const HAS_GETS: bool = true;
 
     type Lane = LookUps;
 
@@ -82,10 +84,6 @@ impl Operation for HotKey {
     fn run<S: Subject<Value>>(&self, subject: &mut S, work: &mut Work<LookUps>, iterations: u64) -> Duration {
         get(subject, &mut work.lanes, iterations)
     }
-}
-
-fn all_hot<S: Subject<Value>>(n: usize, keys: &[String]) -> S {
-    S::filled(Bounds::all_hot(n as u64, EACH), keys.iter().cloned().zip(0..))
 }
 
 fn get<S: Subject<Value>>(subject: &S, lanes: &mut [LookUps], iterations: u64) -> Duration {

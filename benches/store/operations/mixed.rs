@@ -34,7 +34,8 @@ pub struct Lane {
 }
 
 impl Operation for Mixed {
-    const DEFAULT: &'static [(&'static [usize], &'static [usize])] = &[(&[10_000], &THREADS)];
+    const DEFAULT: &'static [(&'static [usize], &'static [usize])] = &[(&[1_000], &[1, 2]), (&[10_000], &THREADS)];
+    const HAS_GETS: bool = true;
 
     type Lane = Lane;
 

@@ -2,19 +2,30 @@
 
 mod bulk_load;
 mod churn;
+mod cycle;
 mod get_hit;
+mod get_miss;
+mod insert;
 mod mixed;
 mod store_demote;
 
 pub use bulk_load::BulkLoad;
 pub use churn::Churn;
+pub use cycle::CycleKeys;
 pub use get_hit::{GetHit, HotKey};
+pub use get_miss::GetMiss;
+pub use insert::Insert;
 pub use mixed::Mixed;
 pub use store_demote::StoreDemote;
 
 use tierstack_benches::subject::{Bounds, Subject};
 
 use crate::bench::{EACH, Value};
+
+/// Hot has room for twice these fragments, and holds all of them.
+fn all_hot<S: Subject<Value>>(n: usize, keys: &[String]) -> S {
+    S::filled(Bounds::all_hot(n as u64, EACH), keys.iter().cloned().zip(0..))
+}
 
 /// Hot holds `n` fragments, and below is room for all. The last `n` of the keys are hot.
 fn hot_and_warm<S: Subject<Value>>(n: usize, keys: &[String]) -> S {

@@ -9,7 +9,7 @@ use tierstack_benches::{
 };
 
 use super::hot_and_warm;
-use crate::bench::{Operation, Value, Work};
+use crate::bench::{MID_GROWTH, Operation, Value, Work};
 
 /// `store` into a hot tier that holds `n` fragments and is full, of a key that is in warm: it is replaced there and
 /// goes to hot, and hot's oldest goes to warm.
@@ -20,7 +20,7 @@ pub struct StoreDemote;
 
 impl Operation for StoreDemote {
     const DEFAULT: &'static [(&'static [usize], &'static [usize])] =
-        &[(&[1_000, 10_000, 100_000], &[1, 2]), (&[10_000], &[4, 8, 16])];
+        &[(&[1_000, 10_000, 100_000], &[1, 2]), (&[10_000], &[4, 8, 16]), (&[MID_GROWTH / 2], &[1])];
 
     type Lane = Cycle;
 
