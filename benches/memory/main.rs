@@ -1,4 +1,4 @@
-//! Memory: bytes of overhead a fragment, and the peak under churn of large values, beside the peers.
+//! Memory: bytes of overhead a fragment, also where uses come between stores, and the peak under churn of large values, beside the peers.
 //! `cargo bench --bench memory [-- FILTER]`, where the filter is a part of a case's name such as `overhead/moka`.
 //!
 //! Bytes are those that a counting allocator sees. Each case runs in a process of its own, so that no garbage, pool
@@ -35,7 +35,7 @@ static ALLOCATOR: Counting = Counting;
 const MIB: u64 = 1 << 20;
 
 /// Bytes of overhead a fragment, at most.
-const OVERHEAD_GOAL: f64 = 150.0;
+const OVERHEAD_GOAL: f64 = 110.0;
 /// Peak live bytes over what the tiers hold, at most.
 const CHURN_GOAL: f64 = 1.1;
 
@@ -96,6 +96,28 @@ fn overhead<S: Subject<u64>>(n: usize) -> [f64; 6] {
     let churned = both();
 
     [loaded[0], loaded[1], read[0], read[1], churned[0], churned[1]]
+}
+
+/// Overhead of `n` fragments with small values at rest, half of them hot, where `gets` uses of two others came between one store and
+/// the next: what keeps fragments in the order of their uses has gaps then.
+fn spread<S: Subject<u64>>(n: usize, gets: u64) -> f64 {
+    let keys = workload::keys(0, n);
+    let before = counting::live();
+    let subject = S::new(Bounds::hot_and_warm(n as u64 / 2, n as u64, SMALL));
+    let mut session = subject.session();
+    for (key, value) in keys.iter().zip(0..) {
+        session.store(key.clone(), value);
+        // By turns: the use of what was used last could be passed over.
+        for get in 0..gets {
+            session.get(&keys[usize::from(get % 2 == 1)]);
+        }
+    }
+    drop(session);
+    subject.settle();
+    let held = subject.held().expect("it can tell what it holds").fragments;
+    assert!(held.abs_diff(n as u64) <= n as u64 / 100, "{} holds {held} fragments of {n}", S::NAME);
+    let live = counting::live().wrapping_sub(before).cast_signed();
+    (live as f64 - (held * SMALL) as f64) / held as f64
 }
 
 /// What a run of churn came to, in bytes.
@@ -164,19 +186,30 @@ fn churn<S: Subject<Arc<[u8]>>>(total: u64, is_sampled: bool) -> Churn {
 
 const TIERSTACK: &str = <Owned<u64> as Subject<u64>>::NAME;
 
+/// The `get`s between stores of [`spread`].
+const GETS: [u64; 3] = [0, 4, 16];
+const SPREAD_FRAGMENTS: usize = 100_000;
+
 /// A measurement of each subject, by its name.
 type Subjects<R, const N: usize> = [(&'static str, R); N];
 
+/// Overhead, and overhead where uses come between stores.
+type Overhead = (fn(usize) -> [f64; 6], fn(usize, u64) -> f64);
+
+const fn overhead_of<S: Subject<u64>>() -> (&'static str, Overhead) {
+    (S::NAME, (overhead::<S>, spread::<S>))
+}
+
 /// Of those that lie the same in memory one, and none that cannot tell what it holds (`TinyUfos`).
-const OVERHEAD: Subjects<fn(usize) -> [f64; 6], 8> = [
-    (TIERSTACK, overhead::<Owned<u64>>),
-    (<QuickCache<u64> as Subject<u64>>::NAME, overhead::<QuickCache<u64>>),
-    (<Moka<u64> as Subject<u64>>::NAME, overhead::<Moka<u64>>),
-    (<MiniMoka<u64> as Subject<u64>>::NAME, overhead::<MiniMoka<u64>>),
-    (<Foyer<u64> as Subject<u64>>::NAME, overhead::<Foyer<u64>>),
-    (<Scc<u64> as Subject<u64>>::NAME, overhead::<Scc<u64>>),
-    (<CoarseLock<u64> as Subject<u64>>::NAME, overhead::<CoarseLock<u64>>),
-    (<SkipMaps<u64> as Subject<u64>>::NAME, overhead::<SkipMaps<u64>>),
+const OVERHEAD: Subjects<Overhead, 8> = [
+    overhead_of::<Owned<u64>>(),
+    overhead_of::<QuickCache<u64>>(),
+    overhead_of::<Moka<u64>>(),
+    overhead_of::<MiniMoka<u64>>(),
+    overhead_of::<Foyer<u64>>(),
+    overhead_of::<Scc<u64>>(),
+    overhead_of::<CoarseLock<u64>>(),
+    overhead_of::<SkipMaps<u64>>(),
 ];
 
 type Large = Arc<[u8]>;
@@ -198,9 +231,13 @@ fn run_case(case: &str) {
         subjects.iter().find(|(subject, _)| *subject == name).unwrap_or_else(|| panic!("no subject {name}")).1
     }
     let parts: Vec<&str> = case.split('/').collect();
-    let size: usize = parts[2].parse().expect("a case ends in a size");
+    let size: usize = parts[2].parse().expect("a case has a size");
     let numbers: Vec<String> = match parts[0] {
-        "overhead" => of(&OVERHEAD, parts[1])(size).iter().map(f64::to_string).collect(),
+        "overhead" => of(&OVERHEAD, parts[1]).0(size).iter().map(f64::to_string).collect(),
+        "spread" => {
+            let gets = parts[3].parse().expect("a case of spread ends in a number of gets");
+            vec![of(&OVERHEAD, parts[1]).1(size, gets).to_string()]
+        }
         kind @ ("churn" | SAMPLED) => {
             let Churn { peak, held, hot } = of(&CHURN, parts[1])(size as u64 * MIB, kind == SAMPLED);
             [Some(peak), Some(held), hot].iter().map_while(Option::as_ref).map(u64::to_string).collect()
@@ -248,6 +285,33 @@ fn measure_overhead(wanted: impl Fn(&str) -> bool, results: &mut Results) {
         format!("overhead: bytes a fragment beyond the key's text and the value; at rest at most {OVERHEAD_GOAL}");
     let header = ["fragments", "subject", "loaded", "at rest", "99 % reads", "at rest", "churned", "at rest", "goal"];
     table::print(&title, &header, &rows);
+}
+
+fn measure_spread(wanted: impl Fn(&str) -> bool, results: &mut Results) {
+    let n = SPREAD_FRAGMENTS;
+    let mut rows = Vec::new();
+    for (subject, _) in OVERHEAD {
+        let mut row = vec![subject.to_owned()];
+        for gets in GETS {
+            let case = format!("spread/{subject}/{n}/{gets}");
+            if !wanted(&case) {
+                continue;
+            }
+            row.push(match measure::<f64>(&case).as_deref() {
+                Some(&[bytes]) => {
+                    let at = [("fragments", n.into()), ("gets_between_stores", gets.into())];
+                    results.row("overhead_spread", subject, &at, &[("at_rest_bytes", bytes.into())]);
+                    format!("{bytes:.1}")
+                }
+                _ => "failed".into(),
+            });
+        }
+        if row.len() == 1 + GETS.len() {
+            rows.push(row);
+        }
+    }
+    let title = format!("overhead at rest, bytes a fragment of {n}, by the gets of others between two stores");
+    table::print(&title, &["subject", "0", "4", "16"], &rows);
 }
 
 /// The runs of one case of churn, by their peaks, and the most that hot was seen to hold: by the subject itself in those runs, or in
@@ -325,6 +389,7 @@ fn main() {
     }
     if !measuring() {
         run_case(&format!("overhead/{TIERSTACK}/64"));
+        run_case(&format!("spread/{TIERSTACK}/64/4"));
         return;
     }
     // Flags are criterion's, and mean nothing here.
@@ -332,5 +397,6 @@ fn main() {
     let wanted = |case: &str| filters.is_empty() || filters.iter().any(|filter| case.contains(*filter));
     let mut results = Results::of_this_run("memory");
     measure_overhead(wanted, &mut results);
+    measure_spread(wanted, &mut results);
     measure_churn(wanted, &mut results);
 }
