@@ -1,13 +1,20 @@
-//! A recorded trace, replayed: time and hit ratio, beside the peers. `cargo bench --bench trace -- --trace PATH
-//! [FILTER]`, or with the path in the environment's `TRACE`. Without one, a million draws by a Zipf distribution.
+//! Recorded traces, replayed: time and hit ratio, beside the peers. `cargo bench --bench trace -- --trace PATH [--trace
+//! PATH] [FILTER]`, or with paths in the environment's `TRACE`, as in a `PATH` variable. Without any, a million draws by a Zipf distribution.
 //!
-//! The trace is text, or Zstandard-compressed text in a file that ends in `.zst`, as those of the ARC paper. A request
-//! is a `get`; where it misses, the key is stored. A hit is one in any tier: hot, warm and cold together hold 3 to 6 % of
+//! A trace is text, or Zstandard-compressed text in a file that ends in `.zst`: accesses to the blocks of a disk, or requests to a
+//! served language model whose prompts are blocks of context. See `Requests::of_trace` for the formats.
+//!
+//! A request is a `get`; where it misses, the key is stored. A hit is one in any tier: hot, warm and cold together hold 3 to 6 % of
 //! the trace's different keys (a power of two, as `scc` rounds up to one), a quarter of that in hot, a quarter in warm,
 //! half in cold, and all start empty. Threads take the requests by turns. Subjects that do not keep to bounds below hot are not measured.
 //!
 //! Each pass replays the trace on every subject, one after the other; of the passes' times the median counts, with the
 //! shortest and longest beside it.
+//!
+//! Beside that, unmeasured, what exact LRU hits in one tier of a quarter, once and four times that room: by the crate
+//! `lru`, and by tierstack, which must hit with the very same requests.
+
+mod one_tier;
 
 use std::{
     env,
@@ -110,36 +117,50 @@ fn report(replay: Replay<'_>, results: &mut Results) -> Vec<Vec<String>> {
     measured.into_iter().map(row).collect()
 }
 
-/// The trace that the arguments or the environment name.
-fn trace() -> Option<PathBuf> {
+/// The traces that the arguments or the environment name.
+fn traces() -> Vec<PathBuf> {
     let arguments: Vec<String> = env::args().collect();
-    let given = arguments.windows(2).find(|pair| pair[0] == "--trace").map(|pair| PathBuf::from(&pair[1]));
-    given.or_else(|| env::var_os("TRACE").map(PathBuf::from))
+    let pairs = arguments.windows(2).filter(|pair| pair[0] == "--trace");
+    let given: Vec<PathBuf> = pairs.map(|pair| PathBuf::from(&pair[1])).collect();
+    let from_environment = || env::var_os("TRACE").iter().flat_map(env::split_paths).collect();
+    if given.is_empty() { from_environment() } else { given }
 }
 
 fn main() {
     if env::args().any(|argument| argument == "--list") {
         return;
     }
-    let requests = match trace() {
-        Some(path) if measuring() => Requests::of_trace(&path).unwrap_or_else(|error| panic!("{error}")),
-        _ if measuring() => Requests::zipf(200_000, 1_000_000),
-        _ => Requests::zipf(10_000, 20_000),
-    };
+    let mut results = Results::of_this_run("trace");
+    let traces = traces();
+    if !measuring() {
+        replay(&Requests::zipf(10_000, 20_000), &mut results);
+    } else if traces.is_empty() {
+        replay(&Requests::zipf(200_000, 1_000_000), &mut results);
+    }
+    for path in traces.iter().filter(|_| measuring()) {
+        let requests = Requests::of_trace(path).unwrap_or_else(|error| panic!("{error}"));
+        replay(&requests, &mut results);
+    }
+}
+
+/// Replays one trace on all subjects, and prints what came of it.
+fn replay(requests: &Requests, results: &mut Results) {
     let room = (requests.distinct * SHARE / 100).next_power_of_two() as u64;
     println!("{}: {} requests, {} different keys, room for {room}", requests.name, requests.len(), requests.distinct);
-
-    let mut results = Results::of_this_run("trace");
     let filters = filters();
     let wanted = |name: &str| filters.is_empty() || filters.iter().any(|filter| name.contains(filter));
     let mut rows = Vec::new();
     for threads in THREADS {
-        let mut replay = Replay { requests: &requests, room, threads, wanted: &wanted, measured: Vec::new() };
+        let mut replay = Replay { requests, room, threads, wanted: &wanted, measured: Vec::new() };
         for _ in 0..if measuring() { PASSES } else { 1 } {
             subjects::visit_all(&mut replay);
         }
-        rows.extend(report(replay, &mut results));
+        rows.extend(report(replay, results));
     }
     let title = format!("trace: {room} fragments in all tiers");
     table::print(&title, &["trace/threads", "subject", "ns a request", "hits, %"], &rows);
+    if wanted(&format!("{}/one_tier", requests.name)) {
+        let rows = one_tier::measure(requests, room, results);
+        table::print("exact LRU, one tier: lru and tierstack alike", &["trace", "room", "hits, %"], &rows);
+    }
 }
