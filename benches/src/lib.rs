@@ -8,6 +8,7 @@ pub mod results;
 pub mod subject;
 pub mod subjects;
 pub mod table;
+pub mod times;
 pub mod workload;
 
 /// Whether this process was started to measure (`cargo bench`), not to be tried once (`cargo test --benches`,

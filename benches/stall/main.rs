@@ -11,7 +11,7 @@
 //!   everything was demoted, and every other store goes to warm, as contended, for as long as it lasts. It is the
 //!   only operation that can take that much.
 //!
-//! The thread that samples counts what the others count, and runs on the same cores for some microseconds a slice.
+//! Each subject does that five times, and of each slice the median counts. The thread that samples counts what the others count, and runs on the same cores for some microseconds a slice.
 
 #![allow(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 
@@ -64,6 +64,9 @@ impl Plan {
 #[repr(align(128))]
 struct Count(AtomicU64);
 
+/// Each subject's run is done so often.
+const RUNS: usize = 5;
+
 /// What was seen at the end of each slice.
 #[derive(Default)]
 struct Slices {
@@ -75,6 +78,25 @@ struct Slices {
 }
 
 impl Slices {
+    /// Of each slice the median over some runs: what the system does meanwhile hits one run and not the others.
+    fn medians(runs: &[Self]) -> Self {
+        fn of<N: Copy + PartialOrd>(runs: &[Slices], series: impl Fn(&Slices) -> &Vec<N>) -> Vec<N> {
+            let length = runs.iter().map(|run| series(run).len()).min().unwrap_or(0);
+            let median = |slice| {
+                let mut values: Vec<N> = runs.iter().map(|run| series(run)[slice]).collect();
+                values.sort_by(|a, b| a.partial_cmp(b).expect("nothing here is no number"));
+                values[values.len() / 2]
+            };
+            (0..length).map(median).collect()
+        }
+        Self {
+            ms: of(runs, |run| &run.ms),
+            operations_per_s: of(runs, |run| &run.operations_per_s),
+            retired_bytes: of(runs, |run| &run.retired_bytes),
+            contended: of(runs, |run| &run.contended),
+        }
+    }
+
     fn mean(&self, part: std::ops::Range<usize>) -> f64 {
         let of = &self.operations_per_s[part];
         of.iter().sum::<f64>() / of.len().max(1) as f64
@@ -207,7 +229,8 @@ fn main() {
         if !filters.is_empty() && !filters.iter().any(|filter| subject.contains(filter)) {
             continue;
         }
-        let slices = run(&plan);
+        let runs: Vec<Slices> = (0..if measuring() { RUNS } else { 1 }).map(|_| run(&plan)).collect();
+        let slices = Slices::medians(&runs);
         let stopped =
             [plan.before, plan.before + plan.stopped].map(|slice| slice as f64 * plan.slice.as_secs_f64() * 1e3);
         results.row(
