@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Makes the tables of BENCHMARKS.md and benches/plots/*.svg out of what the runs left behind.
 
-benches/plots.py [FOLDER] [--only-tables]: the folder with the runs' results, if it is not where cargo puts them. Needs
-Python 3.10 or later; the plots need matplotlib (pip install -r benches/requirements.txt).
+benches/plots.py [FOLDER] [--only-tables | --only-goals]: the folder with the runs' results, if it is not where cargo puts them.
+Needs Python 3.10 or later; the plots need matplotlib (pip install -r benches/requirements.txt).
 """
 
 import argparse
@@ -26,17 +26,25 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("folder", nargs="?", type=Path, default=default_folder())
     arguments.add_argument("--only-tables", action="store_true", help="for where matplotlib is not")
+    arguments.add_argument("--only-goals", action="store_true", help="prints the goals of a short run, and writes nothing")
+    arguments.add_argument("--quick-filters", metavar="BENCH", help="prints what a short run measures of a benchmark")
     arguments.add_argument("--document", type=Path, default=DOCUMENT, help=argparse.SUPPRESS)
     arguments.add_argument("--plots", type=Path, default=BENCHES / "plots", help=argparse.SUPPRESS)
     given = arguments.parse_args()
 
+    if given.quick_filters:
+        print("\n".join(goals.filters(given.quick_filters)))
+        return
     found = runs.Runs(given.folder)
     if not found.rows:
         sys.exit(f"no results in {given.folder}: cargo bench --manifest-path benches/Cargo.toml leaves them there")
 
-    goal_cells = [goal.cells() for goal in goals.all_goals(found)]
-    goal_table = tables.table(["goal", "wanted", "worst", "of", "verdict"], goal_cells)
-    print(goal_table)
+    wanted = goals.quick_goals(found) if given.only_goals else goals.all_goals(found)
+    cells = [goal.cells() for goal in wanted]
+    print(tables.plain(goals.HEADER, cells))
+    if given.only_goals:
+        return
+    goal_table = tables.table(goals.HEADER, cells)
     document = given.document.read_text()
     document = tables.replace(document, "goals", goal_table)
     document = tables.replace(document, "results", tables.all_groups(found))

@@ -11,7 +11,7 @@ from matplotlib import ticker  # noqa: E402
 from .runs import told  # noqa: E402
 
 COLOURS = {
-    "tierstack_pinned": "#c0392b", "tierstack_owned": "#e67e22", "tierstack": "#c0392b",
+    "tierstack_pinned": "#c0392b", "tierstack_owned": "#e67e22", "tierstack_slack": "#f1948a", "tierstack": "#c0392b",
     "tierstack_all_of_hot": "#e67e22", "handle": "#c0392b", "plan": "#e67e22",
     "floor": "#999999", "harness": "#cccccc",
     "quick_cache": "#1f77b4", "coarse_lock": "#2c3e50", "rw_lock": "#7f8c8d", "std_lock": "#5d6d7e",
@@ -183,7 +183,12 @@ def write_all(runs, folder):
         rows = [row for row in runs.of(group, fragments=10_000, threads=2) if row.subject != "harness"]
         panel(title, rows, bars(lambda row: row["ns"], "ns per operation"))
 
-    panel = figure("trace", "A trace replayed: hits in any tier, and time")
+    panel = figure("cycle", "Keys removed and stored again and again, beside 10,000 others: 1 thread")
+    for group, title in {"cycle_1": "one key", "cycle_100": "100 keys in turn", "cycle_10000": "10,000 keys in turn"}.items():
+        rows = [row for row in runs.of(group, fragments=10_000, threads=1) if row.subject != "harness"]
+        panel(title, rows, bars(lambda row: row["ns"], "ns for both"))
+
+    panel = figure("trace", "Traces replayed: hits in any tier, and time")
     for name in runs.values("trace", "trace"):
         for threads in (1, 2):
             panel(f"{name}, {threads} thread{'s' * (threads > 1)}", runs.of("trace", trace=name, threads=threads), scatter)
@@ -207,7 +212,9 @@ def write_all(runs, folder):
         return max(value for name, value in row.numbers.items() if name.endswith("at_rest_bytes"))
 
     panel("overhead at rest, 100,000 fragments", runs.of("overhead", fragments=100_000),
-          bars(at_rest, "bytes a fragment", 150))
+          bars(at_rest, "bytes a fragment", 110))
+    panel("the same, 16 gets of others between two stores", runs.of("overhead_spread", gets_between_stores=16),
+          bars(lambda row: row["at_rest_bytes"], "bytes a fragment", 140))
     for size in runs.values("churn_memory", "tiers_mib"):
         panel(f"8 threads storing 16 KiB, tiers of {size} MiB", runs.of("churn_memory", tiers_mib=size),
               bars(lambda row: row.numbers.get("worst_ratio"), "peak live over held", 1.1))

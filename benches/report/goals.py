@@ -1,89 +1,225 @@
-"""The goals, as ratios in one run."""
+"""The goals: ratios, differences and counts of one run, each with a floor and a goal.
 
-from .tables import number
+A goal is one row for each point that it names, so that `benches/run --quick` can measure just these: see `filters`.
+"""
 
-PINNED, OWNED = "tierstack_pinned", "tierstack_owned"
+from .tables import lowest_after, number, phases
 
-# Peers whose bound is never passed, not even for a moment: what exceeds it leaves under the same lock.
-STRICT = ["quick_cache", "coarse_lock", "rw_lock", "foyer", "scc"]
+PINNED, OWNED, SLACK = "tierstack_pinned", "tierstack_owned", "tierstack_slack"
+
+# Where a fill by single stores ends in the middle of a growth of the index.
+MID_GROWTH = 112_500
+
+# The groups of the benchmark `store`.
+STORE = ("get_hit", "get_miss", "hot_key", "mixed_", "store_demote", "insert", "cycle_", "churn", "bulk_load")
 
 
 class Goal:
-    """What is to hold in each of some rows."""
+    """One number that is to be at least, or at most, so much. Between floor and goal it is in order, and short of the goal."""
 
-    def __init__(self, name, least=None, most=None):
-        self.name, self.least, self.most = name, least, most
-        self.found = []
+    def __init__(self, name, where, value, goal, floor=None, most=False):
+        self.name, self.where, self.value, self.goal, self.floor, self.most = name, where, value, goal, floor, most
 
-    def add(self, where, value):
-        if value is not None:
-            self.found.append((value, where))
+    def _reaches(self, wanted):
+        return self.value <= wanted if self.most else self.value >= wanted
 
-    def met(self, value):
-        return value >= self.least if self.most is None else value <= self.most
+    def verdict(self):
+        if self.value is None:
+            return "not measured"
+        if self._reaches(self.goal):
+            return "goal"
+        if self.floor is None:
+            return "short of the goal"
+        return "floor" if self._reaches(self.floor) else "BELOW THE FLOOR"
 
     def cells(self):
-        wanted = f"≥ {self.least}" if self.most is None else f"≤ {self.most}"
-        if not self.found:
-            return [self.name, wanted, "-", "-", "not measured"]
-        worst, where = (min if self.most is None else max)(self.found)
-        met = sum(self.met(value) for value, _ in self.found)
-        verdict = "met" if met == len(self.found) else f"short: met in {met} of {len(self.found)}"
-        return [self.name, wanted, number(worst), where, verdict]
+        sign = "≤" if self.most else "≥"
+        wanted = [f"{sign} {limit}" if limit is not None else "-" for limit in (self.floor, self.goal)]
+        return [self.name, self.where, number(self.value), *wanted, self.verdict()]
 
 
-def _times(runs, goal, group, ours, peers, name="ns", inverse=False, **at):
-    """How many times as fast ours is as the fastest of the peers, wherever both were measured."""
-    for row in runs.of(group, **at):
-        if row.subject != ours:
-            continue
-        theirs = [runs.number(group, peer, name, **row.at) for peer in peers]
+HEADER = ["goal", "at", "measured", "floor", "goal", "verdict"]
+
+
+def where(at):
+    names = {"fragments": "fragments", "threads": "threads", "job": "", "tiers_mib": "MiB", "gets_between_stores": "gets between"}
+    told = []
+    for name, value in at.items():
+        value = f"{value:,}" if isinstance(value, int) else value
+        text = f"{value} {names.get(name, name)}".strip()
+        told.append(text[:-1] if text == "1 threads" else text)
+    return ", ".join(told)
+
+
+class Compared:
+    """A number of ours beside the best of some peers', at one point."""
+
+    def __init__(self, name, group, ours, peers, at, goal, floor=None, of="faster", measure="ns"):
+        self.name, self.group, self.ours, self.peers, self.at = name, group, ours, peers, at
+        self.goal, self.floor, self.of, self.measure = goal, floor, of, measure
+
+    def row(self, runs):
+        ours = runs.number(self.group, self.ours, self.measure, **self.at)
+        theirs = [runs.number(self.group, peer, self.measure, **self.at) for peer in self.peers]
         theirs = [value for value in theirs if value]
-        if theirs and row.numbers.get(name):
-            ratio = min(theirs) / row[name]
-            where = ", ".join(f"{value} {key}" for key, value in row.at.items())
-            goal.add(where, 1 / ratio if inverse else ratio)
-    return goal
+        value = None
+        if ours and theirs:
+            best = min(theirs)
+            value = {"faster": best / ours, "over": ours / best, "more": ours - best}[self.of]
+        return Goal(self.name, where(self.at), value, self.goal, self.floor, most=self.of != "faster")
+
+
+def _points(sizes, threads):
+    return [{"fragments": size, "threads": count} for count in threads for size in sizes]
+
+
+def _compared():
+    found = []
+
+    def add(name, group, ours, peers, at, goal, floor=None, **more):
+        found.append(Compared(name, group, ours, peers, at, goal, floor, **more))
+
+    small = [1_000, 10_000]
+    for threads, floor, goal in ((1, 0.75, 1.0), (2, 1.2, 1.5)):
+        for at in _points(small, [threads]):
+            add("`store` demoting, over the coarse lock", "store_demote", OWNED, ["coarse_lock"], at, goal, floor)
+    for peer, floor, goal in (("moka", 3, 6), ("tiny_ufo", 3, 4), ("foyer", 1.5, 2.5)):
+        for at in _points(small, [1, 2]):
+            add(f"`store` demoting, over {peer}", "store_demote", OWNED, [peer], at, goal, floor)
+    for threads, floor, goal in ((1, 0.53, 0.8), (2, 1.1, 1.5)):
+        for at in _points(small, [threads]):
+            add("90/10, over the coarse lock", "mixed_90_10", PINNED, ["coarse_lock"], at, goal, floor)
+
+    sizes = [1_000, 10_000, 100_000]
+    for size, floor, goal in zip(sizes, (0.92, 1.05, 1.2), (1.1, 1.2, 1.4)):
+        at = {"fragments": size, "threads": 1}
+        add("`get` hit, pinned, over quick_cache", "get_hit", PINNED, ["quick_cache"], at, goal, floor)
+    for at in _points(sizes, [2]):
+        add("`get` hit, pinned, over quick_cache", "get_hit", PINNED, ["quick_cache"], at, 1.2, 0.9)
+    for size, floor, goal in zip(sizes, (1.9, 1.6, 1.4), (1.6, 1.4, 1.3)):
+        at = {"fragments": size, "threads": 1}
+        add("`get` hit, pinned: time over the floor's", "get_hit", PINNED, ["floor"], at, goal, floor, of="over")
+    for at in _points(sizes, [1, 2]):
+        add("`get` hit with `recency_slack`, over quick_cache", "get_hit", SLACK, ["quick_cache"], at, 1.5, 1.1)
+    for group, points in (("get_hit", _points(sizes, [1, 2])), ("mixed_90_10", _points(small, [1, 2]))):
+        for at in points:
+            add(f"`{group}` with `recency_slack`, over exact order", group, SLACK, [PINNED], at, 1.0)
+    for at in _points(sizes, [1]):
+        add("`get` hit, owned: ns more than pinned", "get_hit", OWNED, [PINNED], at, 3, 5, of="more")
+    for at in _points([MID_GROWTH], [1]):
+        add(f"a fill of {MID_GROWTH:,}: `get` hit, pinned, over quick_cache", "get_hit", PINNED, ["quick_cache"], at, 1.2, 1.0)
+
+    at = {"fragments": 10_000, "threads": 16}
+    tail = "p99.99 of `store` over the coarse lock's"
+    add(tail, "latency_store", OWNED, ["coarse_lock"], at, 1.0, of="over", measure="p9999_ns")
+    add(f"{tail}, less waits for a core", "latency_store", OWNED, ["coarse_lock"], at, 1.0, of="over", measure="p9999_less_waiting_ns")
+    return found
+
+
+INSTRUCTIONS = {
+    "store_demote": (1_830, 1_400), "get_pinned": (210, 180), "evict": (930, 700), "remove": (1_500, 1_100),
+    "demote_promote": (3_200, 2_000),
+}
+
+
+def _others(runs):
+    """Goals that are no comparison with a peer."""
+    for job, (floor, goal) in INSTRUCTIONS.items():
+        value = runs.number("instructions", "tierstack", "instructions", job=job)
+        yield Goal("instructions", f"`{job}`", value, goal, floor, most=True)
+
+    size = 100_000
+    at_rest = [
+        value for row in runs.of("overhead", fragments=size) if row.subject == OWNED
+        for name, value in row.numbers.items() if name.endswith("at_rest_bytes")
+    ]
+    yield Goal("bytes of overhead a fragment, at rest", f"{size:,} fragments, dense", max(at_rest, default=None), 110, 130, True)
+    at = {"fragments": size, "gets_between_stores": 16}
+    value = runs.number("overhead_spread", OWNED, "at_rest_bytes", **at)
+    yield Goal("bytes of overhead a fragment, at rest", where(at), value, 140, 180, True)
+
+    stalls = [row for row in runs.of("stall") if row.subject == "tierstack"]
+    pace = lowest = None
+    if stalls:
+        means = phases(stalls[0])
+        pace = means["operations_per_s after"] / means["operations_per_s before"]
+        lowest = lowest_after(stalls[0], "operations_per_s") / means["operations_per_s before"]
+    yield Goal("pace once a stalled thread goes on, over the pace before", "mean of 200 ms", pace, 0.8, 0.5)
+    yield Goal("pace once a stalled thread goes on, over the pace before", "lowest 50 ms", lowest, 0.5)
+
+
+def _cycle(runs):
+    """One key that comes and goes costs the same whatever stands beside it."""
+    few, many = (runs.number("cycle_1", PINNED, "ns", fragments=size, threads=1) for size in (10_000, 100_000))
+    ratio = many / few if few and many else None
+    return Goal("one key removed and stored again: time over the time with 10,000 others", "100,000 others", ratio, 1.5, most=True)
+
+
+class Worst:
+    """The worst row of many."""
+
+    def __init__(self, name, goal, most=False):
+        self.name, self.goal, self.most, self.found = name, goal, most, []
+
+    def add(self, at, value):
+        if value is not None:
+            self.found.append((value, where(at)))
+
+    def row(self):
+        if not self.found:
+            return Goal(self.name, "-", None, self.goal, most=self.most)
+        value, at = (max if self.most else min)(self.found)
+        return Goal(self.name, f"{at}: worst of {len(self.found)}", value, self.goal, most=self.most)
+
+
+def _worsts(runs):
+    """Goals of many rows, of which the worst counts. A short run does not measure them."""
+
+    def compared(name, group, ours, peers, goal, of="faster", measure="ns", **at):
+        worst = Worst(name, goal, of != "faster")
+        for row in runs.of(group, **at):
+            if row.subject == ours:
+                worst.add(row.at, Compared(name, group, ours, peers, row.at, goal, of=of, measure=measure).row(runs).value)
+        return worst.row()
+
+    yield compared("one hot key, over quick_cache", "hot_key", PINNED, ["quick_cache"], 2, threads=2)
+    yield compared(
+        "p99.99 of `get` over the coarse lock's", "latency_get", PINNED, ["coarse_lock"], 0.1, "over", "p9999_ns", threads=16,
+    )
+    churn = Worst("peak live bytes over what the tiers hold, churn", 1.1, most=True)
+    for row in runs.of("churn_memory"):
+        if row.subject == OWNED:
+            churn.add(row.at, row.numbers.get("worst_ratio"))
+    yield churn.row()
+    logs = ["vec_pl", "vec_std", "rpds_pl", "rpds_std", "imbl_pl", "imbl_std", "boxcar_copy"]
+    for ours in ("handle", "plan"):
+        yield compared(f"record with snapshots, `{ours}`, over all", "snapshots", ours, logs, 1.0)
+        yield compared(f"record, `{ours}`, over `Mutex<rpds::StackSync>`", "record", ours, ["rpds_pl", "rpds_std"], 1.3)
+        yield compared(f"record, `{ours}`: time over `Mutex<Vec>`'s", "record", ours, ["vec_pl", "vec_std"], 3, "over")
 
 
 def all_goals(runs):
-    goals = []
+    return [goal.row(runs) for goal in _compared()] + [*_others(runs), _cycle(runs)] + list(_worsts(runs))
 
-    def goal(name, group, ours, peers, least=None, most=None, number="ns", points=({},)):
-        new = Goal(name, least, most)
-        for at in points:
-            _times(runs, new, group, ours, peers, number, most is not None, **at)
-        goals.append(new)
 
-    few = [{"threads": 1}, {"threads": 2}]
-    goal("`get` hit, pinned, over quick_cache", "get_hit", PINNED, ["quick_cache"], least=1.2, points=few)
-    goal("`get` hit, pinned: time over the floor's", "get_hit", PINNED, ["floor"], most=2, points=few)
-    goal("one hot key, 2 threads, over quick_cache", "hot_key", PINNED, ["quick_cache"], least=2, points=few[1:])
-    goal("`store` demoting, 1 thread, over the coarse lock", "store_demote", OWNED, ["coarse_lock"], 1.0, points=few[:1])
-    goal("`store` demoting, 2 threads, over the coarse lock", "store_demote", OWNED, ["coarse_lock"], 1.5, points=few[1:])
-    goal("`store` demoting, over moka", "store_demote", OWNED, ["moka"], 3)
-    goal("90/10, pinned, over the best strict peer", "mixed_90_10", PINNED, STRICT, 1.2)
-    for ours, group in ((PINNED, "get"), (OWNED, "store")):
-        goal(
-            f"p99.99 of `{group}`, 16 threads, over the coarse lock's", f"latency_{group}", ours, ["coarse_lock"],
-            most=0.1, number="p9999_ns", points=[{"threads": 16}],
-        )
+def quick_goals(runs):
+    """Those that a short run measures."""
+    return [goal.row(runs) for goal in _compared()] + [*_others(runs), _cycle(runs)]
 
-    overhead = Goal("overhead at rest, bytes a fragment, at 100k", most=150)
-    for row in runs.of("overhead", fragments=100_000):
-        if row.subject.startswith("tierstack"):
-            for name, value in row.numbers.items():
-                if name.endswith("at_rest_bytes"):
-                    overhead.add(f"{row.subject}, {name}", value)
-    churn = Goal("peak live bytes over what the tiers hold, churn", most=1.1)
-    for row in runs.of("churn_memory"):
-        if row.subject.startswith("tierstack"):
-            churn.add(", ".join(f"{value} {key}" for key, value in row.at.items()), row.numbers.get("worst_ratio"))
-    goals.extend([overhead, churn])
 
-    logs = ["vec_pl", "vec_std", "rpds_pl", "rpds_std", "imbl_pl", "imbl_std", "boxcar_copy"]
-    for ours in ("handle", "plan"):
-        goal(f"record with snapshots, `{ours}`, over all", "snapshots", ours, logs, least=1.0)
-        goal(f"record, `{ours}`, over `Mutex<rpds::StackSync>`", "record", ours, ["rpds_pl", "rpds_std"], least=1.3)
-        goal(f"record, `{ours}`: time over `Mutex<Vec>`'s", "record", ours, ["vec_pl", "vec_std"], most=3)
-    return goals
+def filters(bench):
+    """What a short run is to measure of a benchmark: its filters. `store` takes one, a regular expression; others take parts of names."""
+    if bench == "store":
+        rows = {}
+        for goal in _compared():
+            if goal.group.startswith(STORE):
+                rows.setdefault((goal.group, goal.at["fragments"], goal.at["threads"]), set()).update([goal.ours, *goal.peers])
+        for fragments in (10_000, 100_000):
+            rows["cycle_1", fragments, 1] = {PINNED, "quick_cache", "coarse_lock"}
+        each = (f"{group}/({'|'.join(sorted(subjects))})/{size}/{threads}t" for (group, size, threads), subjects in rows.items())
+        return [f"^({'|'.join(each)})$"]
+    return {
+        "memory": [f"overhead/{OWNED}/100000", f"spread/{OWNED}/100000"],
+        "latency": [f"store/16t/{subject}" for subject in (OWNED, "coarse_lock")],
+        "stall": ["tierstack"],
+    }[bench]

@@ -2,14 +2,20 @@
 
 TITLES = {
     "get_hit": "`get`, all hits in hot, Zipf 0.99",
+    "get_miss": "`get` of keys that are not there",
     "hot_key": "`get` of one hot key by all threads",
     "mixed_99_1": "99 `get` to 1 `store`, each store demoting one",
     "mixed_90_10": "90 `get` to 10 `store`, each store demoting one",
     "mixed_50_50": "50 `get` to 50 `store`, each store demoting one",
     "store_demote": "`store`, each demoting one",
+    "insert": "`store` of keys that are not there, each pushing one out at the bottom",
+    "cycle_1": "One key removed and stored again and again, beside so many others",
+    "cycle_100": "100 keys removed and stored again in turn, beside so many others",
+    "cycle_10000": "10,000 keys removed and stored again in turn, beside so many others",
     "churn": "Promotions and demotions",
     "bulk_load": "Filling an empty store",
-    "trace": "A trace replayed: time and hit ratio",
+    "trace": "Traces replayed: time and hit ratio",
+    "trace_one_tier": "Exact LRU in one tier: hit ratio",
     "record": "Recording alone",
     "snapshots": "Recording, with a snapshot every 100",
     "record_latency": "How long single records take",
@@ -18,6 +24,8 @@ TITLES = {
     "latency_store": "How long single `store`s take",
     "stall": "Throughput while one thread is stopped in the middle of an operation",
     "overhead": "Bytes of overhead a fragment",
+    "overhead_spread": "Bytes of overhead a fragment at rest, by the gets of others between two stores",
+    "instructions": "Instructions and allocations of one operation",
     "churn_memory": "Peak live bytes against what the tiers hold, 8 threads storing 16 KiB values",
     "long_pin": "One long-held pin",
 }
@@ -27,6 +35,14 @@ def table(header, rows):
     """Markdown, with all columns but the first to the right."""
     lines = [header, ["---"] + ["---:"] * (len(header) - 1)] + rows
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def plain(header, rows):
+    """Aligned text, for a terminal; all columns but the first two to the right."""
+    lines = [header] + rows
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    aligned = ([f"{cell:<{width}}" if at < 2 else f"{cell:>{width}}" for at, (cell, width) in enumerate(zip(line, widths))] for line in lines)
+    return "\n".join("  ".join(line).rstrip() for line in aligned)
 
 
 def number(value):
@@ -54,15 +70,28 @@ def phases(row):
         for phase, low, high in (("before", 0, ends[0]), ("during", *ends), ("after", ends[1], float("inf"))):
             values = [value for at, value in zip(times, series) if low < at <= high]
             cells[f"{name} {phase}"] = sum(values) / len(values) if values else None
+    if "operations_per_s" in row.numbers:
+        cells["operations_per_s, lowest 50 ms after"] = lowest_after(row, "operations_per_s")
     return cells
 
 
+def lowest_after(row, name, ms=50):
+    """The lowest mean over so long that a series has once what was done in the middle is over."""
+    end = max(value for at, value in row.at.items() if at.endswith("_ms"))
+    after = [(at, value) for at, value in zip(row["ms"], row[name]) if at > end]
+    windows = [[value for other, value in after if at <= other < at + ms] for at, _ in after if at + ms <= after[-1][0] + 1]
+    return min((sum(window) / len(window) for window in windows if window), default=None)
+
+
 # Numbers stand in this order, and others after them.
-ORDER = ["ns", "hit_ratio", "operations_per_s", "p50_ns", "p99_ns", "p999_ns", "p9999_ns", "max_ns", "operations"]
+ORDER = [
+    "ns", "hit_ratio", "operations_per_s", "p50_ns", "p99_ns", "p999_ns", "p9999_ns", "p9999_less_waiting_ns", "waiting_share",
+    "max_ns", "operations", "instructions",
+]
 
 
 def of_group(runs, group):
-    """A row for each point, where one number was measured, and a column for each subject. Otherwise a row for each."""
+    """A row for each point where one number was measured, and a column for each subject. Otherwise a row for each."""
     rows = runs.of(group)
     names = {name for row in rows for name in row.numbers} - {"ns_low", "ns_high"}
     varied = list(dict.fromkeys(name for row in rows for name in row.at))
@@ -70,9 +99,10 @@ def of_group(runs, group):
     def point(row):
         return [number(row.at.get(name)) for name in varied]
 
-    if names == {"ns"}:
+    if len(names) == 1:
+        (name,) = names
         subjects = list(dict.fromkeys(row.subject for row in rows))
-        cells = {(*point(row), row.subject): row["ns"] for row in rows}
+        cells = {(*point(row), row.subject): row[name] for row in rows}
         points = list(dict.fromkeys(tuple(point(row)) for row in rows))
         lines = [[*at] + [number(cells.get((*at, subject))) for subject in subjects] for at in points]
         return table(varied + subjects, lines)

@@ -11,6 +11,7 @@
 mod allocations;
 mod baseline;
 mod jobs;
+mod results;
 
 use std::{
     collections::BTreeMap,
@@ -111,6 +112,9 @@ fn count_all(out: &Path) -> Result<BTreeMap<String, Counts>, String> {
 
 fn run(baseline: &Path, out: &Path, update: bool) -> Result<bool, String> {
     let now = Baseline { rustc: baseline::rustc(), jobs: count_all(out)? };
+    if let Some(folder) = env::var_os("RESULTS") {
+        results::write(Path::new(&folder), &now)?;
+    }
     if update {
         if now.jobs.values().any(|counts| counts.instructions.is_none()) {
             return Err("a baseline has instructions: install valgrind".into());
