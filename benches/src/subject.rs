@@ -125,6 +125,12 @@ pub trait Subject<V: Payload>: Sync {
         subject
     }
 
+    /// How many fragments it may hold where all tiers are bounded.
+    fn most(bounds: &Bounds) -> u64 {
+        let tiers = [Some(bounds.hot), bounds.warm, bounds.cold];
+        tiers.into_iter().map(|bound| bound.map_or(u64::MAX, |bytes| bytes / bounds.each)).fold(0, u64::saturating_add)
+    }
+
     /// A session for the thread that calls.
     fn session(&self) -> Self::Session<'_>;
 

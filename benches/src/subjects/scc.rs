@@ -98,6 +98,13 @@ impl<V: Payload> Subject<V> for Scc<V> {
         Self { tiers: [Some(bounds.hot), bounds.warm, bounds.cold].map(|bound| Tier::new(&bounds, bound)) }
     }
 
+    /// It rounds each tier up.
+    fn most(bounds: &Bounds) -> u64 {
+        let tier =
+            |bound: Option<u64>| bound.map_or(u64::MAX, |bytes| (bytes / bounds.each).next_power_of_two().max(64));
+        [Some(bounds.hot), bounds.warm, bounds.cold].into_iter().map(tier).fold(0, u64::saturating_add)
+    }
+
     fn session(&self) -> &Self {
         self
     }

@@ -150,6 +150,7 @@ impl Visitor<u64> for Overflows {
         subject.settle();
         if let Some(held) = subject.held() {
             assert!(held.fragments <= room && held.bytes <= room * EACH, "{}: {held:?}", S::NAME);
+            assert!(S::most(&Bounds::quarters(room * EACH, EACH)) == room, "{}", S::NAME);
         }
     }
 }
