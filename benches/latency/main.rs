@@ -13,7 +13,9 @@
 //!
 //! The two are told apart by the scheduler's own count of how long a thread was ready to run and had no core. It is read after
 //! every operation of 100 µs or more. `p9999_ns` is of the whole times; `p9999_less_waiting_ns` is of the times less what
-//! was waited for a core; `waiting_share` is the share of that wait in the time of all operations from p99.99 up. Sleeping for a lock is no wait for a core.
+//! was waited for a core; `waiting_share` is the share of that wait in the time of all operations from p99.99 up. Sleeping is no wait for a
+//! core: `sleeping_share` is how much of their time threads slept. They sleep for a subject's locks, and for the allocator's: glibc's malloc and free
+//! lock an arena, and a thread that is taken off its core in there is waited for by those that share it.
 
 #![allow(clippy::cast_precision_loss, reason = "times and counts are far below 2^52")]
 
@@ -95,6 +97,7 @@ fn time(stop: &AtomicBool, mut operation: impl FnMut()) -> Lap {
         let ns = u64::try_from(from.elapsed().as_nanos()).unwrap_or(u64::MAX);
         times.record(ns, &mut waiting);
     }
+    times.end(&waiting);
     (times, started, Instant::now())
 }
 
@@ -219,6 +222,9 @@ fn measure(row: &Row, rounds: usize, wanted: impl Fn(&str) -> bool, results: &mu
         } else {
             cells.extend(["-".to_owned(), "-".to_owned()]);
         }
+        let sleeping = sum.times.spent().sleeping();
+        is.extend(sleeping.map(|share| ("sleeping_share", share.into())));
+        cells.push(sleeping.map_or("-".into(), |share| format!("{:.0} %", 100.0 * share)));
         cells.push(lock.map_or("-".into(), |lock| format!("{:.3}", tail.ns as f64 / lock.max(1) as f64)));
         let at = [("fragments", row.fragments.into()), ("threads", row.threads.into())];
         results.row(&format!("latency_{name}"), subject, &at, &is);
@@ -228,12 +234,25 @@ fn measure(row: &Row, rounds: usize, wanted: impl Fn(&str) -> bool, results: &mu
         return;
     }
     let ratio = format!("p99.99 / {COARSE_LOCK}'s");
-    let header =
-        ["subject", "10^6 op/s", "ns/op", "p50", "p99", "p99.9", "p99.99", "max", "less waiting", "waiting", &ratio];
+    let header = [
+        "subject",
+        "10^6 op/s",
+        "ns/op",
+        "p50",
+        "p99",
+        "p99.9",
+        "p99.99",
+        "max",
+        "less waiting",
+        "waiting",
+        "asleep",
+        &ratio,
+    ];
     table::print(
         &format!(
             "{name}: {} threads, {} fragments; service times of a closed loop in ns, the clock's own included; \
-             the p99.99 of times less waits for a core, and the share of those waits in times from p99.99 up",
+             the p99.99 of times less waits for a core, the share of those waits in times from p99.99 up, and how much of their time \
+             threads were asleep",
             row.threads, row.fragments
         ),
         &header,

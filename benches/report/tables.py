@@ -85,7 +85,7 @@ def lowest_after(row, name, ms=50):
 
 # Numbers stand in this order, and others after them.
 ORDER = [
-    "ns", "hit_ratio", "operations_per_s", "p50_ns", "p99_ns", "p999_ns", "p9999_ns", "p9999_less_waiting_ns", "waiting_share",
+    "ns", "hit_ratio", "operations_per_s", "p50_ns", "p99_ns", "p999_ns", "p9999_ns", "p9999_less_waiting_ns", "waiting_share", "sleeping_share",
     "max_ns", "operations", "instructions",
 ]
 

@@ -3,7 +3,7 @@
 
 #![allow(clippy::cast_precision_loss, reason = "times are far below 2^52")]
 
-use std::{fs::File, os::unix::fs::FileExt as _};
+use std::{fs::File, os::unix::fs::FileExt as _, time::Instant};
 
 use hdrhistogram::Histogram;
 
@@ -23,6 +23,7 @@ pub struct Times {
     /// Of those that are not slow.
     fast: Histogram<u64>,
     slow: Vec<Slow>,
+    spent: Spent,
 }
 
 /// p99.99, and what of it is waiting.
@@ -43,6 +44,29 @@ pub struct LessWaiting {
     pub share: f64,
 }
 
+/// What threads did with their time, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spent {
+    /// All of it.
+    lived: u64,
+    running: u64,
+    waiting: u64,
+}
+
+impl Spent {
+    /// The share in which they neither ran nor were ready to: they slept, for a lock of the subject's or of the allocator's. `None`: nobody counts it.
+    pub fn sleeping(&self) -> Option<f64> {
+        let awake = self.running + self.waiting;
+        (awake > 0).then(|| self.lived.saturating_sub(awake) as f64 / self.lived.max(1) as f64)
+    }
+
+    fn add(&mut self, other: Self) {
+        self.lived += other.lived;
+        self.running += other.running;
+        self.waiting += other.waiting;
+    }
+}
+
 /// Up to a minute, to a thousandth.
 fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("the bounds are in order")
@@ -51,7 +75,7 @@ fn histogram() -> Histogram<u64> {
 impl Times {
     /// None yet.
     pub fn new() -> Self {
-        Self { fast: histogram(), slow: Vec::new() }
+        Self { fast: histogram(), slow: Vec::new(), spent: Spent::default() }
     }
 
     /// An operation of this thread that has just ended.
@@ -64,10 +88,21 @@ impl Times {
         }
     }
 
+    /// The thread's last operation has ended.
+    pub fn end(&mut self, waiting: &Waiting) {
+        self.spent.add(waiting.spent());
+    }
+
+    /// What the threads that ended did with their time.
+    pub fn spent(&self) -> Spent {
+        self.spent
+    }
+
     /// Takes over what another has recorded.
     pub fn add(&mut self, other: Self) {
         self.fast.add(other.fast).expect("all histograms have the same bounds");
         self.slow.extend(other.slow);
+        self.spent.add(other.spent);
     }
 
     /// All of them.
@@ -99,40 +134,65 @@ impl Times {
     }
 }
 
-/// The scheduler's count of what the thread that opened it has waited for a core.
+/// The scheduler's counts of the thread that opened them.
 pub struct Waiting {
     counts: Option<File>,
+    since: Instant,
+    first: Counts,
+    /// What had been waited when somebody last looked.
     seen: u64,
+}
+
+/// Nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Counts {
+    running: u64,
+    /// Ready to run, without a core.
+    waiting: u64,
 }
 
 impl Waiting {
     /// From now on, of the thread that calls.
     pub fn of_this_thread() -> Self {
-        let mut waiting = Self { counts: File::open("/proc/thread-self/schedstat").ok(), seen: 0 };
-        waiting.seen = waiting.so_far().unwrap_or(0);
+        let counts = File::open("/proc/thread-self/schedstat").ok();
+        let mut waiting = Self { counts, since: Instant::now(), first: Counts::default(), seen: 0 };
+        waiting.first = waiting.so_far().unwrap_or_default();
+        waiting.seen = waiting.first.waiting;
         waiting
     }
 
-    fn so_far(&self) -> Option<u64> {
+    fn so_far(&self) -> Option<Counts> {
         let mut text = [0; 80];
         let length = self.counts.as_ref()?.read_at(&mut text, 0).ok()?;
-        waited(str::from_utf8(&text[..length]).ok()?)
+        Counts::parse(str::from_utf8(&text[..length]).ok()?)
     }
 
     /// What of a slow operation that has just ended was waiting. A thread does little but operations, and one that is waited in
     /// is slow: so what was waited since the last slow one is this one's, but for what is longer than it.
     #[cold]
     fn of_slow(&mut self, ns: u64) -> Option<u64> {
-        let now = self.so_far()?;
+        let now = self.so_far()?.waiting;
         let waiting = now.saturating_sub(self.seen).min(ns);
         self.seen = now;
         Some(waiting)
     }
+
+    fn spent(&self) -> Spent {
+        let Some(now) = self.so_far() else { return Spent::default() };
+        Spent {
+            lived: u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX),
+            running: now.running.saturating_sub(self.first.running),
+            waiting: now.waiting.saturating_sub(self.first.waiting),
+        }
+    }
 }
 
-/// Of `<running> <ready> <turns>` the second, in nanoseconds.
-fn waited(text: &str) -> Option<u64> {
-    text.split_ascii_whitespace().nth(1)?.parse().ok()
+impl Counts {
+    /// Of `<running> <waiting> <turns>`.
+    fn parse(text: &str) -> Option<Self> {
+        let mut numbers = text.split_ascii_whitespace().map_while(|number| number.parse().ok());
+        Some(Self { running: numbers.next()?, waiting: numbers.next()? })
+    }
 }
 
 #[cfg(test)]
@@ -173,7 +233,7 @@ mod tests {
 
     #[test]
     fn slow_ones_are_recorded_as_such() {
-        let (mut times, mut waiting) = (Times::new(), Waiting { counts: None, seen: 0 });
+        let (mut times, mut waiting) = (Times::new(), nobody_counts());
         for ns in [0, 50, SLOW_NS - 1, SLOW_NS, 7 * SLOW_NS] {
             times.record(ns, &mut waiting);
         }
@@ -183,10 +243,32 @@ mod tests {
         assert_eq!((all.fast.len(), all.slow.len()), (10, 3));
     }
 
+    fn nobody_counts() -> Waiting {
+        Waiting { counts: None, since: Instant::now(), first: Counts::default(), seen: 0 }
+    }
+
     #[test]
-    fn the_second_number_is_what_was_waited() {
-        assert_eq!(waited("3648932 1234 17\n"), Some(1_234));
-        assert_eq!(waited("3648932"), None);
-        assert_eq!(waited(""), None);
+    fn the_counts_are_the_first_two_numbers() {
+        assert_eq!(Counts::parse("3648932 1234 17\n"), Some(Counts { running: 3_648_932, waiting: 1_234 }));
+        assert_eq!(Counts::parse("3648932"), None);
+        assert_eq!(Counts::parse(""), None);
+    }
+
+    #[test]
+    fn what_is_neither_running_nor_waiting_is_sleeping() {
+        let mut spent = Spent { lived: 100, running: 20, waiting: 30 };
+        assert_eq!(spent.sleeping(), Some(0.5));
+        spent.add(Spent { lived: 100, running: 100, waiting: 0 });
+        assert_eq!(spent.sleeping(), Some(0.25));
+        assert_eq!(nobody_counts().spent().sleeping(), None);
+    }
+
+    #[test]
+    fn a_thread_that_sleeps_is_seen_to_where_the_system_counts() {
+        let waiting = Waiting::of_this_thread();
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        let mut times = Times::new();
+        times.end(&waiting);
+        assert!(waiting.counts.is_none() || times.spent().sleeping().unwrap() > 0.3, "{:?}", times.spent());
     }
 }
