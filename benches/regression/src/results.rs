@@ -23,9 +23,9 @@ pub fn write(folder: &Path, counted: &Baseline) -> Result<(), String> {
             json!({ "instructions": counts.instructions, "allocations": counts.allocations, "bytes": counts.bytes });
         json!({ "group": "instructions", "subject": "tierstack", "at": { "job": name }, "is": is })
     });
-    let lines: String = [run].into_iter().chain(rows).map(|line| format!("{line}\n")).collect();
+    let lines: Vec<String> = [run].into_iter().chain(rows).map(|line| line.to_string()).collect();
     let path = folder.join(format!("regression-{seconds}.jsonl"));
-    let written = fs::create_dir_all(folder).and_then(|()| fs::write(&path, lines));
+    let written = fs::create_dir_all(folder).and_then(|()| fs::write(&path, lines.join("\n") + "\n"));
     written.map_err(|error| format!("{}: {error}", path.display()))
 }
 
