@@ -7,13 +7,12 @@ use std::sync::Arc;
 
 use super::id::Excerpt;
 
-/// One change of one file, as whoever made it reports it.
+/// One change of one file, as its author reports it.
 ///
-/// A plan takes any type for its changes; this is the one that it can make a [`Diff`](crate::Diff) of. Nothing here is checked against
-/// a file system, and nothing has to be known but the path and the operation: digests, content, recorder and metadata are
-/// optional.
+/// A plan takes changes of any type. This is the type that it can make a [`Diff`](crate::Diff) of. Nothing is checked against a file
+/// system. Only the path and the operation have to be known. Digests, content, recorder and metadata are optional.
 ///
-/// The methods that make a change give up the spare capacity of the texts and vectors that they are given, as a plan keeps its changes for
+/// The methods that make a change give up the spare capacity of the texts and vectors that they are given, because a plan keeps its changes
 /// as long as it lives. What is assigned to a field is kept as it is.
 ///
 /// # Serialization
@@ -68,13 +67,13 @@ pub struct Change {
 
 /// What a [`Change`] did.
 ///
-/// There will be no others: who applies changes can match all of them.
+/// There will be no others: code that applies changes can match all of them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Operation {
     /// There was no file at the path, and now there is.
     Create,
-    /// The file at the path has another content; or the same, where both digests are known and equal.
+    /// The file at the path has another content. It has the same if both digests are known and equal.
     Modify,
     /// There was a file at the path, and now there is none.
     Delete,
@@ -139,7 +138,7 @@ impl Change {
         Self::new(path.into(), Operation::Delete, before.into(), None)
     }
 
-    /// A file was renamed, and its content is the same; where it is not, [`with_digests`](Self::with_digests) says so.
+    /// A file was renamed, and its content is the same. If it is not, say so by [`with_digests`](Self::with_digests).
     ///
     /// # Examples
     ///
@@ -246,10 +245,10 @@ pub(super) fn differ(before: Option<&Digest>, after: Option<&Digest>) -> bool {
     before.zip(after).is_some_and(|(before, after)| before != after)
 }
 
-/// A digest of a content: bytes, by whatever algorithm the caller has. Two contents are taken to be the same where their digests are
+/// A digest of a content: bytes, by any algorithm. Two contents are taken to be the same if their digests are
 /// equal. An empty digest says nothing, as if there were none: a content whose digest is empty is not known to be the same as any other.
 ///
-/// Cloning is O(1). As text it is lower-case hexadecimal, two digits for each byte; either case is read.
+/// Cloning is O(1). As text it is lower-case hexadecimal, two digits for each byte. Either case is read.
 ///
 /// # Examples
 ///
@@ -354,8 +353,8 @@ impl core::error::Error for ParseDigestError {}
 
 /// The content of a file.
 ///
-/// A text and bytes are never equal, not even where the bytes are the text's: what was recorded as text is kept and written as
-/// text. Compare [`as_bytes`](Self::as_bytes) where only the bytes count.
+/// A text and bytes are never equal, not even if the bytes are the text's. What was recorded as text is kept and written as
+/// text. Compare [`as_bytes`](Self::as_bytes) if only the bytes count.
 ///
 /// # Examples
 ///

@@ -42,8 +42,8 @@ impl Span {
 
 /// A path that changesets touched which were open at the same time.
 ///
-/// A change touches its path, and a rename the path that it was renamed from, too. It is a conflict
-/// even where all did the same, or where what one did comes to nothing: neither could know of the other.
+/// A change touches its path. A rename touches the path that it was renamed from, too. It is a conflict
+/// even if all did the same, or if what one did comes to nothing: neither could know of the other.
 ///
 /// It is also a conflict where one changeset touched a path and the other a path beneath it, such as `a` and `a/b`: a file cannot stand at both,
 /// and what was done to a folder was done to what is in it. Two changesets that touched different paths beneath the same
@@ -73,7 +73,7 @@ pub struct Conflict<'a> {
     sides: Box<[Side<'a>]>,
 }
 
-/// A changeset that has part in a [`Conflict`], with what it did to the path.
+/// A changeset that takes part in a [`Conflict`], with what it did to the path.
 ///
 /// Serialized, its records are their sequence numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

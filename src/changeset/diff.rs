@@ -167,10 +167,10 @@ struct Place {
 }
 
 impl<'a> NetChange<'a> {
-    /// Whether what stands at the path after is not the content that was taken from the [source](Self::source).
+    /// Whether the content at the path is another than the one that was taken from the [source](Self::source).
     ///
-    /// Creations and modifications do, deletions do not. A rename does where the digests are known and differ; where they are not both
-    /// known, it does if a change said that it changed the content.
+    /// It is for creations and modifications, and not for deletions. For a rename it is if both digests are known and differ. If they are not
+    /// both known, it is if a change said that it changed the content.
     ///
     /// # Examples
     ///
@@ -230,7 +230,7 @@ impl<'a> Diff<'a> {
 
     /// The net changes, sorted by path.
     ///
-    /// A path occurs twice where a file was deleted there and another renamed to it: the deletion comes first.
+    /// A path occurs twice if a file was deleted there and another renamed to it. The deletion comes first.
     ///
     /// # Examples
     ///
@@ -273,7 +273,7 @@ impl<'a> Diff<'a> {
         &self.stale_bases
     }
 
-    /// The net change that puts a file at the path; if there is none, the one that deletes the file there. O(log changes).
+    /// The net change that puts a file at the path. If there is none, the one that deletes the file there. O(log changes).
     ///
     /// # Examples
     ///
@@ -294,7 +294,7 @@ impl<'a> Diff<'a> {
         self.changes[..end].last().filter(|change| change.path == path)
     }
 
-    /// Whether nothing is left to be done. There can be [conflicts](Self::conflicts) even so.
+    /// Whether nothing is left to be done. There can be [conflicts](Self::conflicts) all the same.
     ///
     /// # Examples
     ///

@@ -34,7 +34,7 @@ impl core::error::Error for NotOpen {}
 
 /// Why a change was not recorded. It is handed back, and the plan is as it was.
 ///
-/// `T` is the change, or the vector of all of them where several were to be recorded at once.
+/// `T` is the change, or the vector of all of them if several were to be recorded at once.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RecordError<T> {
     /// What was refused.
@@ -46,9 +46,9 @@ pub struct RecordError<T> {
 /// The reason in a [`RecordError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordRefusal {
-    /// No changeset is open, so that none is on top.
+    /// No changeset is open.
     NoActiveChangeset,
-    /// The changeset that the change was for is not open.
+    /// The change's changeset is not open.
     NotOpen(NotOpen),
 }
 
@@ -101,7 +101,7 @@ impl fmt::Display for SavepointError {
 
 impl core::error::Error for SavepointError {}
 
-/// Why a trail of events could not be replayed. The event is handed back, and the plan that those before it made.
+/// Why a trail of events could not be replayed. The event is handed back, with the plan that those before it made.
 pub struct ReplayError<C> {
     /// What the events before it made.
     pub plan: PlanContext<C>,
@@ -124,9 +124,9 @@ pub enum ReplayRefusal {
         /// The next.
         expected: ChangesetId,
     },
-    /// The changeset of the event is not open then.
+    /// The event's changeset is not open.
     NotOpen(NotOpen),
-    /// What was to be rolled back to is not there any more, or not yet.
+    /// There is nothing in force to roll back to.
     Savepoint,
 }
 

@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::id::{ChangesetId, Sequence};
 
-/// Something that happened in a plan: `C` is the change, or a reference to it.
+/// Something that happened in a plan. `C` is the change, or a reference to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Event<C> {
@@ -27,7 +27,7 @@ pub enum EventKind<C> {
     Closed { changeset: ChangesetId },
     /// A changeset was aborted.
     Aborted { changeset: ChangesetId },
-    /// All that had happened after `to` was rolled back.
+    /// Everything that had happened after `to` was rolled back.
     RolledBack { to: Sequence },
 }
 
@@ -97,9 +97,9 @@ pub struct Recorded {
 pub struct RecordedAll {
     /// The changeset that they are in.
     pub changeset: ChangesetId,
-    /// The sequence number of the last; where there was none to record, that of the last event before.
+    /// The sequence number of the last. If there was none to record, that of the last event before.
     pub last: Sequence,
-    /// How many they are: their sequence numbers follow upon one another, up to `last`.
+    /// How many they are. Their sequence numbers are consecutive, up to `last`.
     pub len: usize,
 }
 

@@ -7,9 +7,9 @@ use super::event::{Recorded, RecordedAll};
 use super::id::{ChangesetId, Sequence};
 use super::plan::PlanContext;
 
-/// Records into one changeset, whoever else starts one: the way for strategies that run in parallel.
+/// Records into one changeset, whichever is on top. Strategies that run in parallel each use one.
 ///
-/// Made by [`PlanContext::start_changeset`] and [`PlanContext::handle`]. It keeps the plan alive, and can be cloned and sent to other
+/// [`PlanContext::start_changeset`] and [`PlanContext::handle`] make it. It keeps the plan alive. It can be cloned and sent to other
 /// threads. Dropping it closes nothing.
 pub struct ChangesetHandle<C> {
     plan: PlanContext<C>,
@@ -37,7 +37,7 @@ impl<C> ChangesetHandle<C> {
     ///
     /// # Errors
     ///
-    /// [`RecordError`] hands the change back where the changeset is not open any more.
+    /// [`RecordError`] hands the change back if the changeset is not open any more.
     ///
     /// # Linearization
     ///
@@ -65,7 +65,7 @@ impl<C> ChangesetHandle<C> {
     ///
     /// # Errors
     ///
-    /// [`RecordError`] hands the changes back where the changeset is not open any more.
+    /// [`RecordError`] hands the changes back if the changeset is not open any more.
     ///
     /// # Linearization
     ///
@@ -92,7 +92,7 @@ impl<C> ChangesetHandle<C> {
     ///
     /// # Errors
     ///
-    /// [`NotOpen`] where it is not open any more.
+    /// [`NotOpen`] if it is not open any more.
     ///
     /// # Linearization
     ///
@@ -120,7 +120,7 @@ impl<C> ChangesetHandle<C> {
     ///
     /// # Errors
     ///
-    /// [`NotOpen`] where it is not open any more.
+    /// [`NotOpen`] if it is not open any more.
     ///
     /// # Linearization
     ///

@@ -6,8 +6,8 @@ use core::str::FromStr;
 
 /// The name of a changeset within its plan: `changeset-1` is the first that the plan started.
 ///
-/// Ids are given out in the order in which changesets start, and never again, not even after a roll-back. In another plan an id
-/// names another changeset, or none: a [`ChangesetHandle`](crate::ChangesetHandle) cannot be mistaken so.
+/// Ids are given out in the order in which changesets start. None is given out twice, not even after a roll-back. In another plan an id
+/// names another changeset, or none. A [`ChangesetHandle`](crate::ChangesetHandle) knows its plan, and cannot be mistaken in this way.
 ///
 /// # Examples
 ///
@@ -36,7 +36,7 @@ impl ChangesetId {
         self.0.get() - 1
     }
 
-    /// The number of the changeset: its plan started so many up to this one.
+    /// The number of the changeset. The plan's first changeset has number 1.
     #[must_use]
     pub fn number(self) -> u64 {
         self.0.get()
@@ -93,9 +93,9 @@ impl fmt::Display for Excerpt<'_> {
     }
 }
 
-/// The number of an event in its plan: the first is 1, each next is one more, in the order in which the events took effect.
+/// The number of an event in its plan. The first event has number 1, and each next one more, in the order in which the events took effect.
 ///
-/// Every event has one: each change, and each start, close, abort and roll-back. Numbers never repeat and never go back, not even by
+/// Every event has a number: each change, and each start, close, abort and roll-back. Numbers never repeat and never go back, not even by
 /// a roll-back. Number 0 stands before all events.
 ///
 /// # Examples

@@ -14,31 +14,34 @@ use super::timeline::Timeline;
 
 /// A plan's changes, recorded into changesets by many threads at once.
 ///
-/// A changeset takes changes from its start until it is [closed](Self::close), [aborted](Self::abort) or rolled back. Those that are open
-/// form a stack, by age: the one started last is *on top*, and takes what is [recorded](Self::record_change) with no changeset
-/// named. Strategies that run in parallel each record through the [handle](ChangesetHandle) of their own, whoever else starts one.
+/// A changeset takes changes from its start until it is [closed](Self::close), [aborted](Self::abort) or rolled back. The open ones
+/// form a stack by age. The one that was started last is *on top*: it takes what is [recorded](Self::record_change) without
+/// naming a changeset. Strategies that run in parallel each record through a [handle](ChangesetHandle) of their own. Then it does not matter which
+/// changesets the others start.
 ///
-/// The plan is one persistent structure: a [snapshot](Self::snapshot) of all of it is O(1), and never changes. Cloning the context is cheap, and gives another
-/// way to the same plan.
+/// A [snapshot](Self::snapshot) of the whole plan is O(1) and never changes. A clone of the context is cheap, and is the same plan.
 ///
 /// # Guarantees
 ///
-/// - *Linearizable*: every operation takes effect, and every refusal is true, at one instant, between its call and its return.
-/// - *The right changeset*: a change lands in the changeset that is on top, or open, at that very instant. From the instant at which a
-///   `start_changeset` takes effect to that of the next start, close, abort or roll-back, every ambient record is in that changeset. (The
-///   next can be another thread's, and come before the first has returned: who needs a changeset for himself uses the handle.)
-/// - *Nothing is lost*: what is recorded stays in the audit trail for as long as the plan or a later snapshot lives; what is refused is handed back.
-/// - *Lock-free*: a thread that is stopped at any instruction stops nobody else. Not wait-free: a call can be overtaken again and again,
-///   and a `start_changeset`, `close`, `abort` or `roll_back_to` more easily than a record, as its attempt takes longer. Any call that meets
-///   one of these under way completes it first: O(t), once, for the t threads that use plans or other `ArcSwap`s. The complexities below come on
-///   top of that. A thread's first use of an `ArcSwap` allocates.
+/// - *Linearizable*: every operation takes effect, and every refusal is true, at one instant between its call and its return.
+/// - *The right changeset*: a change lands in the changeset that is on top, or open, at that instant. From the instant at which a
+///   `start_changeset` takes effect to that of the next start, close, abort or roll-back, every ambient record is in that changeset. The
+///   next start can be another thread's, and can come before the first has returned. To have a changeset for yourself, use the handle.
+/// - *Nothing is lost*: what is recorded stays in the audit trail as long as the plan or a later snapshot lives. What is refused is handed
+///   back.
+/// - *Lock-free*: a thread that is stopped at any instruction stops nobody else. It is not wait-free: a call can be overtaken again and again.
+///   A `start_changeset`, `close`, `abort` or `roll_back_to` is overtaken more easily than a record, because its attempt takes longer. A call
+///   that meets an unfinished one of these finishes it first. That costs O(t), once, for the t threads that use plans or other `ArcSwap`s, on top
+///   of the complexities below. A thread's first use of an `ArcSwap` allocates.
 ///
 /// # Memory
 ///
-/// A plan keeps all of its events, the rolled back ones too: they are its audit trail. It is freed when the plan, with its handles, and all
-/// snapshots of it are dropped, in O(n) on the thread that drops the last, without recursion. A destructor of a change that panics then
-/// ends there; the others run. A change should not hold its own plan, nor a handle or a snapshot of it: that can keep all of it alive for
-/// ever, and what is freed then is freed by recursion.
+/// A plan keeps all of its events, also those that are rolled back: they are its audit trail. It is freed when the plan, its handles and all
+/// snapshots of it are dropped. That takes O(n) on the thread that drops the last of them, without recursion. If the destructor of a change
+/// panics, the panic ends there, and the other changes are dropped.
+///
+/// A change should not hold its own plan, nor a handle or a snapshot of it: that can keep all of it alive for ever. A change may hold
+/// another plan. Plans within plans are dropped by recursion, as deep as they are within each other.
 ///
 /// # Examples
 ///
@@ -78,16 +81,15 @@ impl<C> PlanContext<C> {
         Self { timeline: Arc::new(Timeline::new()) }
     }
 
-    /// Starts a changeset: it is on top until another is started, or it is closed, aborted or rolled back.
+    /// Starts a changeset. It is on top until another is started, or it is closed, aborted or rolled back.
     ///
     /// # Linearization
     ///
-    /// The CAS that seals the log of the plan's current version; so also for [`close`](Self::close), [`abort`](Self::abort) and
-    /// [`roll_back_to`](Self::roll_back_to).
+    /// The CAS that seals the log of the plan's current version.
     ///
     /// # Progress
     ///
-    /// Lock-free. O(log n) for n changesets, and O(t) to publish, for the t threads that have used plans or other `ArcSwap`s.
+    /// Lock-free. O(log n) for n changesets. Publishing is O(t) for the t threads that have used plans or other `ArcSwap`s.
     ///
     /// # Examples
     ///
@@ -103,7 +105,7 @@ impl<C> PlanContext<C> {
         ChangesetHandle::new(self.clone(), self.timeline.start().0)
     }
 
-    /// A handle to a changeset that was started, whatever has become of it. `None` where there is none with that id.
+    /// A handle to a changeset that was started, whatever has become of it. `None` if there is none with that id.
     ///
     /// # Linearization
     ///
@@ -127,15 +129,16 @@ impl<C> PlanContext<C> {
         self.status(id).map(|_| ChangesetHandle::new(self.clone(), id))
     }
 
-    /// Closes a changeset, wherever it is in the stack: it takes no more changes, and those that it has stay. The sequence number of that.
+    /// Closes a changeset, wherever it is in the stack. It takes no more changes, and those that it has stay. Returns the sequence number of
+    /// the event.
     ///
     /// # Errors
     ///
-    /// [`NotOpen`] where the changeset is unknown, closed, aborted or rolled back.
+    /// [`NotOpen`] if the changeset is unknown, closed, aborted or rolled back.
     ///
     /// # Linearization
     ///
-    /// As [`start_changeset`](Self::start_changeset). Refused: the load of the log's head.
+    /// The CAS that seals the log of the plan's current version. If refused: the load of the log's head.
     ///
     /// # Progress
     ///
@@ -154,12 +157,14 @@ impl<C> PlanContext<C> {
         self.timeline.close(id)
     }
 
-    /// Aborts a changeset, wherever it is in the stack: it takes no more changes, and those that it has leave the diff. The audit trail keeps
-    /// them. The sequence number of that.
+    /// Aborts a changeset, wherever it is in the stack. It takes no more changes, and those that it has leave the diff. The audit trail keeps
+    /// them. Returns the sequence number of the event.
+    ///
+    /// Changes of other changesets that were built on its changes stay. [`Snapshot::stale_bases`] tells of those that do not fit any more.
     ///
     /// # Errors
     ///
-    /// [`NotOpen`] where the changeset is unknown, closed, aborted or rolled back.
+    /// [`NotOpen`] if the changeset is unknown, closed, aborted or rolled back.
     ///
     /// # Linearization
     ///
@@ -208,22 +213,27 @@ impl<C> PlanContext<C> {
         self.timeline.savepoint()
     }
 
-    /// Undoes all that has happened since a savepoint, of every thread: the changes recorded, and the changesets closed and aborted, which
-    /// are open again. Those started since are rolled back for good, and savepoints taken since are not in force any more; the one
-    /// that is rolled back to still is. The sequence number of that: it is itself an event, the audit trail keeps all, and sequence
-    /// numbers and ids go on from where they were.
+    /// Undoes all that has happened since a savepoint, whichever thread did it.
+    ///
+    /// - Changes that were recorded since are not in force any more.
+    /// - Changesets that were closed or aborted since are open again.
+    /// - Changesets that were started since are rolled back for good.
+    /// - Savepoints that were taken since are not in force any more. The one that is rolled back to still is.
+    ///
+    /// A roll-back is itself an event. The audit trail keeps all events, and sequence numbers and ids go on from where they were.
+    /// Returns the sequence number of the event.
     ///
     /// # Errors
     ///
-    /// [`SavepointError`] where the savepoint is of another plan, or of a part of this one that was rolled back.
+    /// [`SavepointError`] if the savepoint is of another plan, or of a part of this one that was rolled back.
     ///
     /// # Linearization
     ///
-    /// As [`start_changeset`](Self::start_changeset). Refused: the load of the log's head; for another plan's savepoint, any instant.
+    /// The CAS that seals the log of the plan's current version. If refused: the load of the log's head; for another plan's savepoint, any instant.
     ///
     /// # Progress
     ///
-    /// As [`start_changeset`](Self::start_changeset), and O(v) to find the savepoint, for v starts, closes, aborts and roll-backs since.
+    /// As [`start_changeset`](Self::start_changeset). To find the savepoint is O(v), for v starts, closes, aborts and roll-backs since.
     ///
     /// # Examples
     ///
@@ -251,9 +261,9 @@ impl<C> PlanContext<C> {
         self.timeline.roll_back_to(savepoint)
     }
 
-    /// The changeset on top: the one started last of those that are open.
+    /// The changeset on top: the one that was started last of those that are open.
     ///
-    /// By the time that this has returned it may be another: to record into what is on top use [`record_change`](Self::record_change).
+    /// It may be another by the time that this has returned. To record into the changeset on top, use [`record_change`](Self::record_change).
     ///
     /// # Linearization
     ///
@@ -276,7 +286,7 @@ impl<C> PlanContext<C> {
         self.timeline.here().version.top
     }
 
-    /// What has become of a changeset. `None` where none with that id was started.
+    /// What has become of a changeset. `None` if none with that id was started.
     ///
     /// # Linearization
     ///
@@ -353,7 +363,7 @@ impl<C> PlanContext<C> {
 }
 
 impl<C> Clone for PlanContext<C> {
-    /// Another way to the same plan.
+    /// The same plan.
     fn clone(&self) -> Self {
         Self { timeline: Arc::clone(&self.timeline) }
     }

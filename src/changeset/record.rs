@@ -7,15 +7,15 @@ use super::plan::PlanContext;
 use super::timeline::Target;
 
 impl<C> PlanContext<C> {
-    /// Records a change into the changeset on top. Says which that was, and the change's sequence number.
+    /// Records a change into the changeset on top. Returns which changeset that was, and the change's sequence number.
     ///
     /// # Errors
     ///
-    /// [`RecordError`] hands the change back where no changeset is open.
+    /// [`RecordError`] hands the change back if no changeset is open.
     ///
     /// # Linearization
     ///
-    /// Recorded: the CAS that pushes the change onto the log of the plan's current version. Refused: the load of that log's head.
+    /// The CAS that pushes the change onto the log of the plan's current version. If refused: the load of that log's head.
     ///
     /// # Progress
     ///
@@ -44,7 +44,7 @@ impl<C> PlanContext<C> {
     ///
     /// # Errors
     ///
-    /// [`RecordError`] hands the change back where the changeset is unknown, closed, aborted or rolled back.
+    /// [`RecordError`] hands the change back if the changeset is unknown, closed, aborted or rolled back.
     ///
     /// # Linearization
     ///
@@ -80,8 +80,8 @@ impl<C> PlanContext<C> {
         }
     }
 
-    /// Records several changes into the changeset on top, at once: their sequence numbers follow upon one another, and every snapshot has all
-    /// of them or none.
+    /// Records several changes into the changeset on top, at once. Their sequence numbers are consecutive. Every snapshot has all of them or
+    /// none.
     ///
     /// The iterator is drained before anything is recorded. If it panics, nothing is recorded. It may use the plan. If it gives nothing,
     /// nothing is recorded, but it is still an error if there is no changeset to record into. The plan keeps the changes in one allocation of
@@ -89,11 +89,11 @@ impl<C> PlanContext<C> {
     ///
     /// # Errors
     ///
-    /// [`RecordError`] hands the changes back where no changeset is open.
+    /// [`RecordError`] hands the changes back if no changeset is open.
     ///
     /// # Linearization
     ///
-    /// The one CAS that pushes all of them. Refused, or none to record: the load of the log's head.
+    /// The one CAS that pushes all of them. If refused, or if there are none: the load of the log's head.
     ///
     /// # Progress
     ///
@@ -112,11 +112,11 @@ impl<C> PlanContext<C> {
         self.record_batch(Target::Top, changes.into_iter().collect())
     }
 
-    /// Records several changes into a changeset, at once: as [`record_all`](Self::record_all), whichever is on top.
+    /// Records several changes into a changeset, at once, whichever is on top. Otherwise it is like [`record_all`](Self::record_all).
     ///
     /// # Errors
     ///
-    /// [`RecordError`] hands the changes back where the changeset is unknown, closed, aborted or rolled back.
+    /// [`RecordError`] hands the changes back if the changeset is unknown, closed, aborted or rolled back.
     ///
     /// # Linearization
     ///

@@ -7,15 +7,15 @@ use super::plan::PlanContext;
 use super::savepoint::Savepoint;
 
 impl<C> PlanContext<C> {
-    /// A new plan in which has happened what an audit trail tells: with the same ids, sequence numbers, statuses and changes.
+    /// A new plan, made from an audit trail: with the same ids, sequence numbers, statuses and changes.
     ///
-    /// So a plan is brought back from where its events were written to, or copied from a [`Snapshot`](crate::Snapshot).
-    /// Savepoints and handles of the plan that was are of no use in it.
+    /// Use it to restore a plan from its events, or to copy one from a [`Snapshot`](crate::Snapshot). Savepoints and handles of the first plan
+    /// are of no use in the new one.
     ///
     /// # Errors
     ///
-    /// [`ReplayError`] hands back the first event that does not follow from those before it, and the plan that those made. What was taken from
-    /// the iterator otherwise is in that plan; pass `iterator.by_ref()` to keep the rest.
+    /// [`ReplayError`] hands back the first event that does not follow from those before it, and the plan that those made. Pass
+    /// `iterator.by_ref()` to keep the events that come after it.
     ///
     /// # Linearization
     ///
@@ -23,7 +23,7 @@ impl<C> PlanContext<C> {
     ///
     /// # Progress
     ///
-    /// O(n log m) for n events and m changesets, and memory for a savepoint after each event.
+    /// O(n log m) for n events and m changesets. Meanwhile it keeps a savepoint for each event, of a few words.
     ///
     /// # Examples
     ///

@@ -11,11 +11,10 @@ use super::status::Status;
 use super::walk::backwards;
 
 impl Snapshot<Change> {
-    /// What the plan's changes come to: all that are in force, which are those that are not rolled back nor in an aborted changeset, and the
-    /// [conflicts](Self::conflicts) among them. Changesets that are still open are in it.
+    /// What the plan's changes in force come to, with the [conflicts](Self::conflicts) and the [stale bases](Self::stale_bases) among them.
     ///
-    /// Where changesets touch the same path the change recorded last decides, and there is a conflict.
-    /// O(n log n) in the length of the plan.
+    /// A change is in force if it is neither rolled back nor in an aborted changeset. The changeset may still be open. Where changesets touch the
+    /// same path, the change that was recorded last decides. O(n log n) in the length of the plan.
     ///
     /// # Examples
     ///
@@ -136,8 +135,9 @@ impl Snapshot<Change> {
 }
 
 impl<'a> ChangesetView<'a, Change> {
-    /// What the changeset's own changes come to, as if there were no others, whatever its status. What other changesets did to the same
-    /// paths is not in it: see [`Snapshot::conflicts`].
+    /// What the changeset's own changes come to, as if there were no others, whatever its status. Its stale bases are changes that contradict
+    /// others of the changeset. What other changesets did to the same paths is not in it: see [`Snapshot::conflicts`] and
+    /// [`Snapshot::stale_bases`].
     ///
     /// O(n log n) in the changeset's length, once the snapshot has been [indexed](Self::changes).
     ///

@@ -20,8 +20,8 @@ impl PlanNumber {
 
 /// A place in a plan's history to [roll back to](crate::PlanContext::roll_back_to).
 ///
-/// It is *in force* until a roll-back goes back to before it, for good then; the one that was rolled back to stays in force. It keeps nothing
-/// alive, and may outlive its plan.
+/// It is *in force* until a roll-back goes back to before it. After that it never is again. A savepoint that was rolled back to stays in force. It
+/// keeps nothing alive, and may outlive its plan.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Savepoint {
     plan: PlanNumber,

@@ -11,9 +11,9 @@ use super::timeline::Here;
 use super::version::{LogEntry, LogPosition, Version};
 use super::walk::{Along, Audit, Walk, backwards};
 
-/// A plan as it was at one instant: it never changes, and may outlive the plan.
+/// A plan as it was at one instant. It never changes, and may outlive the plan.
 ///
-/// Made by [`PlanContext::snapshot`](crate::PlanContext::snapshot) in O(1). It keeps in memory all that had happened up to then, and what was
+/// [`PlanContext::snapshot`](crate::PlanContext::snapshot) makes it in O(1). It keeps in memory what had happened up to then, and also what was
 /// recorded after it until the next start, close, abort or roll-back.
 ///
 /// # Serialization
@@ -79,7 +79,7 @@ impl<C> Snapshot<C> {
         Sequence::new(self.version.last(self.at()))
     }
 
-    /// The changeset that was on top: the one started last of those that were open. O(1).
+    /// The changeset that was on top: the one that was started last of those that were open. O(1).
     #[must_use]
     pub fn current(&self) -> Option<ChangesetId> {
         self.version.top
@@ -91,14 +91,15 @@ impl<C> Snapshot<C> {
         self.version.statuses.started()
     }
 
-    /// A changeset as it was: also one without changes. `None` where none with that id had been started. O(log n) for n changesets.
+    /// A changeset as it was, with changes or without. `None` if none with that id had been started. O(log n) for n changesets.
     #[must_use]
     pub fn changeset(&self, id: ChangesetId) -> Option<ChangesetView<'_, C>> {
         let status = self.version.statuses.get(id)?;
         Some(ChangesetView { snapshot: self, id, status })
     }
 
-    /// All changesets that had been started, in order: also those without changes, aborted, or rolled back. O(log n) each.
+    /// All changesets that had been started, in order. Those without changes, and those that were aborted or rolled back, are among them. O(log n)
+    /// each.
     pub fn changesets(&self) -> impl DoubleEndedIterator<Item = ChangesetView<'_, C>> {
         (0..self.started()).filter_map(|index| self.changeset(ChangesetId::from_index(index)))
     }
@@ -120,9 +121,9 @@ impl<C> Snapshot<C> {
     }
 
     /// Everything that happened up to the snapshot, in order: started, recorded, closed, aborted, rolled back. What was aborted or rolled
-    /// back is in it like all else.
+    /// back is also there.
     ///
-    /// From the back O(1) a step; the first step from the front is O(n) in the length of the plan, and each other O(1).
+    /// A step from the back is O(1). The first step from the front is O(n) in the length of the plan, each other is O(1).
     ///
     /// # Examples
     ///
@@ -192,10 +193,10 @@ impl<'a, C> ChangesetView<'a, C> {
         self.status
     }
 
-    /// Its changes, in order: those that are not rolled back. An aborted changeset shows those that it has.
+    /// Its changes that are not rolled back, in order. An aborted changeset still shows its own.
     ///
-    /// O(1) and O(1) a step, once the snapshot has been indexed: the first call for any of its changesets does that, in O(n) in the length of
-    /// the plan. Calls at the same time may each do it; nobody waits.
+    /// The first call for any changeset of a snapshot indexes the snapshot, in O(n) in the length of the plan. After that, a call is O(1), and so is each
+    /// step. Calls at the same time may each make the index; none waits.
     ///
     /// # Examples
     ///

@@ -17,11 +17,11 @@ use super::id::ChangesetId;
 pub enum Status {
     /// It takes changes.
     Open,
-    /// It takes no more changes; those it has are in the diff.
+    /// It takes no more changes. Those that it has are in the diff.
     Closed,
-    /// It takes no more changes, and those it has are not in the diff.
+    /// It takes no more changes. Those that it has are not in the diff.
     Aborted,
-    /// A roll-back went back to before it was started: for good.
+    /// A roll-back went back to before it was started. That is for good.
     RolledBack,
 }
 
