@@ -10,9 +10,14 @@ pub fn names(path: &str) -> impl Iterator<Item = &str> + Clone {
     path.trim_end_matches('/').split('/')
 }
 
-/// The order in which each path comes after its folders, and before all that is not beneath them.
+/// The order in which each path comes after its folders, and before all that is not beneath them: that of the names, one after the other.
+///
+/// It is that of the bytes, were `/` the least of them. A path that ends in it comes after the one that does not, as any that is longer.
 pub fn compare(path: &str, other: &str) -> Ordering {
-    names(path).cmp(names(other)).then_with(|| path.cmp(other))
+    let (path, other) = (path.as_bytes(), other.as_bytes());
+    let same = path.iter().zip(other).take_while(|(byte, other)| byte == other).count();
+    let next = |path: &[u8]| path.get(same).map(|byte| (*byte != b'/', *byte));
+    next(path).cmp(&next(other))
 }
 
 /// Whether the folder is one of the path's; or whether the path is the folder's with more of `/` behind it, which says that it is one.
@@ -54,6 +59,10 @@ mod tests {
         #[test]
         fn in_order_what_is_beneath_follows(mut paths in prop::collection::vec("[a-b/!]{0,5}", 0..12)) {
             paths.sort_by(|path, other| compare(path, other));
+            for (path, next) in paths.iter().zip(&paths[1.min(paths.len())..]) {
+                let by_names = names(path).cmp(names(next)).then(path.len().cmp(&next.len()));
+                prop_assert!(by_names.is_le() && (by_names.is_eq() == (path == next)), "{:?} {:?}", path, next);
+            }
             for (at, path) in paths.iter().enumerate() {
                 let beneath: Vec<usize> = (0..paths.len()).filter(|other| is_beneath(&paths[*other], path)).collect();
                 prop_assert!(beneath.iter().all(|other| *other > at));

@@ -6,8 +6,8 @@ use std::fmt::Debug;
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
 use proptest::prelude::*;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tierstack::{Change, ChangesetId, Content, Digest, Event, Operation, PlanContext, Sequence, Snapshot, Status};
 
@@ -261,6 +261,21 @@ fn json_is_read_with_its_fields_in_any_order() {
     ] {
         let error = serde_json::from_str::<Change>(text).unwrap_err().to_string();
         assert!(error.contains(told), "{error}");
+    }
+}
+
+#[test]
+fn a_digest_may_come_as_bytes_and_then_is_a_text_still() {
+    use serde::de::IntoDeserializer;
+    use serde::de::value::{BytesDeserializer, Error};
+
+    let read = |bytes: &'static [u8]| {
+        let deserializer: BytesDeserializer<'_, Error> = bytes.into_deserializer();
+        Digest::deserialize(deserializer)
+    };
+    assert_eq!(read(b"00ff"), Ok(Digest::from([0, 255])));
+    for bytes in [&b"0"[..], b"0g", b"\xff\xff"] {
+        assert!(read(bytes).is_err(), "{bytes:?}");
     }
 }
 

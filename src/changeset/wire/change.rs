@@ -4,7 +4,7 @@ use core::fmt;
 use std::collections::BTreeMap;
 
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::ser::{Serialize, Serializer};
 
 use super::super::change::{Change, Content, Digest, Operation, ParseDigestError, exact, hex};
@@ -127,5 +127,11 @@ impl Visitor<'_> for HexVisitor {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Vec<u8>, E> {
         hex::read(text).ok_or_else(|| E::custom(ParseDigestError { text: text.into() }))
+    }
+
+    /// From a format that does not tell texts from bytes.
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+        let text = str::from_utf8(bytes).map_err(|_| E::invalid_value(Unexpected::Bytes(bytes), &self))?;
+        self.visit_str(text)
     }
 }
