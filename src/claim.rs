@@ -24,7 +24,7 @@
 //! what is ended while it lives. A claim that comes too
 //! late has seen that the fragment ended, and its operation looks again: lock-free.
 
-use crate::sync::{AtomicUsize, Ordering, Padded};
+use crate::sync::{AtomicU32, AtomicUsize, Ordering, Padded};
 
 /// The weight, in bytes, from which on a value does not wait for the epoch: 1 KiB.
 ///
@@ -41,7 +41,8 @@ pub const HEAVY: u64 = if cfg!(any(tierstack_shuttle, fuzzing)) { 4 } else { 1 <
 /// The size of a value's type from which on it is heavy, whatever the weigher says.
 pub const HEAVY_SIZE: usize = 1 << 10;
 
-const LET_GO: usize = 1 << (usize::BITS - 1);
+/// Below it is room for more claims than there can be threads.
+const LET_GO: u32 = 1 << (u32::BITS - 1);
 
 /// How an end of interest in a value left it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,12 +54,12 @@ pub enum Left {
     ToOthers,
 }
 
-/// The claims on one node's value.
-pub struct Claims(AtomicUsize);
+/// The claims on one node's value. Of 32 bits, for the node's sake.
+pub struct Claims(AtomicU32);
 
 impl Claims {
     pub fn new() -> Self {
-        Self(AtomicUsize::new(0))
+        Self(AtomicU32::new(0))
     }
 
     /// Counts a reader; false if the value was let go.

@@ -1,6 +1,7 @@
 //! What the operations report.
 
 use crate::tier::Tier;
+use crate::version::Version;
 
 /// A fragment as it was read or handed back: `V` is the value itself, or `&V` through a [`View`](crate::View).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,12 +12,14 @@ pub struct Fragment<V> {
     pub tier: Tier,
     /// Its weight, in bytes.
     pub weight: u64,
+    /// Names this value of the key: a replacement has another.
+    pub version: Version,
 }
 
 impl<V> Fragment<V> {
     /// The same fragment with what becomes of its value.
     pub(crate) fn map<W>(self, map: impl FnOnce(V) -> W) -> Fragment<W> {
-        Fragment { value: map(self.value), tier: self.tier, weight: self.weight }
+        Fragment { value: map(self.value), tier: self.tier, weight: self.weight, version: self.version }
     }
 }
 
@@ -24,7 +27,7 @@ impl<V: Clone> Fragment<&V> {
     /// The same fragment with a value of its own.
     #[must_use]
     pub fn cloned(self) -> Fragment<V> {
-        Fragment { value: self.value.clone(), tier: self.tier, weight: self.weight }
+        self.map(V::clone)
     }
 }
 
@@ -33,6 +36,8 @@ impl<V: Clone> Fragment<&V> {
 pub struct Stored<V> {
     /// The tier in which the fragment took effect: hot or warm.
     pub tier: Tier,
+    /// Names what was stored.
+    pub version: Version,
     /// The value that it replaced.
     pub replaced: Option<V>,
     /// Whether it went to warm only because operations in flight held the room that it needed.
@@ -42,7 +47,16 @@ pub struct Stored<V> {
 impl<V> Stored<V> {
     /// The same report with what becomes of the value.
     pub(crate) fn map<W>(self, map: impl FnOnce(V) -> W) -> Stored<W> {
-        Stored { tier: self.tier, replaced: self.replaced.map(map), contended: self.contended }
+        let Self { tier, version, replaced, contended } = self;
+        Stored { tier, version, replaced: replaced.map(map), contended }
+    }
+}
+
+impl<V> Stored<V> {
+    /// The same report of what has replaced nothing.
+    pub(crate) fn without_replaced<W>(self) -> Stored<W> {
+        let Self { tier, version, contended, .. } = self;
+        Stored { tier, version, replaced: None, contended }
     }
 }
 
@@ -50,7 +64,42 @@ impl<V: Clone> Stored<&V> {
     /// The same report with a value of its own.
     #[must_use]
     pub fn cloned(self) -> Stored<V> {
-        Stored { tier: self.tier, replaced: self.replaced.cloned(), contended: self.contended }
+        self.map(V::clone)
+    }
+}
+
+/// What a `get_or_store_with` did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GetOrStored<V> {
+    /// The key had this fragment already.
+    Found(Fragment<V>),
+    /// It stored this fragment.
+    Stored {
+        /// What it stored, and where.
+        fragment: Fragment<V>,
+        /// Whether it went to warm only because operations in flight held the room that it needed.
+        contended: bool,
+    },
+}
+
+impl<V> GetOrStored<V> {
+    /// The fragment, whoever stored it.
+    #[must_use]
+    pub fn into_fragment(self) -> Fragment<V> {
+        match self {
+            Self::Found(fragment) | Self::Stored { fragment, .. } => fragment,
+        }
+    }
+}
+
+impl<V: Clone> GetOrStored<&V> {
+    /// The same report with a value of its own.
+    #[must_use]
+    pub fn cloned(self) -> GetOrStored<V> {
+        match self {
+            Self::Found(fragment) => GetOrStored::Found(fragment.cloned()),
+            Self::Stored { fragment, contended } => GetOrStored::Stored { fragment: fragment.cloned(), contended },
+        }
     }
 }
 
@@ -102,12 +151,14 @@ pub struct Item<K, V> {
     pub value: V,
     /// Its weight, in bytes.
     pub weight: u64,
+    /// Names this value of the key: a replacement has another.
+    pub version: Version,
 }
 
 impl<K: Clone, V: Clone> Item<&K, &V> {
     /// The same item with a key and a value of its own.
     #[must_use]
     pub fn cloned(self) -> Item<K, V> {
-        Item { key: self.key.clone(), value: self.value.clone(), weight: self.weight }
+        Item { key: self.key.clone(), value: self.value.clone(), weight: self.weight, version: self.version }
     }
 }

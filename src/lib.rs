@@ -161,6 +161,7 @@ mod stats;
 mod store;
 mod sync;
 mod tier;
+mod version;
 
 pub use budget::MAX_BYTES;
 pub use census::Capacity;
@@ -171,12 +172,14 @@ pub use changeset::{
     Side, Snapshot, StaleBase, Staleness, Status,
 };
 pub use claim::HEAVY;
-pub use fragment::{Evicted, Fragment, Item, Moved, Stored};
+pub use fragment::{Evicted, Fragment, GetOrStored, Item, Moved, Stored};
 pub use metrics::{Metrics, TierMetrics};
 pub use store::{
-    BudgetError, BuildError, Builder, DefaultHasher, Departure, PromoteError, Refusal, StoreError, TierStore, View,
+    BudgetError, BuildError, Builder, DefaultHasher, Departure, PromoteError, Refusal, ReplaceIfRefusal, StoreError,
+    StoreIfAbsentRefusal, TierStore, UpdateRefusal, View,
 };
 pub use tier::Tier;
+pub use version::Version;
 
 /// The parts, for models and fuzz targets of them. Not there without the model checkers' and the fuzzer's cfg flags.
 #[cfg(any(tierstack_loom, tierstack_shuttle, fuzzing))]

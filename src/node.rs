@@ -63,12 +63,14 @@ pub struct Node<K, V> {
     key: UnsafeCell<ManuallyDrop<K>>,
     /// See [`Node::is_published`]. Set by the storer, and by whoever sees that the index leads to the node; never reset.
     published: AtomicBool,
+    /// Who reads the value without a view: see [`crate::claim`]. Here it takes no room of its own, beside the flag.
+    claims: Claims,
     /// As the key.
     value: UnsafeCell<ManuallyDrop<V>>,
     /// In bytes; and whether the value is claimed: see [`CLAIMED`].
     weight: u64,
-    /// Who reads the value without a view: see [`crate::claim`].
-    claims: Claims,
+    /// See [`Node::stamp`].
+    stamp: u64,
     /// Who keeps it without a pin.
     holders: Holders,
     stats: *const Stats,
@@ -123,7 +125,7 @@ impl LastUse {
 const CLAIMED: u64 = 1 << 63;
 
 impl<K, V> Node<K, V> {
-    /// A node that nobody sees yet.
+    /// A node that nobody sees yet. The tick was taken for it, and for nothing else.
     pub fn new(hash: u64, key: K, value: V, weight: u64, tick: u64, stats: &Arc<Stats>) -> Self {
         Self {
             place: PlaceWord::new(Place::fresh(Tier::Warm, tick)),
@@ -131,9 +133,10 @@ impl<K, V> Node<K, V> {
             hash,
             key: UnsafeCell::new(ManuallyDrop::new(key)),
             published: AtomicBool::new(false),
+            claims: Claims::new(),
             value: UnsafeCell::new(ManuallyDrop::new(value)),
             weight: if claimed::is_to_be_claimed::<V>(weight, stats) { weight | CLAIMED } else { weight },
-            claims: Claims::new(),
+            stamp: tick,
             holders: Holders::new(),
             stats: Arc::as_ptr(stats),
         }
@@ -162,6 +165,12 @@ impl<K, V> Node<K, V> {
     #[inline]
     pub fn weight(&self) -> u64 {
         self.weight & !CLAIMED
+    }
+
+    /// What its version is made of: the first tick that was taken for it, which stays where its placement takes another. See [`crate::version`].
+    #[inline]
+    pub fn stamp(&self) -> u64 {
+        self.stamp
     }
 
     /// When it was last used: the last use, or the placement where that is younger.

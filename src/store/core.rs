@@ -16,6 +16,7 @@ use crate::census::{Capacity, Census};
 use crate::claim::Views;
 use crate::clock::Clock;
 use crate::entries::{Entries, Placement};
+use crate::fragment::Fragment;
 use crate::index::{Found, FoundAt, Index};
 use crate::metrics::{Metrics, TierMetrics};
 use crate::node::Node;
@@ -24,6 +25,7 @@ use crate::place::Place;
 use crate::reclaim;
 use crate::stats::{Event, Stats};
 use crate::tier::Tier;
+use crate::version::{StoreNumber, Version};
 
 /// The parts of a store, without the caller's functions.
 pub struct Core<K: Send + Sync + 'static, V: Send + Sync + 'static> {
@@ -35,6 +37,7 @@ pub struct Core<K: Send + Sync + 'static, V: Send + Sync + 'static> {
     pub(super) stats: Arc<Stats>,
     pub(super) recency_slack: u64,
     pub(super) views: Views,
+    number: StoreNumber,
 }
 
 /// What a store is made with.
@@ -59,6 +62,7 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
             stats: Arc::new(Stats::new()),
             recency_slack: settings.recency_slack,
             views: Views::new(),
+            number: StoreNumber::next(),
         }
     }
 
@@ -68,6 +72,23 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
 
     pub(super) fn census(&self, tier: Tier) -> &Census {
         &self.census[tier.index()]
+    }
+
+    /// The name of what the node holds.
+    #[inline]
+    pub(super) fn version(&self, node: &Node<K, V>) -> Version {
+        Version::new(self.number, node.stamp())
+    }
+
+    /// Whether the version is of this store.
+    pub(super) fn has_made(&self, version: Version) -> bool {
+        version.is_of(self.number)
+    }
+
+    /// The node as it was found, if that was alive.
+    #[inline]
+    pub(super) fn fragment<'g>(&self, node: &'g Node<K, V>, place: Place) -> Option<Fragment<&'g Node<K, V>>> {
+        Some(Fragment { value: node, tier: place.tier()?, weight: node.weight(), version: self.version(node) })
     }
 
     /// The live node of a key, and its word: what every operation on a key starts from.

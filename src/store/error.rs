@@ -2,6 +2,9 @@
 
 use core::fmt;
 
+use crate::tier::Tier;
+use crate::version::Version;
+
 /// Why [`Builder::build`](crate::Builder::build) made no store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -39,18 +42,28 @@ impl fmt::Display for BudgetError {
 
 impl core::error::Error for BudgetError {}
 
-/// Why a `store` refused a fragment. The key and the value are handed back, and the store is as it was.
+/// Why a fragment was not stored. The key and the value are handed back, and of the key nothing has changed.
+///
+/// `R` says why: a [`Refusal`] of [`store`](crate::TierStore::store) and [`get_or_store_with`](crate::TierStore::get_or_store_with), a
+/// [`StoreIfAbsentRefusal`], a [`ReplaceIfRefusal`] or an [`UpdateRefusal`].
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct StoreError<K, V> {
+pub struct StoreError<K, V, R = Refusal> {
     /// The key that was refused.
     pub key: K,
-    /// The value that was refused.
+    /// The value that was refused. Of [`update`](crate::TierStore::update): the one that the function has made, if it has.
     pub value: V,
     /// Why.
-    pub reason: Refusal,
+    pub reason: R,
 }
 
-/// The reason in a [`StoreError`].
+impl<K, V, R> StoreError<K, V, R> {
+    /// The same with what becomes of the reason.
+    pub(super) fn map_reason<S>(self, map: impl FnOnce(R) -> S) -> StoreError<K, V, S> {
+        StoreError { key: self.key, value: self.value, reason: map(self.reason) }
+    }
+}
+
+/// Why a `store` refused a fragment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -74,19 +87,110 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl<K, V> fmt::Debug for StoreError<K, V> {
+/// Why a [`store_if_absent`](crate::TierStore::store_if_absent) stored nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreIfAbsentRefusal {
+    /// The key has a fragment.
+    Present {
+        /// The tier that it stood in.
+        tier: Tier,
+        /// Its version.
+        version: Version,
+    },
+    /// A `store` would have refused it, too.
+    Refused(Refusal),
+}
+
+impl fmt::Display for StoreIfAbsentRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Present { tier, .. } => write!(f, "the key has a fragment already, in {tier}"),
+            Self::Refused(refusal) => refusal.fmt(f),
+        }
+    }
+}
+
+impl From<Refusal> for StoreIfAbsentRefusal {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// Why a [`replace_if`](crate::TierStore::replace_if) replaced nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReplaceIfRefusal {
+    /// The key has no fragment.
+    Absent,
+    /// The key's fragment has another version.
+    Changed {
+        /// The tier that it stood in.
+        tier: Tier,
+        /// Its version.
+        version: Version,
+    },
+    /// The version is of another store. The key was not looked up.
+    OtherStore,
+    /// A `store` would have refused it, too.
+    Refused(Refusal),
+}
+
+impl fmt::Display for ReplaceIfRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("no fragment has that key"),
+            Self::Changed { .. } => f.write_str("the key's fragment has another version"),
+            Self::OtherStore => f.write_str("the version is of another store"),
+            Self::Refused(refusal) => refusal.fmt(f),
+        }
+    }
+}
+
+impl From<Refusal> for ReplaceIfRefusal {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// Why an [`update`](crate::TierStore::update) changed nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UpdateRefusal {
+    /// The key has no fragment.
+    Absent,
+    /// A `store` would have refused what the function has made, too.
+    Refused(Refusal),
+}
+
+impl fmt::Display for UpdateRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("no fragment has that key"),
+            Self::Refused(refusal) => refusal.fmt(f),
+        }
+    }
+}
+
+impl From<Refusal> for UpdateRefusal {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl<K, V, R: fmt::Debug> fmt::Debug for StoreError<K, V, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StoreError").field("reason", &self.reason).finish_non_exhaustive()
     }
 }
 
-impl<K, V> fmt::Display for StoreError<K, V> {
+impl<K, V, R: fmt::Display> fmt::Display for StoreError<K, V, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the fragment was not stored: {}", self.reason)
     }
 }
 
-impl<K, V> core::error::Error for StoreError<K, V> {}
+impl<K, V, R: fmt::Debug + fmt::Display> core::error::Error for StoreError<K, V, R> {}
 
 /// Why a `promote` left the fragment where it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

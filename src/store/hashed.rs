@@ -4,12 +4,13 @@ use core::borrow::Borrow;
 use core::hash::{BuildHasher, Hash};
 
 use super::TierStore;
+use super::condition::Condition;
 use super::error::{PromoteError, Refusal, StoreError};
 use super::operation::Operation;
 use super::view::View;
-use super::write::Newcomer;
+use super::write::{Newcomer, Written};
 use crate::budget::MAX_BYTES;
-use crate::fragment::{Evicted, Fragment, Moved, Stored};
+use crate::fragment::{Evicted, Fragment, Moved};
 use crate::node::{Claim, Node};
 use crate::reclaim::drop_box;
 use crate::tier::Tier;
@@ -49,20 +50,16 @@ where
         self.store.core.get_claimed(hash, |other| other.borrow() == key, &self.guard)
     }
 
-    #[inline]
-    pub(super) fn peek_claimed<Q: Eq + ?Sized>(&self, hash: u64, key: &Q) -> Option<Fragment<Claim<'_, K, V>>>
-    where
-        K: Borrow<Q>,
-    {
-        self.store.core.peek_claimed(hash, |other| other.borrow() == key, &self.guard)
-    }
-
     pub(super) fn enforce_hot_budget(&self) -> usize {
         self.operation().enforce_hot_budget()
     }
 
-    pub(super) fn store_newcomer(&self, new: Newcomer<K, V>) -> Result<Stored<&Node<K, V>>, StoreError<K, V>> {
-        self.operation().store(new)
+    pub(super) fn store_newcomer<C: Condition>(
+        &self,
+        new: Newcomer<K, V>,
+        condition: C,
+    ) -> Result<Written<'_, K, V>, StoreError<K, V, C::Refusal>> {
+        self.operation().store(new, condition)
     }
 
     #[inline]
@@ -71,6 +68,15 @@ where
         K: Borrow<Q>,
     {
         self.store.core.get(hash, |other| other.borrow() == key, self.recent.replace(hash) == hash, &self.guard)
+    }
+
+    /// As [`Self::get_hashed`], counting no miss.
+    pub(super) fn use_hashed<Q: Eq + ?Sized>(&self, hash: u64, key: &Q) -> Option<Fragment<&V>>
+    where
+        K: Borrow<Q>,
+    {
+        let is_again = self.recent.replace(hash) == hash;
+        self.store.core.use_lent(hash, |other| other.borrow() == key, is_again, &self.guard)
     }
 
     #[inline]
@@ -121,20 +127,52 @@ where
 {
     /// Hashes and weighs: all that is asked of the caller's functions but `Eq`.
     pub(super) fn newcomer(&self, key: K, value: V) -> Result<Newcomer<K, V>, StoreError<K, V>> {
-        let (hash, weight) = (self.hash(&key), self.weigh(&key, &value));
+        let hash = self.hash(&key);
+        self.weighed(hash, key, value)
+    }
+
+    /// As [`Self::newcomer`], of a key that is hashed.
+    pub(super) fn weighed(&self, hash: u64, key: K, value: V) -> Result<Newcomer<K, V>, StoreError<K, V>> {
+        let weight = self.weigh(&key, &value);
         if weight > MAX_BYTES {
             return Err(StoreError { key, value, reason: Refusal::TooHeavy { weight } });
         }
         Ok(Newcomer { key, value, hash, weight })
+    }
+
+    /// A clone of the value, and no use.
+    pub(super) fn peek_owned<Q: Eq + ?Sized>(&self, hash: u64, key: &Q) -> Option<Fragment<V>>
+    where
+        K: Borrow<Q>,
+        V: Clone,
+    {
+        let view = View::for_an_owned_operation(self);
+        let (found, left) = read(self.core.peek_claimed(hash, |other| other.borrow() == key, &view.guard)?);
+        drop(view);
+        drop_left(left);
+        Some(found)
+    }
+
+    /// A clone of the value, and a use; nothing else is counted.
+    pub(super) fn use_owned<Q: Eq + ?Sized>(&self, hash: u64, key: &Q) -> Option<Fragment<V>>
+    where
+        K: Borrow<Q>,
+        V: Clone,
+    {
+        let view = View::for_an_owned_operation(self);
+        let (found, left) = read(self.core.use_claimed(hash, |other| other.borrow() == key, &view.guard)?);
+        drop(view);
+        drop_left(left);
+        Some(found)
     }
 }
 
 /// Clones a claimed value, and ends the claim; with it the value itself, if it was left to this operation to drop.
 #[inline]
 pub fn read<K: 'static, V: Clone + 'static>(found: Fragment<Claim<'_, K, V>>) -> (Fragment<V>, Option<Box<V>>) {
-    let Fragment { value: claim, tier, weight } = found;
+    let Fragment { value: claim, tier, weight, version } = found;
     let value = claim.node().value().clone();
-    (Fragment { value, tier, weight }, claim.end())
+    (Fragment { value, tier, weight, version }, claim.end())
 }
 
 /// After the pin.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `core` | the parts; how a key's fragment is found, and published |
 //! | `read` | `get` and `peek` |
-//! | `write` | `store` |
+//! | `write`; `condition` | `store`; what it may ask of what is there |
 //! | `moves` | `promote`, `demote`, `remove` |
 //! | `evict` | eviction, room, capacities |
 //! | `operation` | what an operation holds and owes, whichever way it ends |
@@ -14,9 +14,12 @@
 //! | `flush` | freeing at the caller's word |
 //! | `inspect` | counts and metrics |
 //! | `view`, `owned`; `hashed` | the two ways to call all of it; what they share |
+//! | `conditional` | changes that depend on what is there, called either way |
 //! | `error` | why an operation was refused |
 
 mod builder;
+mod condition;
+mod conditional;
 mod core;
 mod departure;
 mod error;
@@ -49,7 +52,9 @@ use crate::tier::Tier;
 
 pub use builder::{Builder, DefaultHasher};
 pub use departure::Departure;
-pub use error::{BudgetError, BuildError, PromoteError, Refusal, StoreError};
+pub use error::{
+    BudgetError, BuildError, PromoteError, Refusal, ReplaceIfRefusal, StoreError, StoreIfAbsentRefusal, UpdateRefusal,
+};
 pub use view::View;
 
 /// A concurrent store of fragments in three tiers, with a strict byte budget for the hot one.

@@ -152,7 +152,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                         self.departed(node, tier);
                         self.take_over_bytes(node, tier);
                         core.stats.count(Event::Removal);
-                        break 'key Some(Fragment { value: node, tier, weight: node.weight() });
+                        break 'key core.fragment(node, place);
                     }
                 }
             }

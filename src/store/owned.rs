@@ -4,6 +4,7 @@ use core::borrow::Borrow;
 use core::hash::{BuildHasher, Hash};
 
 use super::TierStore;
+use super::condition::Always;
 use super::error::{BudgetError, PromoteError, StoreError};
 use super::hashed::{drop_left, read};
 use super::view::View;
@@ -95,7 +96,7 @@ where
     {
         let new = self.newcomer(key, value)?;
         let view = View::for_an_owned_operation(self);
-        let stored = view.store_newcomer(new)?.map(|replaced| view.take(replaced));
+        let stored = view.store_newcomer(new, Always)?.report.map(|replaced| view.take(replaced));
         // Before the end of the block: were a hook to panic there, what is to be returned would not be dropped.
         drop(view);
         Ok(stored)
@@ -165,12 +166,7 @@ where
         Q: Hash + Eq + ?Sized,
         V: Clone,
     {
-        let hash = self.hash(key);
-        let view = View::for_an_owned_operation(self);
-        let (found, left) = read(view.peek_claimed(hash, key)?);
-        drop(view);
-        drop_left(left);
-        Some(found)
+        self.peek_owned(self.hash(key), key)
     }
 
     /// Whether the key has a fragment, in whichever tier; not a use.

@@ -33,12 +33,25 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         is_again: bool,
         guard: &'g Guard,
     ) -> Option<Fragment<&'g V>> {
-        let Some((node, place)) = self.observe(hash, is_key, guard) else {
+        let found = self.use_lent(hash, is_key, is_again, guard);
+        if found.is_none() {
             self.stats.count(Event::Miss);
-            return None;
-        };
+        }
+        found
+    }
+
+    /// As [`Self::get`], counting no miss.
+    #[inline]
+    pub fn use_lent<'g>(
+        &self,
+        hash: u64,
+        is_key: impl Fn(&K) -> bool,
+        is_again: bool,
+        guard: &'g Guard,
+    ) -> Option<Fragment<&'g V>> {
+        let (node, place) = self.observe(hash, is_key, guard)?;
         self.touch(node, place, is_again);
-        fragment(node, place).map(|found| found.map(Node::value))
+        self.fragment(node, place).map(|found| found.map(Node::value))
     }
 
     #[inline]
@@ -49,7 +62,7 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         guard: &'g Guard,
     ) -> Option<Fragment<&'g Node<K, V>>> {
         let (node, place) = self.observe(hash, is_key, guard)?;
-        fragment(node, place)
+        self.fragment(node, place)
     }
 
     /// For an owned operation, which is no view.
@@ -60,12 +73,24 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         is_key: impl Fn(&K) -> bool,
         guard: &'g Guard,
     ) -> Option<Fragment<Claim<'g, K, V>>> {
-        let Some((claim, place)) = self.claim(hash, is_key, guard) else {
+        let found = self.use_claimed(hash, is_key, guard);
+        if found.is_none() {
             self.stats.count(Event::Miss);
-            return None;
-        };
+        }
+        found
+    }
+
+    /// As [`Self::get_claimed`], counting no miss.
+    #[inline]
+    pub fn use_claimed<'g>(
+        &self,
+        hash: u64,
+        is_key: impl Fn(&K) -> bool,
+        guard: &'g Guard,
+    ) -> Option<Fragment<Claim<'g, K, V>>> {
+        let (claim, place) = self.claim(hash, is_key, guard)?;
         self.touch(claim.node(), place, true);
-        fragment(claim.node(), place).map(|found| found.map(|_| claim))
+        self.fragment(claim.node(), place).map(|found| found.map(|_| claim))
     }
 
     /// As [`Self::get_claimed`], without the use.
@@ -77,7 +102,7 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         guard: &'g Guard,
     ) -> Option<Fragment<Claim<'g, K, V>>> {
         let (claim, place) = self.claim(hash, is_key, guard)?;
-        fragment(claim.node(), place).map(|found| found.map(|_| claim))
+        self.fragment(claim.node(), place).map(|found| found.map(|_| claim))
     }
 
     /// Where the value has gone the fragment had ended: then the key is looked up again.
@@ -131,9 +156,4 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
             }
         }
     }
-}
-
-#[inline]
-fn fragment<K, V>(node: &Node<K, V>, place: Place) -> Option<Fragment<&Node<K, V>>> {
-    Some(Fragment { value: node, tier: place.tier()?, weight: node.weight() })
 }

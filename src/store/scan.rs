@@ -51,6 +51,12 @@ impl<K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         met.sort_unstable_by_key(|&(recency, _)| core::cmp::Reverse(recency));
         let mut seen = HashSet::with_capacity(met.len());
         met.retain(|(_, node)| seen.insert(ByKey(node)));
-        met.into_iter().map(|(_, node)| Item { key: node.key(), value: node.value(), weight: node.weight() }).collect()
+        let item = |node: &'g Node<K, V>| Item {
+            key: node.key(),
+            value: node.value(),
+            weight: node.weight(),
+            version: self.version(node),
+        };
+        met.into_iter().map(|(_, node)| item(node)).collect()
     }
 }

@@ -9,6 +9,7 @@ use std::vec;
 use crossbeam_epoch::Guard;
 
 use super::TierStore;
+use super::condition::Always;
 use super::error::{PromoteError, StoreError};
 use super::outflow::Outflow;
 use crate::claim::Registration;
@@ -148,7 +149,7 @@ where
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn store(&self, key: K, value: V) -> Result<Stored<&V>, StoreError<K, V>> {
-        Ok(self.store_newcomer(self.store.newcomer(key, value)?)?.map(Node::value))
+        Ok(self.store_newcomer(self.store.newcomer(key, value)?, Always)?.report.map(Node::value))
     }
 
     /// As [`TierStore::get`], lending the value.

@@ -15,6 +15,10 @@
 //! Then the node is published, the predecessor's entry cleared, the index cell swung, and the change counted; the bytes that are too
 //! much are given back.
 //!
+//! A store may ask something of what is there: that the key is absent, or that its fragment is that very one. See [`super::condition`].
+//! What is refused at the first look has changed nothing. What is refused later may have made room, as a store does that is contended: what
+//! was demoted for it stays demoted.
+//!
 //! # The successor's tick
 //!
 //! It is taken at the start, and another one at the CAS if the predecessor was moved above it meanwhile. So the tick of a key that is
@@ -43,6 +47,7 @@ use core::ptr::NonNull;
 use super::error::{Refusal, StoreError};
 use crossbeam_epoch::Guard;
 
+use super::condition::Condition;
 use super::core::Core;
 use super::evict::Room;
 use super::operation::Operation;
@@ -84,16 +89,36 @@ impl Claim {
     }
 }
 
+/// What was stored, and what with it.
+pub struct Written<'g, K, V> {
+    pub report: Stored<&'g Node<K, V>>,
+    pub node: &'g Node<K, V>,
+}
+
 impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K, V> {
-    pub fn store(mut self, new: Newcomer<K, V>) -> Result<Stored<&'g Node<K, V>>, StoreError<K, V>> {
+    pub fn store<C: Condition>(
+        mut self,
+        new: Newcomer<K, V>,
+        condition: C,
+    ) -> Result<Written<'g, K, V>, StoreError<K, V, C::Refusal>> {
         let Newcomer { key, value, hash, weight } = new;
+        if C::ASKS {
+            // What is refused at the first look costs no tick and no room.
+            let found = self.core.observe(hash, |other| *other == key, self.guard);
+            if let Err(reason) = condition.check(self.core, found) {
+                return Err(StoreError { key, value, reason });
+            }
+        }
         let Some(tick) = self.core.other_tick() else {
-            return Err(StoreError { key, value, reason: Refusal::ClockExhausted });
+            return Err(StoreError { key, value, reason: Refusal::ClockExhausted.into() });
         };
         let mut new = Newborn::new(Node::new(hash, key, value, weight, tick, &self.core.stats), self.core, self.guard);
-        let Ok(stored) = self.publish(&mut new) else {
-            let (key, value) = new.give_up();
-            return Err(StoreError { key, value, reason: Refusal::ClockExhausted });
+        let stored = match self.publish(&mut new, condition) {
+            Ok(stored) => stored,
+            Err(reason) => {
+                let (key, value) = new.give_up();
+                return Err(StoreError { key, value, reason });
+            }
         };
         let stats = &self.core.stats;
         stats.count(Event::Store);
@@ -103,15 +128,22 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
         if stored.contended {
             stats.count(Event::Contended);
         }
+        let node = new.found();
         self.finish();
-        Ok(stored)
+        Ok(Written { report: stored, node })
     }
 
-    fn publish(&mut self, new: &mut Newborn<'_, 'g, K, V>) -> Result<Stored<&'g Node<K, V>>, ClockExhausted> {
+    fn publish<C: Condition>(
+        &mut self,
+        new: &mut Newborn<'_, 'g, K, V>,
+        condition: C,
+    ) -> Result<Stored<&'g Node<K, V>>, C::Refusal> {
         let (core, guard) = (self.core, self.guard);
         let (hash, weight) = (new.hash(), new.weight());
         loop {
-            let Some(((old, place), spot)) = core.observe_spot(hash, |key| key == new.key(), guard) else {
+            let found = core.observe_spot(hash, |key| key == new.key(), guard);
+            condition.check(core, found.as_ref().map(|(found, _)| *found))?;
+            let Some(((old, place), spot)) = found else {
                 // Of one that came and went again between two looks nothing is seen: a fragment may be demoted for which there was then room.
                 let absent = || core.observe(hash, |key| key == new.key(), guard).is_none();
                 let Some(claim) = self.claim_room(new, weight, absent) else { continue };
@@ -126,7 +158,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                 reach(Step::Published);
                 self.reservation.hand_over();
                 self.tally.enter(claim.tier(), weight);
-                return Ok(Stored { tier: claim.tier(), replaced: None, contended: claim == Claim::Contended });
+                return Ok(self.stored(new, claim, None));
             };
             let own = if place.tier() == Some(Tier::Hot) { old.weight() } else { 0 };
             let unmoved = || old.place.load().is_same_placement(place);
@@ -137,6 +169,11 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
         }
     }
 
+    fn stored(&self, new: &Node<K, V>, claim: Claim, replaced: Option<&'g Node<K, V>>) -> Stored<&'g Node<K, V>> {
+        let (tier, contended) = (claim.tier(), claim == Claim::Contended);
+        Stored { tier, version: self.core.version(new), replaced, contended }
+    }
+
     /// Has `new` take the place of `old`, if that is alive, and hot where its bytes are counted on.
     fn replace(
         &mut self,
@@ -144,7 +181,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
         spot: Option<&Spot<'g, K, V>>,
         new: &mut Newborn<'_, 'g, K, V>,
         claim: Claim,
-    ) -> Result<Option<Stored<&'g Node<K, V>>>, ClockExhausted> {
+    ) -> Result<Option<Stored<&'g Node<K, V>>>, Refusal> {
         let (core, guard) = (self.core, self.guard);
         let (tier, weight) = (claim.tier(), new.weight());
         let is_covered = tier != Tier::Hot || self.reservation.held() >= weight;
@@ -182,7 +219,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                     }
                     self.shrink_reservation_to(if tier == Tier::Hot { weight } else { 0 });
                     self.reservation.hand_over();
-                    return Ok(Some(Stored { tier, replaced: Some(old), contended: claim == Claim::Contended }));
+                    return Ok(Some(self.stored(new, claim, Some(old))));
                 }
             }
         }
@@ -207,9 +244,6 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
     }
 }
 
-/// No tick is left for a node that needs another.
-struct ClockExhausted;
-
 /// A node on its way: its storer's own until it is found through the index.
 struct Newborn<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> {
     node: NonNull<Node<K, V>>,
@@ -230,11 +264,11 @@ impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Newborn<'c, 'g,
 
     /// Has its word and its entry be in `tier`, at a tick above `floor`.
     #[inline]
-    fn go_to(&mut self, tier: Tier, floor: u64) -> Result<(), ClockExhausted> {
+    fn go_to(&mut self, tier: Tier, floor: u64) -> Result<(), Refusal> {
         debug_assert!(!self.is_found);
         let mut tick = self.last_use.peek();
         if tick <= floor || self.entry.is_some_and(|now| now > tier) {
-            tick = self.core.other_tick().ok_or(ClockExhausted)?;
+            tick = self.core.other_tick().ok_or(Refusal::ClockExhausted)?;
             self.clear();
             self.last_use.prepare(tick);
         }
@@ -256,6 +290,13 @@ impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Newborn<'c, 'g,
     /// From here on the node is the index's.
     fn is_found(&mut self) {
         self.is_found = true;
+    }
+
+    /// The node, which the index has had.
+    fn found(&self) -> &'g Node<K, V> {
+        debug_assert!(self.is_found);
+        // SAFETY: it was put into the index under the guard, so that it is retired after that: it lives as long as the guard.
+        unsafe { self.node.as_ref() }
     }
 
     fn give_up(mut self) -> (K, V) {

@@ -1,0 +1,54 @@
+//! Versions: the names of what was stored.
+//!
+//! A node carries the first tick that was taken for it as its *stamp*. The clock gives out no tick twice, and nobody else takes this one for a
+//! node, so that a stamp names one stored value of its store for good. (Where its placement is does not matter: a store takes another tick
+//! for the same node if its predecessor was moved meanwhile, and moves take ticks of their own. The stamp stays.) The number of the store
+//! makes it a name in the process.
+//!
+//! Nothing is published through either: a stamp is written before its node is, and never changes.
+
+use core::fmt;
+
+use crate::sync::stat::{AtomicU64, Ordering};
+
+/// Which store of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StoreNumber(u64);
+
+impl StoreNumber {
+    pub fn next() -> Self {
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        // Relaxed: only that no two get the same matters.
+        Self(MADE.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Names what one `store` has stored, for as long as the process runs.
+///
+/// Each [`Fragment`](crate::Fragment), [`Stored`](crate::Stored) and [`Item`](crate::Item) carries one. A replacement has another version than
+/// what it replaced. Moves, evictions from tier to tier and uses leave the version as it is. No version comes back, and none of another store
+/// is equal to it.
+///
+/// [`replace_if`](crate::TierStore::replace_if) takes one. Versions have no order.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Version {
+    store: StoreNumber,
+    stamp: u64,
+}
+
+impl Version {
+    #[inline]
+    pub(crate) const fn new(store: StoreNumber, stamp: u64) -> Self {
+        Self { store, stamp }
+    }
+
+    pub(crate) fn is_of(self, store: StoreNumber) -> bool {
+        self.store == store
+    }
+}
+
+impl fmt::Debug for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Version({}:{})", self.store.0, self.stamp)
+    }
+}
