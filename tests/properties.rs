@@ -10,9 +10,12 @@ use std::sync::{Arc, Mutex};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use tierstack::{Capacity, DefaultHasher, Departure, Fragment, MAX_BYTES, Tier, TierStore, View};
+use tierstack::{
+    Capacity, DefaultHasher, Departure, Fragment, GetOrStored, MAX_BYTES, Tier, TierStore, Version, View,
+};
 
 use common::{FewHashes, audit};
+use model::versions::{Chosen, foreign};
 use model::{Model, Operation, Outcome, Weigh};
 
 /// Few enough that sequences meet the same key again and again.
@@ -60,16 +63,33 @@ struct Setup {
     expected: usize,
 }
 
+/// An operation, made before versions are known.
+#[derive(Clone, Debug)]
+enum Draft<K> {
+    Whole(Operation<K, Value>),
+    ReplaceIf(K, Old, Value),
+}
+
+/// A version to replace.
+#[derive(Clone, Copy, Debug)]
+enum Old {
+    /// That which the key's fragment has, if there is one.
+    Now,
+    /// One that was chosen before, counted from the last.
+    Before(usize),
+    Foreign,
+}
+
 /// One step of a sequence. Views live across steps, in one of two slots.
 #[derive(Clone, Debug)]
 enum Step<K> {
-    Owned(Operation<K, Value>),
+    Owned(Draft<K>),
     /// Through the view in that slot, opened if there is none.
-    Pinned(usize, Operation<K, Value>),
+    Pinned(usize, Draft<K>),
     Repin(usize),
     Close(usize),
     /// Reads a value through a view of its own, and holds on to the borrow during the operations.
-    Hold(K, Vec<Operation<K, Value>>),
+    Hold(K, Vec<Draft<K>>),
 }
 
 fn setup() -> impl Strategy<Value = Setup> {
@@ -104,6 +124,9 @@ fn operation<K: Numbered>() -> impl Strategy<Value = Operation<K, Value>> {
     let budget = prop_oneof![15 => 0..=40_u64, 1 => Just(MAX_BYTES + 1)];
     prop_oneof![
         10 => (key(), value()).prop_map(|(key, value)| Operation::Store(key, value)),
+        3 => (key(), value()).prop_map(|(key, value)| Operation::StoreIfAbsent(key, value)),
+        3 => (key(), value()).prop_map(|(key, value)| Operation::GetOrStoreWith(key, value)),
+        3 => (key(), value()).prop_map(|(key, value)| Operation::Update(key, value)),
         4 => key().prop_map(Operation::Get),
         1 => key().prop_map(Operation::Peek),
         1 => key().prop_map(Operation::Contains),
@@ -125,13 +148,21 @@ fn operation<K: Numbered>() -> impl Strategy<Value = Operation<K, Value>> {
     ]
 }
 
+fn draft<K: Numbered>() -> impl Strategy<Value = Draft<K>> {
+    let old = prop_oneof![6 => Just(Old::Now), 3 => (0..12_usize).prop_map(Old::Before), 1 => Just(Old::Foreign)];
+    prop_oneof![
+        12 => operation().prop_map(Draft::Whole),
+        1 => (key(), old, value()).prop_map(|(key, old, value)| Draft::ReplaceIf(key, old, value)),
+    ]
+}
+
 fn step<K: Numbered>() -> impl Strategy<Value = Step<K>> {
     prop_oneof![
-        12 => operation().prop_map(Step::Owned),
-        8 => (0..2_usize, operation()).prop_map(|(slot, operation)| Step::Pinned(slot, operation)),
+        12 => draft().prop_map(Step::Owned),
+        8 => (0..2_usize, draft()).prop_map(|(slot, draft)| Step::Pinned(slot, draft)),
         1 => (0..2_usize).prop_map(Step::Repin),
         1 => (0..2_usize).prop_map(Step::Close),
-        1 => (key(), vec(operation(), 1..6)).prop_map(|(key, meanwhile)| Step::Hold(key, meanwhile)),
+        1 => (key(), vec(draft(), 1..6)).prop_map(|(key, meanwhile)| Step::Hold(key, meanwhile)),
     ]
 }
 
@@ -167,21 +198,46 @@ struct Trial<'s, K: Numbered, S: BuildHasher> {
     handed: Handed<K>,
     due: Vec<(K, Value)>,
     largest_budget: u64,
+    chosen: Chosen,
+    /// What was chosen, in that order.
+    versions: Vec<Version>,
 }
 
 impl<K: Numbered, S: BuildHasher> Trial<'_, K, S> {
+    fn operation(&self, draft: Draft<K>) -> Operation<K, Value> {
+        match draft {
+            Draft::Whole(operation) => operation,
+            Draft::ReplaceIf(key, old, value) => {
+                let version = match old {
+                    Old::Now => self.model.peek(&key).map(|fragment| fragment.version),
+                    Old::Before(number) => self.versions.iter().nth_back(number).copied(),
+                    Old::Foreign => None,
+                };
+                Operation::ReplaceIf(key, version.unwrap_or_else(foreign), value)
+            }
+        }
+    }
+
+    /// What the model answers where the store has answered this.
+    fn expect(&mut self, operation: &Operation<K, Value>, answer: &Outcome<K, Value>) -> Outcome<K, Value> {
+        self.versions.extend(answer.chosen());
+        self.model.apply(operation, self.chosen.by(answer))
+    }
+
     fn step<Q>(&mut self, step: Step<K>)
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
         match step {
-            Step::Owned(operation) => self.owned(&operation),
-            Step::Pinned(slot, operation) => {
-                let (view, pending) = self.views[slot].get_or_insert_with(|| (self.store.pin(), Vec::new()));
-                let Some(answer) = operation.ask_pinned(view) else { return self.owned(&operation) };
-                assert_eq!(answer, self.model.apply(&operation), "{operation:?} through a view");
-                pending.extend(self.model.take_overflow());
+            Step::Owned(draft) => self.owned(draft),
+            Step::Pinned(slot, draft) => {
+                let operation = self.operation(draft);
+                let (view, _) = self.views[slot].get_or_insert_with(|| (self.store.pin(), Vec::new()));
+                let Some(answer) = operation.ask_pinned(view) else { return self.owned(Draft::Whole(operation)) };
+                assert_eq!(answer, self.expect(&operation, &answer), "{operation:?} through a view");
+                let overflow = self.model.take_overflow();
+                self.views[slot].as_mut().expect("opened above").1.extend(overflow);
             }
             Step::Repin(slot) => {
                 if let Some((view, pending)) = &mut self.views[slot] {
@@ -200,8 +256,8 @@ impl<K: Numbered, S: BuildHasher> Trial<'_, K, S> {
                 let held = view.get(key.borrow());
                 let expected = self.model.get(&key);
                 assert_eq!(held.map(Fragment::cloned), expected);
-                for operation in meanwhile {
-                    self.owned(&operation);
+                for draft in meanwhile {
+                    self.owned(draft);
                 }
                 assert_eq!(held.map(|held| held.value), expected.as_ref().map(|held| &held.value), "a borrowed value");
             }
@@ -209,12 +265,14 @@ impl<K: Numbered, S: BuildHasher> Trial<'_, K, S> {
         assert_eq!(*self.handed.lock().unwrap(), self.due, "what the hook was handed, and in which order");
     }
 
-    fn owned<Q>(&mut self, operation: &Operation<K, Value>)
+    fn owned<Q>(&mut self, draft: Draft<K>)
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        assert_eq!(operation.ask(self.store), self.model.apply(operation), "{operation:?}");
+        let operation = self.operation(draft);
+        let answer = operation.ask(self.store);
+        assert_eq!(answer, self.expect(&operation, &answer), "{operation:?}");
         self.due.extend(self.model.take_overflow());
         self.largest_budget = self.largest_budget.max(self.model.hot_budget());
     }
@@ -246,8 +304,16 @@ where
 {
     let (store, handed) = build(setup, 0, hasher);
     let model = Model::new(setup.budget, setup.warm, setup.cold);
-    let mut trial =
-        Trial { store: &store, model, views: [None, None], handed, due: Vec::new(), largest_budget: setup.budget };
+    let mut trial = Trial {
+        store: &store,
+        model,
+        views: [None, None],
+        handed,
+        due: Vec::new(),
+        largest_budget: setup.budget,
+        chosen: Chosen::default(),
+        versions: Vec::new(),
+    };
     for (number, step) in steps.into_iter().enumerate() {
         trial.step(step);
         if number % 8 == 7 {
@@ -306,6 +372,7 @@ proptest! {
 struct Blurred {
     store: TierStore<u8, Value>,
     model: Model<u8, Value>,
+    chosen: Chosen,
     slack: u64,
     /// The time of each key's last use, counted in operations.
     used: [usize; KEYS as usize],
@@ -318,52 +385,70 @@ impl Blurred {
         let unbounded = Capacity::UNBOUNDED;
         let setup = Setup { budget, warm: unbounded, cold: unbounded, expected: KEYS.into() };
         let (store, _) = build(&setup, slack, DefaultHasher::default());
-        Self { store, model: Model::new(budget, unbounded, unbounded), slack, used: [0; 8], ticks: Vec::new() }
+        let (model, chosen) = (Model::new(budget, unbounded, unbounded), Chosen::default());
+        Self { store, model, chosen, slack, used: [0; 8], ticks: Vec::new() }
     }
 
     fn run(&mut self, operations: &[Operation<u8, Value>]) {
         for (now, operation) in (1..).zip(operations) {
-            let expected = self.expect(operation);
-            assert_eq!(operation.ask(&self.store), expected, "{operation:?}");
+            let prepared = self.prepare(operation);
+            let answer = operation.ask(&self.store);
+            let version = self.chosen.by(&answer);
+            let expected = prepared.unwrap_or_else(|| self.model.apply(operation, version));
+            assert_eq!(answer, expected, "{operation:?}");
+            if let (Some((key, _)), Some(_)) = (operation.stores(), answer.chosen()) {
+                self.used[usize::from(*key)] = now;
+                self.ticks.push(now);
+            }
             match (operation, &expected) {
-                (Operation::Store(key, _), Outcome::Stored(Ok(_)))
-                | (Operation::Promote(key) | Operation::PromoteTo(key, _), Outcome::Promoted(Ok(_))) => {
+                (Operation::Promote(key) | Operation::PromoteTo(key, _), Outcome::Promoted(Ok(_))) => {
                     self.used[usize::from(*key)] = now;
                     self.ticks.push(now);
                 }
-                (Operation::Get(key), _) => self.used[usize::from(*key)] = now,
+                (Operation::Get(key), _)
+                | (Operation::GetOrStoreWith(key, _), Outcome::GotOrStored(Ok(GetOrStored::Found(_)))) => {
+                    self.used[usize::from(*key)] = now;
+                }
                 _ => {}
             }
             self.sweep();
         }
     }
 
-    /// What the model answers, once it has evicted what the order of the store says is to be evicted.
-    fn expect(&mut self, operation: &Operation<u8, Value>) -> Outcome<u8, Value> {
+    /// Has the model evict what the order of the store says is to be evicted; what it is to answer, where that is known then.
+    fn prepare(&mut self, operation: &Operation<u8, Value>) -> Option<Outcome<u8, Value>> {
         let budget = self.model.hot_budget();
+        let may_store = |key| match operation {
+            Operation::StoreIfAbsent(..) | Operation::GetOrStoreWith(..) => !self.model.contains(key),
+            Operation::Update(..) => self.model.contains(key),
+            _ => true,
+        };
         match operation {
             Operation::EvictLru(tier) => {
                 let last = self.store.iter(*tier).next_back();
-                return Outcome::Evicted(last.and_then(|item| self.model.evict_key(&item.key)));
+                return Some(Outcome::Evicted(last.and_then(|item| self.model.evict_key(&item.key))));
             }
             Operation::Iter(tier) => {
                 let mut items = self.model.iter(*tier);
                 items.sort_by_key(|item| self.store.iter(*tier).position(|listed| listed.key == item.key));
-                return Outcome::Items(items);
+                return Some(Outcome::Items(items));
             }
             Operation::SetHotBudget(budget) if *budget <= MAX_BYTES => {
                 let evicted = self.make_room(0, None, *budget);
                 assert_eq!(self.model.set_hot_budget(*budget), Ok(0), "the room was made already");
-                return Outcome::BudgetSet(Ok(evicted));
-            }
-            Operation::Store(key, value) if value.weight <= budget => {
-                self.make_room(value.weight, Some(*key), budget);
+                return Some(Outcome::BudgetSet(Ok(evicted)));
             }
             Operation::Promote(key) if self.model.tier_of(key) == Some(Tier::Warm) => self.promotion(*key),
             Operation::PromoteTo(key, Tier::Hot) => self.promotion(*key),
-            _ => {}
+            _ => {
+                if let Some((key, value)) = operation.stores().filter(|(key, _)| may_store(key))
+                    && value.weight <= budget
+                {
+                    self.make_room(value.weight, Some(*key), budget);
+                }
+            }
         }
-        self.model.apply(operation)
+        None
     }
 
     /// Evicts from hot what is last in the store's order, except `spared`, whose own bytes count as free.

@@ -21,8 +21,15 @@ fn keys(store: &TierStore<&'static str, u64>, tier: Tier) -> Vec<&'static str> {
     store.iter(tier).map(|item| item.key).collect()
 }
 
-fn stored(tier: Tier, replaced: Option<u64>) -> Stored<u64> {
-    Stored { tier, replaced, contended: false }
+/// Stores alone: where it went, and what it replaced.
+fn put(store: &TierStore<&'static str, u64>, key: &'static str, weight: u64) -> (Tier, Option<u64>) {
+    let Stored { tier, replaced, contended, .. } = store.store(key, weight).unwrap();
+    assert!(!contended);
+    (tier, replaced)
+}
+
+fn read(fragment: Option<Fragment<u64>>) -> Option<(u64, Tier, u64)> {
+    fragment.map(|Fragment { value, tier, weight, .. }| (value, tier, weight))
 }
 
 const STAYED_HOT: Moved = Moved { from: Tier::Hot, to: Tier::Hot };
@@ -153,9 +160,9 @@ fn without_a_weigher_a_fragment_weighs_what_its_key_and_value_take_inline() {
 fn store_demotes_the_least_recently_used_until_it_fits() {
     let store = weights(10);
     for key in ["a", "b", "c"] {
-        assert_eq!(store.store(key, 3), Ok(stored(Tier::Hot, None)));
+        assert_eq!(put(&store, key, 3), (Tier::Hot, None));
     }
-    assert_eq!(store.store("d", 5), Ok(stored(Tier::Hot, None)));
+    assert_eq!(put(&store, "d", 5), (Tier::Hot, None));
     assert_eq!((keys(&store, Tier::Hot), keys(&store, Tier::Warm)), (vec!["d", "c"], vec!["b", "a"]));
 }
 
@@ -165,13 +172,13 @@ fn store_replaces_and_counts_the_bytes_of_a_hot_predecessor_as_free() {
     store.store("a", 4).unwrap();
     store.store("b", 6).unwrap();
     // Though "a" is the least recently used, it is not demoted for the sake of its own successor.
-    assert_eq!(store.store("a", 3), Ok(stored(Tier::Hot, Some(4))));
+    assert_eq!(put(&store, "a", 3), (Tier::Hot, Some(4)));
     assert_eq!(store.hot_bytes(), 9);
     // Its bytes alone are not enough now.
-    assert_eq!(store.store("a", 5), Ok(stored(Tier::Hot, Some(3))));
+    assert_eq!(put(&store, "a", 5), (Tier::Hot, Some(3)));
     assert_eq!((keys(&store, Tier::Hot), keys(&store, Tier::Warm)), (vec!["a"], vec!["b"]));
     // One that stood below is hot again.
-    assert_eq!(store.store("b", 1), Ok(stored(Tier::Hot, Some(6))));
+    assert_eq!(put(&store, "b", 1), (Tier::Hot, Some(6)));
     assert_eq!(store.metrics().replacements, 3);
 }
 
@@ -179,9 +186,9 @@ fn store_replaces_and_counts_the_bytes_of_a_hot_predecessor_as_free() {
 fn store_puts_what_is_heavier_than_the_budget_into_warm_and_evicts_nobody() {
     let store = weights(10);
     store.store("a", 10).unwrap();
-    assert_eq!(store.store("heavy", 11), Ok(stored(Tier::Warm, None)));
+    assert_eq!(put(&store, "heavy", 11), (Tier::Warm, None));
     assert_eq!(store.tier_of("a"), Some(Tier::Hot));
-    assert_eq!(store.store("a", 12), Ok(stored(Tier::Warm, Some(10))));
+    assert_eq!(put(&store, "a", 12), (Tier::Warm, Some(10)));
     assert_eq!((store.hot_bytes(), store.metrics().evictions), (0, 0));
 }
 
@@ -202,10 +209,10 @@ fn get_counts_as_a_use_and_peek_does_not() {
     for key in ["a", "b", "c"] {
         store.store(key, 1).unwrap();
     }
-    assert_eq!(store.get("a"), Some(Fragment { value: 1, tier: Tier::Hot, weight: 1 }));
+    assert_eq!(read(store.get("a")), Some((1, Tier::Hot, 1)));
     assert_eq!(keys(&store, Tier::Hot), ["a", "c", "b"]);
 
-    assert_eq!(store.peek("b"), Some(Fragment { value: 1, tier: Tier::Hot, weight: 1 }));
+    assert_eq!(read(store.peek("b")), Some((1, Tier::Hot, 1)));
     assert!(store.contains("b"));
     assert_eq!(store.tier_of("b"), Some(Tier::Hot));
     assert_eq!((store.peek("z"), store.contains("z"), store.tier_of("z")), (None, false, None));
@@ -325,11 +332,11 @@ fn evict_lru_moves_the_least_recently_used_down_and_hands_back_what_leaves() {
 fn remove_hands_back_the_fragment() {
     let store = weights(10);
     store.store("a", 4).unwrap();
-    assert_eq!(store.remove("a"), Some(Fragment { value: 4, tier: Tier::Hot, weight: 4 }));
+    assert_eq!(read(store.remove("a")), Some((4, Tier::Hot, 4)));
     assert_eq!((store.get("a"), store.remove("a")), (None, None));
     assert!(store.is_empty());
     assert_eq!((store.hot_bytes(), store.metrics().removals), (0, 1));
-    assert_eq!(store.store("a", 10), Ok(stored(Tier::Hot, None)), "its bytes are free again");
+    assert_eq!(put(&store, "a", 10), (Tier::Hot, None), "its bytes are free again");
 }
 
 #[test]
@@ -356,8 +363,8 @@ fn iter_runs_from_the_most_to_the_least_recently_used() {
     }
     store.get("b").unwrap();
     let items: Vec<_> = store.iter(Tier::Hot).collect();
-    let item = |key, weight| Item { key, value: weight, weight };
-    assert_eq!(items, [item("b", 2), item("c", 3), item("a", 1)]);
+    let listed: Vec<_> = items.iter().map(|Item { key, value, weight, .. }| (*key, *value, *weight)).collect();
+    assert_eq!(listed, [("b", 2, 2), ("c", 3, 3), ("a", 1, 1)]);
     // What changes later does not change what was taken.
     let taken = store.iter(Tier::Hot);
     store.remove("a").unwrap();
@@ -383,7 +390,7 @@ fn warm_overflows_into_cold_and_cold_into_the_hook() {
     store.store("e", 1).unwrap();
     assert_eq!(*handed.lock().unwrap(), [("a", 1)]);
     // Too heavy for hot, for warm and for cold: it passes through them all, and takes along what is older.
-    assert_eq!(store.store("heavy", 3), Ok(stored(Tier::Warm, None)));
+    assert_eq!(put(&store, "heavy", 3), (Tier::Warm, None));
     assert_eq!(*handed.lock().unwrap(), [("a", 1), ("b", 1), ("c", 1), ("d", 1), ("heavy", 3)]);
     assert_eq!(store.metrics().overflowed, 5);
     audit(&store, ["a", "b", "c", "d", "e", "heavy"]);

@@ -56,7 +56,8 @@ fn weights_up_to_the_limit_are_stored_and_heavier_ones_handed_back() {
         let refused = store.pin().store(3, weight).unwrap_err();
         assert_eq!((refused.key, refused.value, refused.reason), (3, weight, Refusal::TooHeavy { weight }));
     }
-    assert_eq!(store.peek(&1), Some(Fragment { value: MAX_BYTES, tier: Tier::Warm, weight: MAX_BYTES }));
+    let Fragment { value, tier, weight, .. } = store.peek(&1).unwrap();
+    assert_eq!((value, tier, weight), (MAX_BYTES, Tier::Warm, MAX_BYTES));
     assert_eq!(store.metrics().stores, 2);
     audit(&store, 1..=3);
 }

@@ -207,7 +207,7 @@ where
         assert_eq!(items.len() as u64, metrics.tier(tier).fragments, "metrics of {tier} against a recount");
         assert_eq!(bytes, metrics.tier(tier).bytes, "metrics of {tier} against a recount");
         for item in items {
-            let fragment = Fragment { value: item.value, tier, weight: item.weight };
+            let fragment = Fragment { value: item.value, tier, weight: item.weight, version: item.version };
             if let Some(other) = found.insert(item.key.clone(), fragment) {
                 panic!("{:?} stands in {} and in {tier}", item.key, other.tier);
             }

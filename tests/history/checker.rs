@@ -18,6 +18,7 @@
 //! | `peek`, `contains`, `tier_of`, `hot_budget` | read |
 //! | `get` | read; fix the use's place; land: from here on evictions see the use (if that very fragment is still there) |
 //! | `store` | fix the use's place, at any time before the effect; make room; effect; end |
+//! | a store that depends on what is there | the same, with the effect at an instant when it is so; or refused at one when it is not. `get_or_store_with` then goes on as a `get`, and ends |
 //! | `promote` | the same; or *not found*, *over budget* at an instant when it is so, or *contended* |
 //! | `demote`, `remove` | effect, or found absent; end |
 //! | `evict_lru` | move, or found empty; end |
@@ -51,6 +52,7 @@
 //! - What other calls hold is bounded from above and not followed. So a call is let be short, or contended, when the bytes that it lacks
 //!   *could* have been held. Conversely, nobody is required to be short.
 //! - "Empty" and "contended" ask for no instant at which nothing stood there, only that nothing stood there throughout.
+//! - An `update` that hands a value back with *absent* is not asked whether the key was there before, where it overlaps another call.
 //! - *Contended* from `promote` asks that the fragment was there at an earlier instant of the call, not at the one of the answer.
 //! - Of an over-full tier it is not asked which call in flight sees to it; the last of them must. With a capacity in bytes two may claim
 //!   one excess.

@@ -6,7 +6,7 @@
 //! The *order* has a mark for each fragment at its last use, and one for each use whose place is fixed and which is not seen yet. The
 //! board's own order is kept the same, by touching its fragments in the order of the marks.
 
-use tierstack::{Capacity, Evicted, MAX_BYTES, Tier};
+use tierstack::{Capacity, Evicted, MAX_BYTES, Tier, Version};
 
 use crate::model::Model;
 use crate::recorder::{Board, Key, Setup, Value};
@@ -224,10 +224,10 @@ impl Configuration {
     }
 
     /// A `store` takes effect in that tier; the value that it replaces.
-    pub fn put(&mut self, at: usize, key: Key, value: Value, tier: Tier) -> Option<Value> {
+    pub fn put(&mut self, at: usize, key: Key, value: Value, version: Version, tier: Tier) -> Option<Value> {
         self.moved(key);
         self.order.retain(|mark| *mark != Mark::Fragment(key));
-        let stored = self.board.store(key, value, value.weight).expect("a small weight");
+        let stored = self.board.store(key, value, value.weight, version).expect("a small weight");
         self.board.demote_to(&key, tier);
         self.take_place(at, key);
         self.flights[at].arrival = Some(key);

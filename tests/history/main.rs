@@ -1,6 +1,7 @@
 //! Histories of concurrent calls of a store, and whether the specification allows them: which value, which tier, which victim.
 #![allow(clippy::cast_possible_truncation, reason = "small numbers are keys here and indices there")]
 
+mod changes;
 mod checker;
 mod configuration;
 mod orders;

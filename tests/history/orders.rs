@@ -7,23 +7,27 @@ use tierstack::Tier;
 
 use crate::checker::{Rejection, check};
 use crate::common::dice;
-use crate::program::{self, Trade};
-use crate::recorder::{Board, Call, Operation, Setup};
+use crate::model::versions::minted;
+use crate::program::{self, Known, Trade};
+use crate::recorder::{Board, Call, Setup};
 use crate::setting;
 
 /// A history that the model has in this order; the calls last up to `spread` others.
 fn history(dice: &mut StdRng, setup: &Setup, trade: Trade, length: u64, spread: u64) -> (Vec<Call>, Vec<Board>) {
     let (mut model, mut states, mut calls) = (setup.model(), Vec::new(), Vec::new());
+    let mut known = Known::default();
     for number in 0..length {
-        let operation = trade.operation(dice, 3, number as u32);
+        let operation = trade.operation(dice, 3, number as u32, &known);
         states.push(model.clone());
-        let answer = model.apply(&operation);
+        let version = minted(number as usize);
+        let answer = model.apply(&operation, version);
+        known.learn(&operation, &answer);
         let overflow = model.take_overflow();
         // The instant of each call is at 10 times its number; no two ticks are the same.
         let (before, after) = (dice.random_range(0..=10 * spread), dice.random_range(0..=10 * spread));
         let invoked = (10 * (number + spread) - before) * 64 + number;
         let returned = (10 * (number + spread) + 1 + after) * 64 + 32 + number;
-        calls.push(Call { operation, answer, overflow, invoked, returned });
+        calls.push(Call { operation, answer, version, overflow, invoked, returned });
     }
     (calls, states)
 }
@@ -32,7 +36,7 @@ fn history(dice: &mut StdRng, setup: &Setup, trade: Trade, length: u64, spread: 
 fn spoil(dice: &mut StdRng, calls: &mut [Call], states: &[Board]) {
     let call = &mut calls[dice.random_range(0..states.len())];
     let mut state = states[dice.random_range(0..states.len())].clone();
-    call.answer = state.apply(&call.operation);
+    call.answer = state.apply(&call.operation, call.version);
     call.overflow = state.take_overflow();
 }
 
@@ -41,7 +45,7 @@ fn is_linearizable(model: &Board, calls: &[Call]) -> bool {
     let Some(first_return) = calls.iter().map(|call| call.returned).min() else { return true };
     calls.iter().enumerate().any(|(index, call)| {
         let mut model = model.clone();
-        if call.invoked > first_return || model.apply(&call.operation) != call.answer {
+        if call.invoked > first_return || model.apply(&call.operation, call.version) != call.answer {
             return false;
         }
         model.take_overflow() == call.overflow
@@ -81,14 +85,15 @@ fn without_overlap_only_what_the_model_does_is_allowed() {
         spoil(dice, &mut calls, &states);
         let mut model = setup.model();
         let wrong = calls.iter().position(|call| {
-            let answer = model.apply(&call.operation);
+            let answer = model.apply(&call.operation, call.version);
             answer != call.answer || model.take_overflow() != call.overflow
         });
         match (check(&setup, &calls), wrong) {
             (Ok(_), None) => {}
             (Err(Rejection::Impossible { call, possible }), Some(wrong)) => {
                 let mut model = setup.model();
-                let answers: Vec<_> = calls[..=wrong].iter().map(|call| model.apply(&call.operation)).collect();
+                let apply = |call: &Call| model.apply(&call.operation, call.version);
+                let answers: Vec<_> = calls[..=wrong].iter().map(apply).collect();
                 assert_eq!((call, &possible[..]), (wrong, &answers[wrong..]), "{setup:?} {calls:#?}");
                 rejected += 1;
             }
@@ -125,7 +130,8 @@ fn the_histories_have_every_tier_and_overflow() {
             met[tier as usize] |= states.iter().any(|state| state.len(tier) > 1);
         }
         met[3] |= calls.iter().any(|call| !call.overflow.is_empty());
-        assert!(calls.iter().all(|call| !matches!(&call.operation, Operation::Store(_, value) if value.weight > 6)));
+        let is_light = |call: &Call| call.operation.stores().is_none_or(|(_, value)| value.weight <= 6);
+        assert!(calls.iter().all(is_light));
     });
     assert_eq!(met, [true; 4]);
 }

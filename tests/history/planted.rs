@@ -1,10 +1,11 @@
 //! Histories made by hand: what the specification does not allow is rejected, at the call that cannot be and for the answers that could; what
 //! it allows is accepted.
 
-use tierstack::{Capacity, Evicted, Fragment, Moved, PromoteError, Stored, Tier};
+use tierstack::{Capacity, Evicted, Fragment, Moved, PromoteError, Stored, Tier, Version};
 
 use crate::checker::{Rejection, check};
 use crate::model::Operation as Op;
+use crate::model::versions::{foreign, minted};
 use crate::recorder::{Call, Key, Operation, Outcome, Setup, Value};
 
 use Tier::{Cold, Hot, Warm};
@@ -20,26 +21,39 @@ const fn value(number: u32, weight: u64) -> Value {
 }
 
 fn call(invoked: u64, returned: u64, operation: Operation, answer: Outcome) -> Call {
-    Call { operation, answer, overflow: Vec::new(), invoked, returned }
+    let version = operation.stores().map_or_else(foreign, |(_, value)| version(value.number));
+    Call { operation, answer, version, overflow: Vec::new(), invoked, returned }
+}
+
+/// Of the value with that number.
+fn version(number: u32) -> Version {
+    minted(number as usize)
+}
+
+/// That the value of that number was stored.
+fn stored(number: u32, tier: Tier, replaced: Option<Value>) -> Stored<Value> {
+    Stored { tier, version: version(number), replaced, contended: false }
+}
+
+fn in_tier(number: u32, tier: Tier, replaced: Option<Value>) -> Outcome {
+    Outcome::Stored(Ok(stored(number, tier, replaced)))
 }
 
 fn store(invoked: u64, returned: u64, key: Key, value: Value, tier: Tier) -> Call {
-    let stored = Stored { tier, replaced: None, contended: false };
-    call(invoked, returned, Op::Store(key, value), Outcome::Stored(Ok(stored)))
+    call(invoked, returned, Op::Store(key, value), in_tier(value.number, tier, None))
 }
 
 fn replace(invoked: u64, returned: u64, key: Key, value: Value, tier: Tier, old: Value) -> Call {
-    let stored = Stored { tier, replaced: Some(old), contended: false };
-    call(invoked, returned, Op::Store(key, value), Outcome::Stored(Ok(stored)))
+    call(invoked, returned, Op::Store(key, value), in_tier(value.number, tier, Some(old)))
 }
 
 fn contended(invoked: u64, returned: u64, key: Key, value: Value) -> Call {
-    let stored = Stored { tier: Warm, replaced: None, contended: true };
+    let stored = Stored { contended: true, ..stored(value.number, Warm, None) };
     call(invoked, returned, Op::Store(key, value), Outcome::Stored(Ok(stored)))
 }
 
 fn found(value: Value, tier: Tier) -> Outcome {
-    Outcome::Fragment(Some(Fragment { value, tier, weight: value.weight }))
+    Outcome::Fragment(Some(Fragment { value, tier, weight: value.weight, version: version(value.number) }))
 }
 
 const NOT_FOUND: Outcome = Outcome::Fragment(None);
@@ -120,7 +134,7 @@ fn a_key_in_two_tiers_is_rejected() {
 }
 
 fn item(key: Key, number: u32) -> tierstack::Item<Key, Value> {
-    tierstack::Item { key, value: value(number, 3), weight: 3 }
+    tierstack::Item { key, value: value(number, 3), weight: 3, version: version(number) }
 }
 
 #[test]
@@ -191,7 +205,7 @@ fn empty_is_rejected_while_one_stood_there_throughout() {
 
 #[test]
 fn contended_is_rejected_unless_another_call_could_hold_the_room() {
-    let in_hot = |value| Outcome::Stored(Ok(Stored { tier: Hot, replaced: value, contended: false }));
+    let in_hot = |replaced| in_tier(1, Hot, replaced);
     let alone = vec![contended(0, 1, A, value(1, 8))];
     rejected(&TEN, &alone, 0, &[in_hot(None)]);
     // A call that only looks holds nothing, and one byte in flight leaves room enough.
@@ -255,7 +269,7 @@ fn a_lost_fragment_is_rejected() {
     };
     // A went to warm for B, and out for C: to the hook.
     accepted(&one, &history(&[(A, value(1, 3))]));
-    let in_hot = Outcome::Stored(Ok(Stored { tier: Hot, replaced: None, contended: false }));
+    let in_hot = in_tier(3, Hot, None);
     rejected(&one, &history(&[]), 2, std::slice::from_ref(&in_hot));
     rejected(&one, &history(&[(B, value(2, 3))]), 2, std::slice::from_ref(&in_hot));
     rejected(&one, &history(&[(A, value(1, 3)), (A, value(1, 3))]), 2, &[in_hot]);
@@ -264,7 +278,7 @@ fn a_lost_fragment_is_rejected() {
     let overlapped = Setup { warm: Capacity::entries(2), ..one };
     let mut too_much = then([call(4, 9, Op::Demote(Key(7)), Outcome::Demoted(None))]);
     too_much[2].overflow = vec![(A, value(1, 3))];
-    rejected(&overlapped, &too_much, 2, &[Outcome::Stored(Ok(Stored { tier: Hot, replaced: None, contended: false }))]);
+    rejected(&overlapped, &too_much, 2, &[in_tier(3, Hot, None)]);
 }
 
 #[test]
@@ -310,7 +324,7 @@ fn a_wrong_tier_in_the_answer_is_rejected() {
     rejected(&TEN, &calls(moved(Warm, Hot)), 3, &[moved(Hot, Hot)]);
     let heavy = |tier| vec![store(0, 1, A, value(1, 11), tier)];
     accepted(&TEN, &heavy(Warm));
-    let warm = Outcome::Stored(Ok(Stored { tier: Warm, replaced: None, contended: false }));
+    let warm = in_tier(1, Warm, None);
     rejected(&TEN, &heavy(Hot), 0, &[warm]);
     rejected(&TEN, &then([call(10, 11, Op::Remove(A), found(value(1, 3), Warm))]), 3, &[found(value(1, 3), Hot)]);
 }
@@ -356,12 +370,7 @@ fn a_promotion_of_what_replaced_a_fragment_too_heavy_for_hot_makes_room() {
 #[test]
 fn a_store_that_was_short_may_evict_after_the_budget_has_made_it_too_heavy() {
     let calls = then([
-        call(
-            10,
-            30,
-            Op::Store(Key(3), value(4, 8)),
-            Outcome::Stored(Ok(Stored { tier: Warm, replaced: None, contended: false })),
-        ),
+        call(10, 30, Op::Store(Key(3), value(4, 8)), in_tier(4, Warm, None)),
         call(11, 12, Op::SetHotBudget(6), Outcome::BudgetSet(Ok(1))),
         call(13, 14, Op::TierOf(B), Outcome::Tier(Some(Hot))),
         call(31, 32, Op::TierOf(B), Outcome::Tier(Some(Warm))),

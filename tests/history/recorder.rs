@@ -8,9 +8,10 @@ use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::yield_now;
 
-use tierstack::{Capacity, TierStore};
+use tierstack::{Capacity, TierStore, Version};
 
 use crate::common::FewHashes;
+use crate::model::versions::foreign;
 use crate::model::{self, Model, Weigh};
 
 /// A number below [`Key::MOST`].
@@ -34,6 +35,8 @@ pub type Store = TierStore<Key, Value, FewHashes>;
 pub struct Call {
     pub operation: Operation,
     pub answer: Outcome,
+    /// That of what it stores, or would have stored.
+    pub version: Version,
     /// What the overflow hook was given within the call.
     pub overflow: Vec<(Key, Value)>,
     pub invoked: u64,
@@ -149,6 +152,7 @@ impl<'a> Log<'a> {
         let answer = operation.ask::<Key, _>(store);
         let returned = self.clock.tick();
         let overflow = OVERFLOW.take();
-        self.calls.push(Call { operation, answer, overflow, invoked, returned });
+        let version = answer.chosen().unwrap_or_else(foreign);
+        self.calls.push(Call { operation, answer, version, overflow, invoked, returned });
     }
 }

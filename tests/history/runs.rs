@@ -12,7 +12,8 @@ use tierstack::Tier;
 
 use crate::checker::{Rejection, check};
 use crate::common::{dice, together};
-use crate::program::{self, Trade};
+use crate::model::versions::Chosen;
+use crate::program::{self, Known, Trade};
 use crate::recorder::{Call, Clock, Key, Log, Operation, Setup, hesitate};
 use crate::setting;
 
@@ -24,11 +25,12 @@ fn record(setup: &Setup, trade: Trade, threads: usize, length: usize, seeds: [u6
     let clock = Clock::default();
     let mut calls: Vec<Call> = together(threads, |thread| {
         let mut dice = dice([seeds[0], seeds[1], thread as u64]);
-        let mut log = Log::new(&clock);
+        let (mut log, mut known) = (Log::new(&clock), Known::default());
         for number in 0..length {
-            let operation = trade.operation(&mut dice, keys, (thread * length + number) as u32);
+            let operation = trade.operation(&mut dice, keys, (thread * length + number) as u32, &known);
             hesitate(dice.random_range(0..12), dice.random_range(0..12));
             log.call(&store, operation);
+            log.calls.last().into_iter().for_each(|call| known.learn(&call.operation, &call.answer));
             hesitate(0, 0);
             if dice.random_ratio(1, 4) {
                 std::thread::yield_now();
@@ -53,7 +55,7 @@ fn portrait(setup: &Setup, calls: &[Call]) -> String {
     let mut calls: Vec<_> = calls.iter().enumerate().collect();
     calls.sort_by_key(|(_, call)| call.invoked);
     let line = |(index, call): (usize, &Call)| {
-        let Call { operation, answer, overflow, invoked, returned } = call;
+        let Call { operation, answer, overflow, invoked, returned, .. } = call;
         format!("#{index} {invoked}..{returned} {operation:?} -> {answer:?} {overflow:?}\n")
     };
     format!("{setup:?}\n{}", calls.into_iter().map(line).collect::<String>())
@@ -72,6 +74,8 @@ fn storm(name: &str, trade: Trade, threads: usize, length: usize, rounds: u64) {
         let seeds = [seed ^ named.finish(), round];
         let setup = program::setup(&mut dice([seeds[0], round, u64::MAX - 1]));
         let calls = record(&setup, trade, threads, length, seeds);
+        let mut chosen = Chosen::default();
+        calls.iter().for_each(|call| _ = chosen.by(&call.answer));
         overlapping += calls.iter().filter(|call| call.returned > call.invoked + 1).count();
         match check(&setup, &calls) {
             Ok(number) => {
@@ -117,6 +121,11 @@ fn threads_that_use_and_evict() {
 #[test]
 fn threads_that_need_room() {
     storm("room", Trade::ROOM, 3, 6, 1000);
+}
+
+#[test]
+fn threads_whose_changes_depend_on_what_is_there() {
+    storm("changes", Trade::CHANGES, 3, 6, 1000);
 }
 
 #[test]

@@ -2,19 +2,19 @@
 
 use std::collections::HashSet;
 
-use tierstack::{Capacity, Evicted, Moved, PromoteError, Stored, Tier};
+use tierstack::{Capacity, Evicted, GetOrStored, Moved, PromoteError, Stored, Tier};
 
 use crate::checker::Checker;
 use crate::configuration::{Configuration, Flight, Phase};
 use crate::recorder::{Call, Key, Operation, Outcome, Value};
 
-const END: Phase = Phase::Ending { overflowed: 0, claim: None };
+pub const END: Phase = Phase::Ending { overflowed: 0, claim: None };
 
 /// More than any hot tier holds here.
 const ANY: u64 = 1 << 60;
 
 /// What a call in flight may have become.
-type Next = Vec<Configuration>;
+pub type Next = Vec<Configuration>;
 
 fn changes(operation: &Operation) -> bool {
     use Operation as Op;
@@ -38,17 +38,15 @@ impl Checker<'_> {
         let operation = &self.calls[call].operation;
         let phase = if *operation == Operation::EnforceHotBudget { Phase::Enforcing(0) } else { Phase::Waiting };
         let held = match operation {
-            Operation::Store(_, value) => value.weight,
+            _ if operation.stores().is_some() => operation.stores().map_or(0, |(_, value)| value.weight),
             Operation::Promote(key) | Operation::PromoteTo(key, Tier::Hot) => self.heaviest(*key),
             Operation::SetHotBudget(_) => ANY,
             _ => 0,
         };
         let watched: &[Tier] = match operation {
             Operation::EvictLru(tier) | Operation::Iter(tier) => &[*tier],
-            Operation::Store(..)
-            | Operation::EnforceHotBudget
-            | Operation::Promote(_)
-            | Operation::PromoteTo(_, Tier::Hot) => &[Tier::Hot],
+            _ if operation.stores().is_some() => &[Tier::Hot],
+            Operation::EnforceHotBudget | Operation::Promote(_) | Operation::PromoteTo(_, Tier::Hot) => &[Tier::Hot],
             _ => &[],
         };
         configuration.begin(call, phase, held, watched);
@@ -56,9 +54,9 @@ impl Checker<'_> {
 
     /// The most that any fragment of the key weighs.
     fn heaviest(&self, key: Key) -> u64 {
-        let weight = |call: &Call| match &call.operation {
-            Operation::Store(stored, value) if *stored == key => Some(value.weight),
-            _ => None,
+        let weight = |call: &Call| {
+            let (_, value) = call.operation.stores().filter(|(stored, _)| **stored == key)?;
+            Some(value.weight)
         };
         self.calls.iter().filter_map(weight).max().unwrap_or(0)
     }
@@ -80,14 +78,19 @@ impl Checker<'_> {
     }
 
     /// What was stored, where it is known that a call did store it.
-    fn stored(&self, call: usize) -> Option<&Stored<Value>> {
+    fn stored(&self, call: usize) -> Option<(Tier, bool)> {
         match &self.calls[call].answer {
-            Outcome::Stored(Ok(stored)) if self.open != Some(call) => Some(stored),
+            _ if self.open == Some(call) => None,
+            Outcome::Stored(Ok(stored))
+            | Outcome::StoredIfAbsent(Ok(stored))
+            | Outcome::ReplacedIf(Ok(stored))
+            | Outcome::Updated(Ok(stored)) => Some((stored.tier, stored.contended)),
+            Outcome::GotOrStored(Ok(GetOrStored::Stored { fragment, contended })) => Some((fragment.tier, *contended)),
             _ => None,
         }
     }
 
-    fn overlaps(&self, call: usize) -> bool {
+    pub fn overlaps(&self, call: usize) -> bool {
         let this = &self.calls[call];
         let meets = |other: &Call| other.invoked < this.returned && this.invoked < other.returned;
         self.calls.iter().enumerate().any(|(other, that)| other != call && meets(that))
@@ -141,7 +144,8 @@ impl Checker<'_> {
                 }
                 self.demote_while_over(now, at, Phase::Enforcing(demoted + 1), next);
             }
-            (_, Operation::Store(key, value)) => self.store(now, at, *key, *value, next),
+            (Phase::Read(_), Operation::GetOrStoreWith(key, _)) => self.get(now, at, *key, next),
+            (_, operation) if operation.stores().is_some() => self.store(now, at, operation, next),
             (_, Operation::Get(key)) => self.get(now, at, *key, next),
             (_, Operation::Promote(key)) => {
                 self.promote(now, at, *key, |from| from.above().unwrap_or(Tier::Hot), next);
@@ -179,7 +183,7 @@ impl Checker<'_> {
     }
 
     /// The call takes effect with this answer, if that is the one that it gave; what remains is to end.
-    fn conclude(
+    pub fn conclude(
         &self,
         now: &Configuration,
         at: usize,
@@ -204,7 +208,7 @@ impl Checker<'_> {
         let call = now.flights[at].call;
         let exact = match operation {
             Operation::HotBudget => Outcome::Number(now.budget),
-            _ => now.board.clone().apply(operation),
+            _ => now.board.clone().apply(operation, self.calls[call].version),
         };
         let recorded = &self.calls[call].answer;
         let counted = !matches!(
@@ -241,8 +245,15 @@ impl Checker<'_> {
     fn get(&self, now: &Configuration, at: usize, key: Key, next: &mut Next) {
         let mut then = now.clone();
         if let Phase::Read(value) = now.flights[at].phase {
+            let call = now.flights[at].call;
             then.land(at, key, value);
-            then.rest(at, Phase::Done);
+            if matches!(self.calls[call].operation, Operation::Get(_)) {
+                then.rest(at, Phase::Done);
+            } else {
+                // It may have made room.
+                then.flights[at].phase = END;
+                then.own_step(at, self.watched_at_the_end(call));
+            }
             next.push(then);
             self.fix_early(now, at, next);
             return;
@@ -259,10 +270,9 @@ impl Checker<'_> {
     /// Fixes the place of the call's use, if another call in flight may fix one before this use takes effect.
     fn fix_early(&self, now: &Configuration, at: usize, next: &mut Next) {
         let may_fix = |flight: &Flight| {
-            let uses = matches!(
-                self.calls[flight.call].operation,
-                Operation::Get(_) | Operation::Store(..) | Operation::Promote(_) | Operation::PromoteTo(..)
-            );
+            let operation = &self.calls[flight.call].operation;
+            let uses = operation.stores().is_some()
+                || matches!(operation, Operation::Get(_) | Operation::Promote(_) | Operation::PromoteTo(..));
             uses && !flight.fixed && !matches!(flight.phase, Phase::Done | Phase::Ending { .. })
         };
         let mut others = now.flights.iter().enumerate().filter(|(other, _)| *other != at);
@@ -298,7 +308,8 @@ impl Checker<'_> {
             let Flight { call: number, phase, .. } = now.flights[at];
             let call = &self.calls[number];
             match (phase, &call.operation) {
-                (Phase::Waiting, Operation::Store(key, value)) => {
+                (Phase::Waiting, operation) if operation.applies(&now.board) => {
+                    let Some((key, value)) = operation.stores() else { continue };
                     let need = value.weight.saturating_sub(now.hot_weight(*key));
                     now.flights[at].short |= value.weight <= now.budget && i128::from(need) > now.free(at);
                 }
@@ -328,22 +339,30 @@ impl Checker<'_> {
         }
     }
 
-    fn store(&self, now: &Configuration, at: usize, key: Key, value: Value, next: &mut Next) {
+    fn store(&self, now: &Configuration, at: usize, operation: &Operation, next: &mut Next) {
+        let Some((&key, &value)) = operation.stores() else { return };
         let Value { weight, .. } = value;
         let flight = &now.flights[at];
-        let predecessor = now.board.peek(&key);
+        let version = self.calls[flight.call].version;
+        let applies = operation.applies(&now.board);
+        if !applies {
+            self.decline(now, at, operation, next);
+        }
+        let predecessor = now.board.peek(&key).filter(|_| applies);
         let hot = predecessor.as_ref().filter(|old| old.tier == Tier::Hot);
         let own = hot.map_or(0, |old| old.weight);
         let effect = |tier, contended, next: &mut Next| {
+            if !applies {
+                return;
+            }
             let mut then = now.clone();
-            let replaced = then.put(at, key, value, tier);
+            let replaced = then.put(at, key, value, version, tier);
             let held = own + if tier == Tier::Warm { weight } else { 0 };
-            self.conclude(&then, at, Outcome::Stored(Ok(Stored { tier, replaced, contended })), held, next, |_| ());
+            let answer = operation.done(Stored { tier, version, replaced, contended });
+            self.conclude(&then, at, answer, held, next, |_| ());
         };
         // Which way it went, the answer says.
-        let wanted = |tier, contended| {
-            self.stored(flight.call).is_none_or(|stored| (stored.tier, stored.contended) == (tier, contended))
-        };
+        let wanted = |tier, contended| self.stored(flight.call).is_none_or(|stored| stored == (tier, contended));
         match flight.phase {
             Phase::Heavy(_) => {
                 effect(Tier::Warm, false, next);

@@ -8,13 +8,14 @@
 #![allow(dead_code, reason = "each of those who include the model uses its own part of it")]
 
 mod operation;
+pub mod versions;
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 
 use tierstack::{
-    BudgetError, Capacity, Evicted, Fragment, Item, MAX_BYTES, Metrics, Moved, PromoteError, Refusal, StoreError,
-    Stored, Tier, TierMetrics,
+    BudgetError, Capacity, Evicted, Fragment, GetOrStored, Item, MAX_BYTES, Metrics, Moved, PromoteError, Refusal,
+    ReplaceIfRefusal, StoreError, StoreIfAbsentRefusal, Stored, Tier, TierMetrics, UpdateRefusal, Version,
 };
 
 #[allow(unused_imports, reason = "not everyone who includes the model speaks in operations")]
@@ -28,6 +29,7 @@ pub struct Entry<V> {
     pub tier: Tier,
     /// The model's clock at its last use; no two are equal.
     pub last_use: u64,
+    pub version: Version,
 }
 
 /// The store as the specification has it.
@@ -45,7 +47,7 @@ pub struct Model<K, V> {
     metrics: Metrics,
 }
 
-/// The operations.
+/// The operations. What is stored gets a `version` that no fragment has had; which one, the store decides, and the model is told.
 impl<K: Ord + Clone, V: Clone> Model<K, V> {
     /// An empty store.
     pub fn new(budget: u64, warm: Capacity, cold: Capacity) -> Self {
@@ -54,7 +56,7 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
         Self { fragments, budget, warm, cold, now: 0, overflowed, metrics }
     }
 
-    pub fn store(&mut self, key: K, value: V, weight: u64) -> Result<Stored<V>, StoreError<K, V>> {
+    pub fn store(&mut self, key: K, value: V, weight: u64, version: Version) -> Result<Stored<V>, StoreError<K, V>> {
         if weight > MAX_BYTES {
             return Err(StoreError { key, value, reason: Refusal::TooHeavy { weight } });
         }
@@ -66,11 +68,80 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
         }
         self.metrics.stores += 1;
         self.metrics.replacements += u64::from(replaced.is_some());
-        self.fragments.insert(key.clone(), Entry { value, weight, tier, last_use: 0 });
+        self.fragments.insert(key.clone(), Entry { value, weight, tier, last_use: 0, version });
         self.touch(&key);
         self.note_peak();
         self.enforce_capacities();
-        Ok(Stored { tier, replaced, contended: false })
+        Ok(Stored { tier, version, replaced, contended: false })
+    }
+
+    pub fn store_if_absent(
+        &mut self,
+        key: K,
+        value: V,
+        weight: u64,
+        version: Version,
+    ) -> Result<Stored<V>, StoreError<K, V, StoreIfAbsentRefusal>> {
+        let reason = match self.fragments.get(&key) {
+            _ if weight > MAX_BYTES => Refusal::TooHeavy { weight }.into(),
+            Some(&Entry { tier, version, .. }) => StoreIfAbsentRefusal::Present { tier, version },
+            None => return Ok(self.store(key, value, weight, version).expect("light enough")),
+        };
+        Err(StoreError { key, value, reason })
+    }
+
+    pub fn get_or_store_with(
+        &mut self,
+        key: K,
+        value: V,
+        weight: u64,
+        version: Version,
+    ) -> Result<GetOrStored<V>, StoreError<K, V>> {
+        if let Some(found) = self.get(&key) {
+            return Ok(GetOrStored::Found(found));
+        }
+        let Stored { tier, contended, .. } = self.store(key, value.clone(), weight, version)?;
+        Ok(GetOrStored::Stored { fragment: Fragment { value, tier, weight, version }, contended })
+    }
+
+    /// `old` is the version that the key's fragment is to have.
+    pub fn replace_if(
+        &mut self,
+        key: K,
+        old: Version,
+        value: V,
+        weight: u64,
+        version: Version,
+    ) -> Result<Stored<V>, StoreError<K, V, ReplaceIfRefusal>> {
+        let reason = match self.fragments.get(&key) {
+            _ if old == versions::foreign() => ReplaceIfRefusal::OtherStore,
+            _ if weight > MAX_BYTES => Refusal::TooHeavy { weight }.into(),
+            None => ReplaceIfRefusal::Absent,
+            Some(entry) if entry.version == old => {
+                return Ok(self.store(key, value, weight, version).expect("light enough"));
+            }
+            Some(&Entry { tier, version, .. }) => ReplaceIfRefusal::Changed { tier, version },
+        };
+        Err(StoreError { key, value, reason })
+    }
+
+    /// `value` is what the function makes, whatever it is given.
+    pub fn update(
+        &mut self,
+        key: K,
+        value: V,
+        weight: u64,
+        version: Version,
+    ) -> Result<Stored<V>, StoreError<K, Option<V>, UpdateRefusal>> {
+        if !self.contains(&key) {
+            return Err(StoreError { key, value: None, reason: UpdateRefusal::Absent });
+        }
+        let refused = |StoreError { key, value, reason }: StoreError<K, V>| StoreError {
+            key,
+            value: Some(value),
+            reason: reason.into(),
+        };
+        self.store(key, value, weight, version).map_err(refused)
     }
 
     pub fn get(&mut self, key: &K) -> Option<Fragment<V>> {
@@ -84,8 +155,8 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
     }
 
     pub fn peek(&self, key: &K) -> Option<Fragment<V>> {
-        let entry = self.fragments.get(key)?;
-        Some(Fragment { value: entry.value.clone(), tier: entry.tier, weight: entry.weight })
+        let Entry { value, weight, tier, version, .. } = self.fragments.get(key)?;
+        Some(Fragment { value: value.clone(), tier: *tier, weight: *weight, version: *version })
     }
 
     pub fn contains(&self, key: &K) -> bool {
@@ -139,9 +210,9 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
     }
 
     pub fn remove(&mut self, key: &K) -> Option<Fragment<V>> {
-        let Entry { value, weight, tier, .. } = self.fragments.remove(key)?;
+        let Entry { value, weight, tier, version, .. } = self.fragments.remove(key)?;
         self.metrics.removals += 1;
-        Some(Fragment { value, tier, weight })
+        Some(Fragment { value, tier, weight, version })
     }
 
     pub fn set_hot_budget(&mut self, budget: u64) -> Result<usize, BudgetError> {
@@ -183,8 +254,10 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
     pub fn iter(&self, tier: Tier) -> Vec<Item<K, V>> {
         let mut standing: Vec<_> = self.standing(tier).collect();
         standing.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.last_use));
-        let item =
-            |(key, entry): (&K, &Entry<V>)| Item { key: key.clone(), value: entry.value.clone(), weight: entry.weight };
+        let item = |(key, entry): (&K, &Entry<V>)| {
+            let Entry { value, weight, version, .. } = entry.clone();
+            Item { key: key.clone(), value, weight, version }
+        };
         standing.into_iter().map(item).collect()
     }
 
@@ -272,14 +345,17 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
 }
 
 /// The budget, the capacities, and the fragments from the least to the most recently used.
-type State<'m, K, V> = (u64, [Option<u64>; 4], Vec<(&'m K, &'m V, u64, Tier)>);
+type State<'m, K, V> = (u64, [Option<u64>; 4], Vec<(&'m K, &'m V, u64, Tier, Version)>);
 
 impl<K: Ord, V> Model<K, V> {
     /// All that later answers depend on. Of the last uses only the order matters.
     fn state(&self) -> State<'_, K, V> {
         let mut by_use: Vec<_> = self.fragments.iter().collect();
         by_use.sort_by_key(|(_, entry)| entry.last_use);
-        let fragments = by_use.into_iter().map(|(key, entry)| (key, &entry.value, entry.weight, entry.tier)).collect();
+        let fragments = by_use
+            .into_iter()
+            .map(|(key, entry)| (key, &entry.value, entry.weight, entry.tier, entry.version))
+            .collect();
         let capacities = [self.warm.entries, self.warm.bytes, self.cold.entries, self.cold.bytes];
         (self.budget, capacities, fragments)
     }

@@ -1,9 +1,13 @@
 //! The operations as values, and what they answer: the same question to the model, to a store and to a pinned view.
 
 use std::borrow::Borrow;
+use std::fmt::Debug;
 use std::hash::{BuildHasher, Hash};
 
-use tierstack::{BudgetError, Evicted, Fragment, Item, Moved, PromoteError, StoreError, Stored, Tier, TierStore, View};
+use tierstack::{
+    BudgetError, Evicted, Fragment, GetOrStored, Item, Moved, PromoteError, ReplaceIfRefusal, StoreError,
+    StoreIfAbsentRefusal, Stored, Tier, TierStore, UpdateRefusal, Version, View,
+};
 
 use super::Model;
 
@@ -16,6 +20,11 @@ pub trait Weigh {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Operation<K, V> {
     Store(K, V),
+    StoreIfAbsent(K, V),
+    GetOrStoreWith(K, V),
+    ReplaceIf(K, Version, V),
+    /// To that value.
+    Update(K, V),
     Get(K),
     Peek(K),
     Contains(K),
@@ -40,6 +49,10 @@ pub enum Operation<K, V> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome<K, V> {
     Stored(Result<Stored<V>, StoreError<K, V>>),
+    StoredIfAbsent(Result<Stored<V>, StoreError<K, V, StoreIfAbsentRefusal>>),
+    GotOrStored(Result<GetOrStored<V>, StoreError<K, V>>),
+    ReplacedIf(Result<Stored<V>, StoreError<K, V, ReplaceIfRefusal>>),
+    Updated(Result<Stored<V>, StoreError<K, Option<V>, UpdateRefusal>>),
     /// Of `get`, `peek` and `remove`.
     Fragment(Option<Fragment<V>>),
     /// Of `contains` and `is_empty`.
@@ -56,10 +69,30 @@ pub enum Outcome<K, V> {
 }
 
 impl<K: Ord + Clone, V: Clone + Weigh> Model<K, V> {
-    /// What the specification answers.
-    pub fn apply(&mut self, operation: &Operation<K, V>) -> Outcome<K, V> {
+    /// What the specification answers, where what is stored gets that version.
+    pub fn apply(&mut self, operation: &Operation<K, V>, version: Version) -> Outcome<K, V> {
+        let own = |key: &K, value: &V| (key.clone(), value.clone(), value.weight());
         match operation {
-            Operation::Store(key, value) => Outcome::Stored(self.store(key.clone(), value.clone(), value.weight())),
+            Operation::Store(key, value) => {
+                let (key, value, weight) = own(key, value);
+                Outcome::Stored(self.store(key, value, weight, version))
+            }
+            Operation::StoreIfAbsent(key, value) => {
+                let (key, value, weight) = own(key, value);
+                Outcome::StoredIfAbsent(self.store_if_absent(key, value, weight, version))
+            }
+            Operation::GetOrStoreWith(key, value) => {
+                let (key, value, weight) = own(key, value);
+                Outcome::GotOrStored(self.get_or_store_with(key, value, weight, version))
+            }
+            Operation::ReplaceIf(key, old, value) => {
+                let (key, value, weight) = own(key, value);
+                Outcome::ReplacedIf(self.replace_if(key, *old, value, weight, version))
+            }
+            Operation::Update(key, value) => {
+                let (key, value, weight) = own(key, value);
+                Outcome::Updated(self.update(key, value, weight, version))
+            }
             Operation::Get(key) => Outcome::Fragment(self.get(key)),
             Operation::Peek(key) => Outcome::Fragment(self.peek(key)),
             Operation::Contains(key) => Outcome::Is(self.contains(key)),
@@ -82,10 +115,38 @@ impl<K: Ord + Clone, V: Clone + Weigh> Model<K, V> {
     }
 }
 
+impl<K, V> Operation<K, V> {
+    /// What it stores, or would: under which key, and what.
+    pub fn stores(&self) -> Option<(&K, &V)> {
+        match self {
+            Self::Store(key, value)
+            | Self::StoreIfAbsent(key, value)
+            | Self::GetOrStoreWith(key, value)
+            | Self::ReplaceIf(key, _, value)
+            | Self::Update(key, value) => Some((key, value)),
+            _ => None,
+        }
+    }
+}
+
+impl<K, V> Outcome<K, V> {
+    /// The version of what the call has stored, if it has.
+    pub fn chosen(&self) -> Option<Version> {
+        match self {
+            Self::Stored(Ok(stored))
+            | Self::StoredIfAbsent(Ok(stored))
+            | Self::ReplacedIf(Ok(stored))
+            | Self::Updated(Ok(stored)) => Some(stored.version),
+            Self::GotOrStored(Ok(GetOrStored::Stored { fragment, .. })) => Some(fragment.version),
+            _ => None,
+        }
+    }
+}
+
 impl<K, V> Operation<K, V>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
+    V: Clone + PartialEq + Debug + Send + Sync + 'static,
 {
     /// What a store answers, asked by its owned operations, with keys borrowed as `Q`.
     pub fn ask<Q, S>(&self, store: &TierStore<K, V, S>) -> Outcome<K, V>
@@ -96,6 +157,23 @@ where
     {
         match self {
             Self::Store(key, value) => Outcome::Stored(store.store(key.clone(), value.clone())),
+            Self::StoreIfAbsent(key, value) => {
+                Outcome::StoredIfAbsent(store.store_if_absent(key.clone(), value.clone()))
+            }
+            Self::GetOrStoreWith(key, value) => {
+                Outcome::GotOrStored(store.get_or_store_with(key.clone(), || value.clone()))
+            }
+            Self::ReplaceIf(key, old, value) => Outcome::ReplacedIf(store.replace_if(key.clone(), old, value.clone())),
+            Self::Update(key, value) => {
+                let mut given = None;
+                let updated = store.update(key.clone(), |old| {
+                    given = Some(old.clone());
+                    value.clone()
+                });
+                let is_it = updated.as_ref().map_or(true, |updated| updated.replaced == given);
+                assert!(is_it, "{updated:?} replaced another than {given:?}, of which the new one was made");
+                Outcome::Updated(updated)
+            }
             Self::Get(key) => Outcome::Fragment(store.get::<Q>(key.borrow())),
             Self::Peek(key) => Outcome::Fragment(store.peek::<Q>(key.borrow())),
             Self::Contains(key) => Outcome::Is(store.contains::<Q>(key.borrow())),
@@ -128,6 +206,26 @@ where
             Self::Store(key, value) => {
                 Outcome::Stored(view.store(key.clone(), value.clone()).map(Stored::<&V>::cloned))
             }
+            Self::StoreIfAbsent(key, value) => {
+                Outcome::StoredIfAbsent(view.store_if_absent(key.clone(), value.clone()).map(Stored::<&V>::cloned))
+            }
+            Self::GetOrStoreWith(key, value) => Outcome::GotOrStored(
+                view.get_or_store_with(key.clone(), || value.clone()).map(GetOrStored::<&V>::cloned),
+            ),
+            Self::ReplaceIf(key, old, value) => {
+                Outcome::ReplacedIf(view.replace_if(key.clone(), old, value.clone()).map(Stored::<&V>::cloned))
+            }
+            Self::Update(key, value) => {
+                let mut given = None;
+                let updated = view.update(key.clone(), |old| {
+                    given = Some(old.clone());
+                    value.clone()
+                });
+                let updated = updated.map(Stored::<&V>::cloned);
+                let is_it = updated.as_ref().map_or(true, |updated| updated.replaced == given);
+                assert!(is_it, "{updated:?} replaced another than {given:?}, of which the new one was made");
+                Outcome::Updated(updated)
+            }
             Self::Get(key) => Outcome::Fragment(view.get::<Q>(key.borrow()).map(Fragment::<&V>::cloned)),
             Self::Peek(key) => Outcome::Fragment(view.peek::<Q>(key.borrow()).map(Fragment::<&V>::cloned)),
             Self::Contains(key) => Outcome::Is(view.contains::<Q>(key.borrow())),
@@ -138,11 +236,7 @@ where
             Self::DemoteTo(key, tier) => Outcome::Demoted(view.demote_to::<Q>(key.borrow(), *tier)),
             Self::EvictLru(tier) => Outcome::Evicted(view.evict_lru(*tier).map(Evicted::<&K, &V>::cloned)),
             Self::Remove(key) => Outcome::Fragment(view.remove::<Q>(key.borrow()).map(Fragment::<&V>::cloned)),
-            Self::Iter(tier) => {
-                let own =
-                    |item: Item<&K, &V>| Item { key: item.key.clone(), value: item.value.clone(), weight: item.weight };
-                Outcome::Items(view.iter(*tier).map(own).collect())
-            }
+            Self::Iter(tier) => Outcome::Items(view.iter(*tier).map(Item::<&K, &V>::cloned).collect()),
             Self::SetHotBudget(_)
             | Self::EnforceHotBudget
             | Self::HotBudget
