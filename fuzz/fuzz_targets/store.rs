@@ -12,11 +12,12 @@ use std::sync::{Arc, Mutex};
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use tierstack::internals::validate;
-use tierstack::{Departure, Fragment, Tier, TierStore, View};
+use tierstack::{Departure, Fragment, Tier, TierStore, Version, View};
 use tierstack_fuzz::{Bytes, Hashes, Level, Room, legal};
 
 use common::{FewHashes, audit};
-use model::{Model, Operation, Weigh};
+use model::versions::{Chosen, foreign};
+use model::{Model, Operation, Outcome, Weigh};
 
 /// Few enough that inputs meet the same key again and again, enough for the index to grow more than once.
 const KEYS: u8 = 24;
@@ -63,6 +64,10 @@ enum Step {
 #[derive(Arbitrary, Debug)]
 enum Op {
     Store(u8, Bytes),
+    StoreIfAbsent(u8, Bytes),
+    GetOrStoreWith(u8, Bytes),
+    ReplaceIf(u8, Old, Bytes),
+    Update(u8, Bytes),
     Get(u8),
     Peek(u8),
     Contains(u8),
@@ -83,6 +88,16 @@ enum Op {
     Iter(Level),
 }
 
+/// A version to replace.
+#[derive(Arbitrary, Debug)]
+enum Old {
+    /// That which the key's fragment has, if there is one.
+    Now,
+    /// One that was chosen before, counted from the last.
+    Before(u8),
+    Foreign,
+}
+
 type Handed = Arc<Mutex<Vec<(u8, Value)>>>;
 type Store = TierStore<u8, Value, FewHashes>;
 
@@ -99,15 +114,29 @@ struct Trial<'s> {
     due: Vec<(u8, Value)>,
     largest_budget: u64,
     stored: u64,
+    chosen: Chosen,
+    /// What was chosen, in that order.
+    versions: Vec<Version>,
 }
 
 impl Trial<'_> {
     fn operation(&mut self, op: &Op) -> Operation<u8, Value> {
         let key = |key: &u8| key % KEYS;
+        self.stored += 1;
+        let number = self.stored;
+        let value = |weight: &Bytes| Value { weight: weight.0, number: Box::new(number) };
         match op {
-            Op::Store(stored, weight) => {
-                self.stored += 1;
-                Operation::Store(key(stored), Value { weight: weight.0, number: Box::new(self.stored) })
+            Op::Store(stored, weight) => Operation::Store(key(stored), value(weight)),
+            Op::StoreIfAbsent(stored, weight) => Operation::StoreIfAbsent(key(stored), value(weight)),
+            Op::GetOrStoreWith(stored, weight) => Operation::GetOrStoreWith(key(stored), value(weight)),
+            Op::Update(stored, weight) => Operation::Update(key(stored), value(weight)),
+            Op::ReplaceIf(stored, old, weight) => {
+                let version = match old {
+                    Old::Now => self.model.peek(&key(stored)).map(|fragment| fragment.version),
+                    Old::Before(number) => self.versions.iter().nth_back(usize::from(*number)).copied(),
+                    Old::Foreign => None,
+                };
+                Operation::ReplaceIf(key(stored), version.unwrap_or_else(foreign), value(weight))
             }
             Op::Get(got) => Operation::Get(key(got)),
             Op::Peek(peeked) => Operation::Peek(key(peeked)),
@@ -130,17 +159,24 @@ impl Trial<'_> {
         }
     }
 
+    /// What the model answers where the store has answered this.
+    fn expect(&mut self, operation: &Operation<u8, Value>, answer: &Outcome<u8, Value>) -> Outcome<u8, Value> {
+        self.versions.extend(answer.chosen());
+        self.model.apply(operation, self.chosen.by(answer))
+    }
+
     fn step(&mut self, step: &Step) {
         match step {
             Step::Owned(op) => self.owned(op),
             Step::Pinned(slot, op) => {
                 let operation = self.operation(op);
-                let (view, pending) =
-                    self.views[usize::from(*slot)].get_or_insert_with(|| (self.store.pin(), Vec::new()));
+                let slot = usize::from(*slot);
+                let (view, _) = self.views[slot].get_or_insert_with(|| (self.store.pin(), Vec::new()));
                 match operation.ask_pinned(view) {
                     Some(answer) => {
-                        assert_eq!(answer, self.model.apply(&operation), "{operation:?} through a view");
-                        pending.extend(self.model.take_overflow());
+                        assert_eq!(answer, self.expect(&operation, &answer), "{operation:?} through a view");
+                        let overflow = self.model.take_overflow();
+                        self.views[slot].as_mut().expect("opened above").1.extend(overflow);
                     }
                     None => self.ask(&operation),
                 }
@@ -174,7 +210,8 @@ impl Trial<'_> {
     }
 
     fn ask(&mut self, operation: &Operation<u8, Value>) {
-        assert_eq!(operation.ask(self.store), self.model.apply(operation), "{operation:?}");
+        let answer = operation.ask(self.store);
+        assert_eq!(answer, self.expect(operation, &answer), "{operation:?}");
         self.due.extend(self.model.take_overflow());
         self.largest_budget = self.largest_budget.max(self.model.hot_budget());
     }
@@ -222,8 +259,17 @@ fuzz_target!(|input: Input| {
         .build()
         .expect("the budget is within the limit");
     let model = Model::new(budget, warm, cold);
-    let mut trial =
-        Trial { store: &store, model, views: [None, None], handed, due: Vec::new(), largest_budget: budget, stored: 0 };
+    let mut trial = Trial {
+        store: &store,
+        model,
+        views: [None, None],
+        handed,
+        due: Vec::new(),
+        largest_budget: budget,
+        stored: 0,
+        chosen: Chosen::default(),
+        versions: Vec::new(),
+    };
     for step in input.steps.iter().take(MOST_STEPS) {
         trial.step(step);
     }

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tierstack::{Capacity, Departure, Fragment, Tier, TierStore};
+use tierstack::{Capacity, Departure, Fragment, Tier, TierStore, Version};
 
 use crate::common::{FewHashes, audit, collected_until};
 
@@ -18,6 +18,8 @@ enum Code {
     Eq,
     CloneKey,
     CloneValue,
+    /// The function that makes a value.
+    Make,
 }
 
 /// Counts calls of one kind of code, and panics at one of them. Every key and every value owns a count of it, so that its
@@ -140,6 +142,11 @@ impl Fixture {
         Value { number, weight, fuse: Arc::clone(&self.fuse) }
     }
 
+    fn make(&self, number: u64, weight: u64) -> Value {
+        self.fuse.pass(Code::Make);
+        self.value(number, weight)
+    }
+
     fn put(&self, key: u64, number: u64, weight: u64) -> Tier {
         let stored = self.store.store(self.key(key), self.value(number, weight)).unwrap();
         assert!(!stored.contended, "nobody else is there");
@@ -208,13 +215,28 @@ fn keyed(operation: usize, fixture: &Fixture, key: &Key) {
         6 => drop(store.demote(key)),
         7 => drop(store.remove(key)),
         8 => drop(store.store(fixture.key(key.number), fixture.value(50, 3))),
-        _ => drop(store.pin().store(fixture.key(key.number), fixture.value(50, 7))),
+        9 => drop(store.pin().store(fixture.key(key.number), fixture.value(50, 7))),
+        10 => drop(store.store_if_absent(fixture.key(key.number), fixture.value(50, 7))),
+        11 => drop(store.get_or_store_with(fixture.key(key.number), || fixture.make(50, 3))),
+        12 => drop(store.pin().get_or_store_with(fixture.key(key.number), || fixture.make(50, 3))),
+        13 => drop(store.update(fixture.key(key.number), |_| fixture.make(50, 3))),
+        14 => drop(store.pin().update(fixture.key(key.number), |_| fixture.make(50, 3))),
+        _ => {
+            let version = store.peek(key).map_or_else(foreign, |found| found.version);
+            drop(store.replace_if(fixture.key(key.number), &version, fixture.value(50, 7)));
+        }
     }
+}
+
+const OPERATIONS: usize = 16;
+
+fn foreign() -> Version {
+    TierStore::<(), ()>::new(0).unwrap().store((), ()).unwrap().version
 }
 
 #[test]
 fn a_hash_that_panics() {
-    for operation in 0..10 {
+    for operation in 0..OPERATIONS {
         // The last key is a new one.
         for key in [0, 3, KEYS - 1, KEYS] {
             let calls = panic_everywhere(Code::Hash, Some(key), |fixture| keyed(operation, fixture, &fixture.key(key)));
@@ -225,7 +247,7 @@ fn a_hash_that_panics() {
 
 #[test]
 fn a_comparison_that_panics() {
-    for operation in 0..10 {
+    for operation in 0..OPERATIONS {
         for key in [0, 3, KEYS - 1, KEYS] {
             let calls = panic_everywhere(Code::Eq, Some(key), |fixture| keyed(operation, fixture, &fixture.key(key)));
             assert!(calls > 0, "operation {operation} compares nothing, though hashes collide");
@@ -235,16 +257,31 @@ fn a_comparison_that_panics() {
 
 #[test]
 fn a_weigher_that_panics() {
-    for key in [3, KEYS] {
-        let calls = panic_everywhere(Code::Weigher, Some(key), |fixture| keyed(8, fixture, &fixture.key(key)));
+    for (operation, key) in [(8, 3), (8, KEYS), (10, 3), (10, KEYS), (11, KEYS), (13, 3), (15, 3)] {
+        let calls = panic_everywhere(Code::Weigher, Some(key), |fixture| keyed(operation, fixture, &fixture.key(key)));
         assert_eq!(calls, 1, "the weigher is asked once");
+    }
+}
+
+#[test]
+fn a_function_that_panics() {
+    for (operation, key, calls) in [(11, 3, 0), (11, KEYS, 1), (12, KEYS, 1), (13, 3, 1), (13, KEYS, 0), (14, 0, 1)] {
+        let made = panic_everywhere(Code::Make, Some(key), |fixture| keyed(operation, fixture, &fixture.key(key)));
+        assert_eq!(made, calls, "operation {operation}");
+        // And nothing of the key's has changed.
+        let fixture = Fixture::new();
+        let before = fixture.contents();
+        fixture.fuse.arm(Code::Make, 1);
+        let ran = catch_unwind(AssertUnwindSafe(|| keyed(operation, &fixture, &fixture.key(key))));
+        fixture.fuse.disarm();
+        assert_eq!((ran.is_err(), fixture.contents() == before), (calls == 1, true));
     }
 }
 
 #[test]
 fn a_clone_that_panics() {
     // Those that hand back a value clone it; a removed one is then gone, though nobody got it.
-    for operation in [0, 1, 7, 8] {
+    for operation in [0, 1, 7, 8, 11, 13, 15] {
         let calls = panic_everywhere(Code::CloneValue, Some(3), |fixture| keyed(operation, fixture, &fixture.key(3)));
         assert!(calls > 0, "operation {operation} hands back a value");
     }

@@ -56,8 +56,7 @@ impl Trade {
     ]);
     /// No operation whose answer or effect depends on the others' use, room or number.
     pub const BY_KEY: Self = Self(&[Kind::Store, Kind::Change, Kind::Look, Kind::Demote, Kind::Remove]);
-    pub const CHANGES: Self =
-        Self(&[Kind::Change, Kind::Change, Kind::Store, Kind::Look, Kind::Remove]);
+    pub const CHANGES: Self = Self(&[Kind::Change, Kind::Change, Kind::Store, Kind::Look, Kind::Remove]);
     /// Without a change of the budget.
     pub const CONSTANT: Self = Self(&[
         Kind::Store,

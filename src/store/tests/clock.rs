@@ -2,7 +2,7 @@
 
 use super::sweep::validate;
 use crate::place::MAX_TICK;
-use crate::{PromoteError, Refusal, Tier, TierStore};
+use crate::{PromoteError, Refusal, StoreIfAbsentRefusal, Tier, TierStore};
 
 #[test]
 fn ticks_near_overflow_order_as_any_others_and_their_end_is_an_error() {
@@ -15,6 +15,18 @@ fn ticks_near_overflow_order_as_any_others_and_their_end_is_an_error() {
     let refused = store.store(9, 99).unwrap_err();
     assert_eq!((refused.key, refused.value, refused.reason), (9, 99, Refusal::ClockExhausted));
     assert_eq!(store.promote(&0), Err(PromoteError::ClockExhausted));
+    let refused = store.store_if_absent(9, 99).unwrap_err();
+    assert_eq!((refused.key, refused.value, refused.reason), (9, 99, Refusal::ClockExhausted.into()));
+    let refused = store.get_or_store_with(9, || 99).unwrap_err();
+    assert_eq!((refused.key, refused.value, refused.reason), (9, 99, Refusal::ClockExhausted));
+    let refused = store.update(1, |old| old + 1).unwrap_err();
+    assert_eq!((refused.key, refused.value, refused.reason), (1, Some(2), Refusal::ClockExhausted.into()));
+    let version = store.peek(&1).unwrap().version;
+    let refused = store.replace_if(1, &version, 99).unwrap_err();
+    assert_eq!((refused.value, refused.reason), (99, Refusal::ClockExhausted.into()));
+    // What is refused needs no tick.
+    let present = StoreIfAbsentRefusal::Present { tier: Tier::Hot, version };
+    assert_eq!(store.store_if_absent(1, 99).unwrap_err().reason, present);
     // Everything that takes no tick goes on, in the right order.
     assert_eq!(store.get(&2).unwrap().value, 2);
     assert_eq!(store.demote(&2).unwrap().to, Tier::Warm);

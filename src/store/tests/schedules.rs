@@ -4,6 +4,7 @@
 //! how many, and which. Sequentially consistent, and the epoch and the directory run as single steps: orderings and
 //! reclamation are not tested here. Segments and tables are tiny, so that sealing and growth are.
 
+use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -12,11 +13,17 @@ use shuttle::sync::Arc;
 use shuttle::{Config, FailurePersistence, Runner, thread};
 
 use super::sweep::validate;
-use crate::{Capacity, Tier, TierStore};
+use crate::{Capacity, StoreIfAbsentRefusal, Tier, TierStore};
 
 #[derive(Clone, Copy, Debug)]
 enum Op {
     Store(u32, u64),
+    StoreIfAbsent(u32, u64),
+    GetOrStore(u32, u64),
+    /// What this thread has stored there last.
+    ReplaceIf(u32, u64),
+    /// By that much, as far as the budget.
+    Update(u32, u64),
     Get(u32),
     Promote(u32, Tier),
     Demote(u32, Tier),
@@ -53,8 +60,12 @@ impl Random {
 
     fn op(&mut self, keeps: bool, budget: u64) -> Op {
         let key = u32::try_from(if self.below(2) == 0 { 0 } else { self.below(5) }).unwrap();
-        match self.below(14) {
-            0..=4 => Op::Store(key, self.below(budget + 2)),
+        match self.below(17) {
+            0..=3 => Op::Store(key, self.below(budget + 2)),
+            4 => Op::StoreIfAbsent(key, self.below(budget + 2)),
+            14 => Op::GetOrStore(key, self.below(budget + 2)),
+            15 => Op::ReplaceIf(key, self.below(budget + 2)),
+            16 => Op::Update(key, 1 + self.below(2)),
             5 | 6 => Op::Get(key),
             7 | 8 => Op::Promote(key, self.tier()),
             9 => Op::Demote(key, if self.below(2) == 0 { Tier::Warm } else { Tier::Cold }),
@@ -88,13 +99,45 @@ type Store = TierStore<u32, u64, BuildHasherDefault<DefaultHasher>>;
 
 fn run(store: &Store, ops: &[Op], program: &Program) {
     // What this thread has stored, and nothing takes away where the program keeps.
-    let mut mine = Vec::new();
+    let (mut mine, mut versions) = (Vec::new(), HashMap::new());
     for &op in ops {
         match op {
             Op::Store(key, weight) => {
                 let stored = store.store(key, weight).unwrap();
                 assert!(stored.tier != Tier::Hot || weight <= program.budget);
+                versions.insert(key, stored.version);
                 mine.push(key);
+            }
+            Op::StoreIfAbsent(key, weight) => match store.store_if_absent(key, weight) {
+                Ok(stored) => {
+                    assert!(stored.replaced.is_none());
+                    versions.insert(key, stored.version);
+                    mine.push(key);
+                }
+                Err(refused) => assert!(matches!(refused.reason, StoreIfAbsentRefusal::Present { .. })),
+            },
+            Op::GetOrStore(key, weight) => {
+                let fragment = store.get_or_store_with(key, || weight).unwrap().into_fragment();
+                versions.insert(key, fragment.version);
+                mine.push(key);
+            }
+            Op::ReplaceIf(key, weight) => {
+                let Some(old) = versions.get(&key) else { continue };
+                if let Ok(stored) = store.replace_if(key, old, weight) {
+                    assert!(stored.replaced.is_some() && stored.version != *old);
+                    versions.insert(key, stored.version);
+                }
+            }
+            Op::Update(key, more) => {
+                let mut given = None;
+                let updated = store.update(key, |old| {
+                    given = Some(*old);
+                    (old + more) % (program.budget + 1)
+                });
+                match updated {
+                    Ok(stored) => assert_eq!(stored.replaced, given, "made of another than it has replaced"),
+                    Err(_) => assert!(!program.keeps || !mine.contains(&key), "a present key was missed"),
+                }
             }
             Op::Get(key) => {
                 let got = store.get(&key);

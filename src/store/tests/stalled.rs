@@ -46,6 +46,8 @@ fn provoke(store: &Store, step: Step) {
                     store.demote(&key);
                     let _ = store.promote_to(&key, Tier::Hot);
                 }
+                // A refused one has no node, or gives it up.
+                _ if round % 3 == 0 => drop(store.update(key, |old| old + 1)),
                 _ => drop(store.store(key, round).unwrap()),
             }
         }
@@ -63,7 +65,7 @@ fn work(store: &Store, seed: u64) {
     };
     for round in 0..3_000_u64 {
         let key = u32::try_from(if random(4) == 0 { 5_000 + random(300) } else { random(u64::from(KEYS)) }).unwrap();
-        match random(12) {
+        match random(15) {
             0..=3 => drop(store.store(key, round).unwrap()),
             4 | 5 => drop(store.get(&key)),
             6 => drop(store.promote(&key)),
@@ -71,6 +73,9 @@ fn work(store: &Store, seed: u64) {
             8 => drop(store.demote(&key)),
             9 => drop(store.evict_lru(Tier::ALL[usize::try_from(random(3)).unwrap()])),
             10 => drop(store.remove(&key)),
+            11 => drop(store.store_if_absent(key, round)),
+            12 => drop(store.get_or_store_with(key, || round).unwrap()),
+            13 => drop(store.update(key, |old| old + 1)),
             _ => drop(store.iter(Tier::Warm)),
         }
         assert!(store.hot_bytes() <= BUDGET);
