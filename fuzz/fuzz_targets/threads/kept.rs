@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tierstack::internals::validate;
-use tierstack::{Capacity, Departure, Evicted, Fragment, PromoteError, Tier, TierStore};
+use tierstack::{
+    Capacity, Departure, Evicted, Fragment, GetOrStored, PromoteError, StoreIfAbsentRefusal, Stored, Tier, TierStore,
+    UpdateRefusal,
+};
 
 use crate::common::ledger::{Ledger, Tally};
 use crate::common::{FewHashes, audit};
@@ -94,10 +97,12 @@ impl Kept {
             | Operation::Peek(key)
             | Operation::PromoteTo(key, _)
             | Operation::DemoteTo(key, _)
-            | Operation::Store(key, _) => self.keeps && self.seen[usize::from(*key)].load(Ordering::Relaxed),
+            | Operation::Store(key, _)
+            | Operation::StoreIfAbsent(key, _)
+            | Operation::Update(key, _) => self.keeps && self.seen[usize::from(*key)].load(Ordering::Relaxed),
             _ => false,
         };
-        if let Operation::Store(_, value) = operation {
+        if let Some((_, value)) = operation.stores() {
             self.books.0.enter(*value.account);
         }
         self.bounds.lock().unwrap()[me] = Some(Bound::default());
@@ -115,19 +120,33 @@ impl Kept {
         let (ledger, tally) = &*self.books;
         match (operation, outcome) {
             (Operation::Store(key, value), Outcome::Stored(stored)) => {
-                let stored = stored.expect("a light value");
-                Tally::add(&tally.stores);
-                if stored.contended {
-                    Tally::add(&tally.contended);
-                    assert_eq!(stored.tier, Tier::Warm);
-                }
-                assert!(value.weight > 0 || stored.tier == Tier::Hot, "nothing always fits");
-                self.see(value);
-                let Some(replaced) = stored.replaced else { return false };
-                assert_eq!(replaced.key, *key);
-                ledger.leave(*replaced.account);
-                Tally::add(&tally.replacements);
+                return self.stored(*key, value, stored.expect("a light value"));
             }
+            (Operation::StoreIfAbsent(key, value), Outcome::StoredIfAbsent(Ok(stored)))
+            | (Operation::ReplaceIf(key, _, value), Outcome::ReplacedIf(Ok(stored)))
+            | (Operation::Update(key, value), Outcome::Updated(Ok(stored))) => return self.stored(*key, value, stored),
+            (Operation::StoreIfAbsent(_, value), Outcome::StoredIfAbsent(Err(refused))) => {
+                assert!(matches!(refused.reason, StoreIfAbsentRefusal::Present { .. }));
+                ledger.leave(*value.account);
+            }
+            (Operation::ReplaceIf(_, _, value), Outcome::ReplacedIf(Err(_))) => ledger.leave(*value.account),
+            (Operation::Update(_, value), Outcome::Updated(Err(refused))) => {
+                assert_eq!(refused.reason, UpdateRefusal::Absent);
+                ledger.leave(*value.account);
+                return false;
+            }
+            (Operation::GetOrStoreWith(key, value), Outcome::GotOrStored(got)) => match got.expect("a light value") {
+                GetOrStored::Found(found) => {
+                    Tally::add(&tally.hits);
+                    ledger.leave(*value.account);
+                    return self.is_of(*key, Some(&found));
+                }
+                GetOrStored::Stored { fragment, contended } => {
+                    Tally::add(&tally.misses);
+                    let Fragment { tier, version, .. } = fragment;
+                    self.stored(*key, value, Stored { tier, version, replaced: None, contended });
+                }
+            },
             (Operation::Get(key), Outcome::Fragment(found)) => {
                 Tally::add(if found.is_some() { &tally.hits } else { &tally.misses });
                 return self.is_of(*key, found.as_ref());
@@ -168,6 +187,23 @@ impl Kept {
             | (Operation::EnforceHotBudget, Outcome::Enforced(_)) => {}
             (operation, outcome) => panic!("{operation:?}: {outcome:?}"),
         }
+        true
+    }
+
+    /// Whether there was something to replace.
+    fn stored(&self, key: u8, value: &Value, stored: Stored<Value>) -> bool {
+        let (ledger, tally) = &*self.books;
+        Tally::add(&tally.stores);
+        if stored.contended {
+            Tally::add(&tally.contended);
+            assert_eq!(stored.tier, Tier::Warm);
+        }
+        assert!(value.weight > 0 || stored.tier == Tier::Hot, "nothing always fits");
+        self.see(value);
+        let Some(replaced) = stored.replaced else { return false };
+        assert_eq!(replaced.key, key);
+        ledger.leave(*replaced.account);
+        Tally::add(&tally.replacements);
         true
     }
 

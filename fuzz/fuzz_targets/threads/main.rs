@@ -22,7 +22,8 @@ use tierstack_fuzz::{Hashes, Level, Room};
 use baton::{Baton, Turn};
 use common::FewHashes;
 use kept::{KEYS, Kept, Setup, Value};
-use model::Operation;
+use model::versions::foreign;
+use model::{Operation, Outcome};
 
 const THREADS: usize = 3;
 const HEAVIEST: u64 = 9;
@@ -59,6 +60,23 @@ enum Op {
         key: u8,
         weight: u8,
     },
+    StoreIfAbsent {
+        key: u8,
+        weight: u8,
+    },
+    GetOrStoreWith {
+        key: u8,
+        weight: u8,
+    },
+    /// What the thread has stored or read there last.
+    ReplaceIf {
+        key: u8,
+        weight: u8,
+    },
+    Update {
+        key: u8,
+        weight: u8,
+    },
     Get(u8),
     Peek(u8),
     Promote(u8, Level),
@@ -79,12 +97,33 @@ enum Op {
 /// The operations of one thread, whose values have accounts from `account` on.
 fn run(kept: &Kept, baton: &Baton, me: usize, ops: &[Op], mut account: usize) {
     let mut view: Option<View<'_, _, _, _>> = None;
+    let mut known = [foreign(); KEYS as usize];
+    let mut value = |key: u8, weight: u8| {
+        account += 1;
+        let (key, weight) = (key % KEYS, u64::from(weight) % (HEAVIEST + 1));
+        (key, Value { account: Box::new(account - 1), key, weight })
+    };
     for op in ops {
         let operation = match *op {
             Op::Store { key, weight } => {
-                account += 1;
-                let (key, weight) = (key % KEYS, u64::from(weight) % (HEAVIEST + 1));
-                Operation::Store(key, Value { account: Box::new(account - 1), key, weight })
+                let (key, value) = value(key, weight);
+                Operation::Store(key, value)
+            }
+            Op::StoreIfAbsent { key, weight } => {
+                let (key, value) = value(key, weight);
+                Operation::StoreIfAbsent(key, value)
+            }
+            Op::GetOrStoreWith { key, weight } => {
+                let (key, value) = value(key, weight);
+                Operation::GetOrStoreWith(key, value)
+            }
+            Op::ReplaceIf { key, weight } => {
+                let (key, value) = value(key, weight);
+                Operation::ReplaceIf(key, known[usize::from(key)], value)
+            }
+            Op::Update { key, weight } => {
+                let (key, value) = value(key, weight);
+                Operation::Update(key, value)
             }
             Op::Get(key) => Operation::Get(key % KEYS),
             Op::Peek(key) => Operation::Peek(key % KEYS),
@@ -110,7 +149,15 @@ fn run(kept: &Kept, baton: &Baton, me: usize, ops: &[Op], mut account: usize) {
         };
         kept.call(me, &operation, |operation| {
             let pinned = view.as_ref().and_then(|view| operation.ask_pinned(view));
-            pinned.unwrap_or_else(|| operation.ask(&kept.store))
+            let answer = pinned.unwrap_or_else(|| operation.ask(&kept.store));
+            let read = match (operation, &answer) {
+                (Operation::Get(key) | Operation::Peek(key), Outcome::Fragment(Some(found))) => Some((*key, found.version)),
+                _ => operation.stores().and_then(|(key, _)| Some((*key, answer.chosen()?))),
+            };
+            if let Some((key, version)) = read {
+                known[usize::from(key)] = version;
+            }
+            answer
         });
     }
 }
