@@ -129,7 +129,9 @@ fn steps(keys: Keys, flights: [Flight; 2], at: usize, mut step: impl FnMut(Keys,
         },
         Op::Get => effect(Answer::Found(old), old, false),
         Op::Remove => effect(Answer::Removed(old), None, is_hot(old)),
-        Op::Demote | Op::Evict(_) => unimplemented!("no model of these here"),
+        Op::Demote | Op::Evict(_) | Op::StoreIfAbsent(_) | Op::ReplaceFirst(_) | Op::Update(_) => {
+            unimplemented!("no model of these here")
+        }
     }
 }
 

@@ -19,6 +19,11 @@ pub enum Op {
     Demote,
     Evict(Tier),
     Remove,
+    StoreIfAbsent(u64),
+    /// Of that value in place of the key's first fragment, whose value is 1.
+    ReplaceFirst(u64),
+    /// To ten times the value, and this.
+    Update(u64),
 }
 
 /// What it answered.
@@ -38,6 +43,12 @@ pub enum Answer {
     Contended,
     Evicted(Option<u64>),
     Removed(State),
+    /// A store that is only of an absent key found it in that tier.
+    Present(Tier),
+    /// A replacement of the first fragment found another.
+    Changed(Tier),
+    /// A store that is only of a present key found none.
+    Absent,
 }
 
 /// The state after `op` answered `answer` in `state`; `None` where it could not.
@@ -46,6 +57,12 @@ fn step(state: State, op: Op, answer: Answer) -> Option<State> {
         (Op::Store(value), Answer::Stored { tier: Tier::Hot, replaced, contended: false }) => {
             (replaced == state.map(|(value, _)| value)).then_some(Some((value, Tier::Hot)))
         }
+        (Op::StoreIfAbsent(value), Answer::Stored { .. }) if state.is_none() => step(state, Op::Store(value), answer),
+        (Op::StoreIfAbsent(_), Answer::Present(tier)) => (state?.1 == tier).then_some(state),
+        (Op::ReplaceFirst(value), Answer::Stored { .. }) if state?.0 == 1 => step(state, Op::Store(value), answer),
+        (Op::ReplaceFirst(_), Answer::Changed(tier)) => (state?.0 != 1 && state?.1 == tier).then_some(state),
+        (Op::Update(digit), Answer::Stored { .. }) => step(state, Op::Store(10 * state?.0 + digit), answer),
+        (Op::ReplaceFirst(_) | Op::Update(_), Answer::Absent) => state.is_none().then_some(None),
         (Op::Store(_), Answer::NothingToReplace) => state.is_none().then_some(None),
         (Op::Get, Answer::Found(found)) => (found == state).then_some(state),
         (Op::Promote, Answer::Moved(moved)) => {

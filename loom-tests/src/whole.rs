@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use tierstack::{Moved, PromoteError, Tier, TierStore};
+use tierstack::{
+    Moved, PromoteError, ReplaceIfRefusal, StoreIfAbsentRefusal, Stored, Tier, TierStore, UpdateRefusal, Version,
+};
 
 use crate::collected::Plain;
 use crate::spec::{Answer, Op, State};
@@ -24,18 +26,58 @@ pub fn with_room_for(fragments: u64) -> Arc<Store> {
     )
 }
 
-/// Has the store do `op` on the key.
+/// Has the store do `op`, which is of any fragment, on the key.
 ///
 /// # Panics
 ///
 /// Where the store refuses for another reason than that it is contended.
 #[must_use]
 pub fn run(store: &Store, key: u64, op: Op) -> Answer {
+    run_after(store, key, None, op)
+}
+
+/// As [`run`], where the key's first fragment has had that version.
+///
+/// # Panics
+///
+/// As [`run`]; and where an update has replaced another value than it was made of.
+#[must_use]
+pub fn run_after(store: &Store, key: u64, first: Option<Version>, op: Op) -> Answer {
     let ends = |moved: Moved| (moved.from, moved.to);
+    let done = |Stored { tier, replaced, contended, .. }: Stored<u64>| Answer::Stored { tier, replaced, contended };
     match op {
-        Op::Store(value) => {
-            let stored = store.store(key, value).expect("ticks are left");
-            Answer::Stored { tier: stored.tier, replaced: stored.replaced, contended: stored.contended }
+        Op::Store(value) => done(store.store(key, value).expect("ticks are left")),
+        Op::StoreIfAbsent(value) => match store.store_if_absent(key, value).map_err(|refused| refused.reason) {
+            Ok(stored) => done(stored),
+            Err(StoreIfAbsentRefusal::Present { tier, .. }) => Answer::Present(tier),
+            Err(reason) => panic!("{reason}"),
+        },
+        Op::ReplaceFirst(value) => {
+            let first = first.expect("it has one");
+            match store.replace_if(key, &first, value).map_err(|refused| refused.reason) {
+                Ok(stored) => done(stored),
+                Err(ReplaceIfRefusal::Changed { tier, version }) => {
+                    assert_ne!(version, first);
+                    Answer::Changed(tier)
+                }
+                Err(ReplaceIfRefusal::Absent) => Answer::Absent,
+                Err(reason) => panic!("{reason}"),
+            }
+        }
+        Op::Update(digit) => {
+            let mut given = None;
+            let updated = store.update(key, |old| {
+                given = Some(*old);
+                10 * old + digit
+            });
+            match updated.map_err(|refused| refused.reason) {
+                Ok(stored) => {
+                    assert_eq!(stored.replaced, given, "made of another");
+                    done(stored)
+                }
+                Err(UpdateRefusal::Absent) => Answer::Absent,
+                Err(reason) => panic!("{reason}"),
+            }
         }
         Op::Get => Answer::Found(store.get(&key).map(|found| (found.value, found.tier))),
         Op::Promote => match store.promote_to(&key, Tier::Hot) {
