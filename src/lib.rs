@@ -112,7 +112,26 @@
 //!
 //! Act on what one call returned ([`get`](TierStore::get) says the tier, [`promote`](TierStore::promote) says from where to where) rather
 //! than on what an earlier call saw. So also [`current`](PlanContext::current): to record into the changeset on top, let
-//! [`record_change`](PlanContext::record_change) find it. Read, change and store back is not one step either: two who do so overwrite each other.
+//! [`record_change`](PlanContext::record_change) find it. Read, change and store back is not one step either: two who do so overwrite each other. These are one step:
+//!
+//! | instead of | call |
+//! |---|---|
+//! | `if !contains { store }` | [`store_if_absent`](TierStore::store_if_absent) |
+//! | `get`, or else make and `store` | [`get_or_store_with`](TierStore::get_or_store_with) |
+//! | `get`, then `store` what was made of it, at once | [`update`](TierStore::update) |
+//! | the same, much later, or by somebody else | [`replace_if`](TierStore::replace_if), with the [`Version`] that was read |
+//!
+//! ```
+//! # use tierstack::TierStore;
+//! let store = TierStore::<&str, String>::new(1024)?;
+//! store.store("text", "a long text".into())?;
+//!
+//! let text = store.get("text").expect("stored above");
+//! let summary = text.value.to_uppercase(); // takes a while
+//! store.store("text", "a newer text".into())?; // meanwhile, by another
+//! assert!(store.replace_if("text", &text.version, summary).is_err()); // the newer text stays
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! # When something else is the better choice
 //!

@@ -290,10 +290,10 @@ fn updates_of_threads_lose_nothing() {
 fn of_threads_that_store_one_key_the_first_wins() {
     let store = TierStore::<u64, usize>::builder(1 << 20).build().unwrap();
     for key in 0..300 {
-        let made = AtomicUsize::new(0);
+        let runs = AtomicUsize::new(0);
         let fragments = together(4, |thread| {
             let make = || {
-                made.fetch_add(1, Ordering::Relaxed);
+                runs.fetch_add(1, Ordering::Relaxed);
                 thread
             };
             match thread % 2 {
@@ -301,7 +301,7 @@ fn of_threads_that_store_one_key_the_first_wins() {
                 _ => store.pin().get_or_store_with(key, make).unwrap().cloned().into_fragment(),
             }
         });
-        assert!(made.into_inner() >= 1);
+        assert!(runs.into_inner() >= 1);
         assert!(fragments.iter().all(|fragment| *fragment == fragments[0]), "{fragments:?}");
 
         let key = key + 1_000;

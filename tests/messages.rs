@@ -5,7 +5,8 @@ use std::error::Error;
 
 use tierstack::{
     BudgetError, BuildError, Capacity, Change, ChangesetId, Digest, EventKind, MAX_BYTES, NotOpen, PlanContext,
-    PromoteError, RecordError, RecordRefusal, Refusal, ReplayRefusal, SavepointError, Sequence, StoreError, TierStore,
+    PromoteError, RecordError, RecordRefusal, Refusal, ReplaceIfRefusal, ReplayRefusal, SavepointError, Sequence,
+    StoreError, StoreIfAbsentRefusal, TierStore, UpdateRefusal,
 };
 
 /// Cannot be shown.
@@ -36,6 +37,33 @@ fn what_a_store_refuses_is_explained() {
     let reason = Refusal::ClockExhausted;
     let message = "the fragment was not stored: the store's clock has no ticks left";
     says(StoreError { key: Opaque, value: Opaque, reason }, message);
+}
+
+#[test]
+fn what_is_not_stored_for_what_is_there_is_explained() {
+    let store = Store::builder(7).weigher(|_, _| 1).build().unwrap();
+    let refused = store.update(Opaque, |_| Opaque).err().unwrap();
+    assert_eq!(format!("{refused:?}"), "StoreError { reason: Absent, .. }");
+    says(refused, "the fragment was not stored: no fragment has that key");
+    let first = store.store(Opaque, Opaque).ok().unwrap().version;
+    let refused = store.store_if_absent(Opaque, Opaque).err().unwrap();
+    says(refused, "the fragment was not stored: the key has a fragment already, in hot");
+    assert!(store.store(Opaque, Opaque).is_ok());
+    let refused = store.replace_if(Opaque, &first, Opaque).err().unwrap();
+    says(refused, "the fragment was not stored: the key's fragment has another version");
+    store.remove(&Opaque);
+    let refused = store.replace_if(Opaque, &first, Opaque).err().unwrap();
+    says(refused, "the fragment was not stored: no fragment has that key");
+    let other = Store::new(7).unwrap();
+    let refused = other.replace_if(Opaque, &first, Opaque).err().unwrap();
+    says(refused, "the fragment was not stored: the version is of another store");
+
+    let message = "a weight of 1099511627777 bytes is above the limit of 1099511627776 bytes";
+    let refusal = Refusal::TooHeavy { weight: MAX_BYTES + 1 };
+    assert_eq!(StoreIfAbsentRefusal::from(refusal).to_string(), message);
+    assert_eq!(ReplaceIfRefusal::from(refusal).to_string(), message);
+    assert_eq!(UpdateRefusal::from(refusal).to_string(), message);
+    assert_eq!(format!("{first:?}").split_once(':').map(|(store, _)| store.starts_with("Version(")), Some(true));
 }
 
 #[test]

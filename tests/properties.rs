@@ -10,9 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use tierstack::{
-    Capacity, DefaultHasher, Departure, Fragment, GetOrStored, MAX_BYTES, Tier, TierStore, Version, View,
-};
+use tierstack::{Capacity, DefaultHasher, Departure, Fragment, GetOrStored, MAX_BYTES, Tier, TierStore, Version, View};
 
 use common::{FewHashes, audit};
 use model::versions::{Chosen, foreign};

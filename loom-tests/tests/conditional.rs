@@ -30,7 +30,7 @@ fn beside(name: &str, first: Option<Tier>, spawned: Op, own: Op) {
     // What follows is sequential.
     loom::skip_branch();
     let (first, last) = (first.map(|tier| (1, tier)), at_rest(&store, [KEY])[0]);
-    assert!(explains(first, &done, None, last), "{name}: {first:?}, {done:?}, {last:?}");
+    assert!(explains(first, &done, last), "{name}: {first:?}, {done:?}, {last:?}");
 }
 
 /// Explores both operations beside each other; where they differ, each has its turn as the thread that is spawned.

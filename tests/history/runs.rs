@@ -75,7 +75,9 @@ fn storm(name: &str, trade: Trade, threads: usize, length: usize, rounds: u64) {
         let setup = program::setup(&mut dice([seeds[0], round, u64::MAX - 1]));
         let calls = record(&setup, trade, threads, length, seeds);
         let mut chosen = Chosen::default();
-        calls.iter().for_each(|call| _ = chosen.by(&call.answer));
+        for call in &calls {
+            chosen.by(&call.answer);
+        }
         overlapping += calls.iter().filter(|call| call.returned > call.invoked + 1).count();
         match check(&setup, &calls) {
             Ok(number) => {

@@ -8,22 +8,29 @@ use tierstack::{TierStore, Version};
 use super::Outcome;
 
 /// A store that is asked for nothing but versions.
-static MINT: LazyLock<(TierStore<(), ()>, Mutex<Vec<Version>>)> =
-    LazyLock::new(|| (TierStore::new(0).expect("no budget"), Mutex::default()));
+struct Mint(TierStore<(), ()>);
 
-static FOREIGN: LazyLock<Version> = LazyLock::new(|| {
-    let store = TierStore::<(), ()>::new(0).expect("no budget");
-    store.store((), ()).expect("the first tick").version
-});
+impl Mint {
+    fn new() -> Self {
+        Self(TierStore::new(0).expect("no budget"))
+    }
+
+    fn make(&self) -> Version {
+        self.0.store((), ()).expect("ticks are left").version
+    }
+}
+
+static MINT: LazyLock<Mint> = LazyLock::new(Mint::new);
+static MINTED: Mutex<Vec<Version>> = Mutex::new(Vec::new());
+static FOREIGN: LazyLock<Version> = LazyLock::new(|| Mint::new().make());
 
 /// The version of that number, for a history that no store has made: other than that of any other number.
 pub fn minted(number: usize) -> Version {
-    let (store, versions) = &*MINT;
-    let mut versions = versions.lock().expect("no panic while it is held");
-    while versions.len() <= number {
-        versions.push(store.store((), ()).expect("ticks are left").version);
+    let mut minted = MINTED.lock().expect("no panic while it is held");
+    while minted.len() <= number {
+        minted.push(MINT.make());
     }
-    versions[number]
+    minted[number]
 }
 
 /// A version that is of no store of any test.
