@@ -52,3 +52,29 @@ impl fmt::Debug for Version {
         write!(f, "Version({}:{})", self.store.0, self.stamp)
     }
 }
+
+#[cfg(all(test, not(any(tierstack_loom, tierstack_shuttle))))]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::Fragment;
+    use crate::node::Node;
+
+    use super::*;
+
+    #[test]
+    fn a_stamp_takes_the_room_that_narrower_claims_have_left() {
+        assert_eq!(size_of::<Node<u64, u64>>(), 10 * 8);
+        assert_eq!(size_of::<Node<Arc<str>, Arc<str>>>(), 12 * 8);
+        assert_eq!(size_of::<Option<Fragment<&u64>>>(), 5 * 8);
+    }
+
+    #[test]
+    fn a_version_shows_its_store_and_its_stamp_and_knows_its_store() {
+        let (one, other) = (StoreNumber::next(), StoreNumber::next());
+        let version = Version::new(one, 7);
+        assert!(version.is_of(one) && !version.is_of(other));
+        assert_ne!(version, Version::new(other, 7));
+        assert_eq!(format!("{version:?}"), format!("Version({}:7)", one.0));
+    }
+}

@@ -6,6 +6,7 @@ mod checker;
 mod configuration;
 mod orders;
 mod planted;
+mod planted_changes;
 mod program;
 mod recorder;
 mod runs;

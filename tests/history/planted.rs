@@ -10,36 +10,36 @@ use crate::recorder::{Call, Key, Operation, Outcome, Setup, Value};
 
 use Tier::{Cold, Hot, Warm};
 
-const A: Key = Key(0);
-const B: Key = Key(1);
-const C: Key = Key(2);
+pub const A: Key = Key(0);
+pub const B: Key = Key(1);
+pub const C: Key = Key(2);
 
-const TEN: Setup = Setup::unbounded(10);
+pub const TEN: Setup = Setup::unbounded(10);
 
-const fn value(number: u32, weight: u64) -> Value {
+pub const fn value(number: u32, weight: u64) -> Value {
     Value { number, weight }
 }
 
-fn call(invoked: u64, returned: u64, operation: Operation, answer: Outcome) -> Call {
+pub fn call(invoked: u64, returned: u64, operation: Operation, answer: Outcome) -> Call {
     let version = operation.stores().map_or_else(foreign, |(_, value)| version(value.number));
     Call { operation, answer, version, overflow: Vec::new(), invoked, returned }
 }
 
 /// Of the value with that number.
-fn version(number: u32) -> Version {
+pub fn version(number: u32) -> Version {
     minted(number as usize)
 }
 
 /// That the value of that number was stored.
-fn stored(number: u32, tier: Tier, replaced: Option<Value>) -> Stored<Value> {
+pub fn stored(number: u32, tier: Tier, replaced: Option<Value>) -> Stored<Value> {
     Stored { tier, version: version(number), replaced, contended: false }
 }
 
-fn in_tier(number: u32, tier: Tier, replaced: Option<Value>) -> Outcome {
+pub fn in_tier(number: u32, tier: Tier, replaced: Option<Value>) -> Outcome {
     Outcome::Stored(Ok(stored(number, tier, replaced)))
 }
 
-fn store(invoked: u64, returned: u64, key: Key, value: Value, tier: Tier) -> Call {
+pub fn store(invoked: u64, returned: u64, key: Key, value: Value, tier: Tier) -> Call {
     call(invoked, returned, Op::Store(key, value), in_tier(value.number, tier, None))
 }
 
@@ -52,7 +52,7 @@ fn contended(invoked: u64, returned: u64, key: Key, value: Value) -> Call {
     call(invoked, returned, Op::Store(key, value), Outcome::Stored(Ok(stored)))
 }
 
-fn found(value: Value, tier: Tier) -> Outcome {
+pub fn found(value: Value, tier: Tier) -> Outcome {
     Outcome::Fragment(Some(Fragment { value, tier, weight: value.weight, version: version(value.number) }))
 }
 
@@ -64,17 +64,17 @@ fn evicted(key: Key, value: Value, from: Tier) -> Outcome {
 
 const EMPTY: Outcome = Outcome::Evicted(None);
 
-fn moved(from: Tier, to: Tier) -> Outcome {
+pub fn moved(from: Tier, to: Tier) -> Outcome {
     Outcome::Promoted(Ok(Moved { from, to }))
 }
 
-fn accepted(setup: &Setup, calls: &[Call]) {
+pub fn accepted(setup: &Setup, calls: &[Call]) {
     let entered = check(setup, calls).unwrap_or_else(|rejection| panic!("{rejection:?}"));
     assert!(entered > 0 || calls.is_empty());
 }
 
 /// Rejected at that call, which could have answered exactly this.
-fn rejected(setup: &Setup, calls: &[Call], call: usize, could: &[Outcome]) {
+pub fn rejected(setup: &Setup, calls: &[Call], call: usize, could: &[Outcome]) {
     let Err(Rejection::Impossible { call: at, possible }) = check(setup, calls) else {
         panic!("not rejected: {calls:#?}");
     };
@@ -89,7 +89,7 @@ fn three() -> Vec<Call> {
 }
 
 /// Those three, and then these.
-fn then(calls: impl IntoIterator<Item = Call>) -> Vec<Call> {
+pub fn then(calls: impl IntoIterator<Item = Call>) -> Vec<Call> {
     three().into_iter().chain(calls).collect()
 }
 
