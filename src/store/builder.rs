@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::hash::{BuildHasher, Hash};
+use core::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::TierStore;
 use super::core::{Core, Settings};
@@ -176,6 +177,10 @@ where
         Ok(TierStore { core: Core::new(&self.settings), weigher: self.weigher, hook, hasher: self.hasher })
     }
 }
+
+// It has called none of the functions that it was given, and holds no fragment.
+impl<K, V, S: UnwindSafe> UnwindSafe for Builder<K, V, S> {}
+impl<K, V, S: RefUnwindSafe> RefUnwindSafe for Builder<K, V, S> {}
 
 impl<K, V, S> fmt::Debug for Builder<K, V, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -46,6 +46,7 @@ pub mod sweep;
 
 use ::core::fmt;
 use ::core::hash::{BuildHasher, Hash};
+use ::core::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::reclaim::Callback;
 use crate::tier::Tier;
@@ -66,6 +67,8 @@ pub use view::View;
 /// - *Pinned*, through a [`View`] from [`pin`](Self::pin): what is handed back is a borrow, and the cost of pinning is paid once.
 ///
 /// The guarantees, and what they do not say, are on the [crate's front page](crate#guarantees).
+///
+/// It is unwind safe where keys, values and hasher are: a panic of the caller's own code within an operation leaves it whole.
 pub struct TierStore<K, V, S = DefaultHasher>
 where
     K: Send + Sync + 'static,
@@ -122,6 +125,26 @@ where
             None => (size_of::<K>() + size_of::<V>()) as u64,
         }
     }
+}
+
+// A caller's code that panics within an operation (the weigher, `Hash`, `Eq`, `Clone`, the hook) leaves the store whole: each operation
+// gives back what it holds on its way out, whichever way that is, and a fragment is stored and counted, or is not. What may be found
+// in a strange state afterwards is the caller's: keys and values, which are shared as by an `Arc`, and the hasher. So it depends on these. What
+// weigher and hook have captured only they themselves look at, when they are called again.
+impl<K, V, S> UnwindSafe for TierStore<K, V, S>
+where
+    K: RefUnwindSafe + Send + Sync + 'static,
+    V: RefUnwindSafe + Send + Sync + 'static,
+    S: UnwindSafe,
+{
+}
+
+impl<K, V, S> RefUnwindSafe for TierStore<K, V, S>
+where
+    K: RefUnwindSafe + Send + Sync + 'static,
+    V: RefUnwindSafe + Send + Sync + 'static,
+    S: RefUnwindSafe,
+{
 }
 
 impl<K, V, S> fmt::Debug for TierStore<K, V, S>

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tierstack::{Capacity, Departure, Fragment, Tier, TierStore, Version};
+use tierstack::{Builder, Capacity, Departure, Fragment, Tier, TierStore, Version};
 
 use crate::common::{FewHashes, audit, collected_until};
 
@@ -413,4 +413,48 @@ fn a_weigher_that_panics_drops_what_it_was_given() {
     assert!(ran.is_err());
     assert_eq!(Arc::strong_count(&value), 2, "one here, one in the store");
     audit(&store, 1..=2);
+}
+
+/// What a type says of panics: an inherent constant goes before a trait's.
+struct Unwinds<T>(std::marker::PhantomData<T>);
+
+trait NotSafe {
+    const SAFE: bool = false;
+}
+
+trait NotSafeByRef {
+    const SAFE_BY_REF: bool = false;
+}
+
+impl<T> NotSafe for Unwinds<T> {}
+impl<T> NotSafeByRef for Unwinds<T> {}
+
+impl<T: std::panic::UnwindSafe> Unwinds<T> {
+    const SAFE: bool = true;
+}
+
+impl<T: std::panic::RefUnwindSafe> Unwinds<T> {
+    const SAFE_BY_REF: bool = true;
+}
+
+macro_rules! unwinds {
+    ($($type:ty),* $(,)?) => { [$((Unwinds::<$type>::SAFE, Unwinds::<$type>::SAFE_BY_REF)),*] };
+}
+
+#[test]
+fn a_store_is_unwind_safe_where_what_it_holds_is() {
+    /// Shared, and not safe: nobody says what a panic leaves in it.
+    type Task = Box<dyn Fn() + Send + Sync>;
+    assert_eq!(unwinds![u32, Task], [(true, true), (false, false)], "it can tell");
+    let safe = unwinds![TierStore<u32, Arc<str>>, TierStore<String, Mutex<u32>>, Builder<u32, Task>];
+    assert_eq!(safe, [(true, true); 3]);
+    let unsafe_ones = unwinds![TierStore<u32, Task>, TierStore<u32, u32, Task>, Builder<u32, u32, Task>];
+    assert_eq!(unsafe_ones, [(false, false); 3]);
+    // As a caller has it: without a wrapper that asserts it.
+    let store =
+        TierStore::builder(10).weigher(|_: &u32, weight: &u64| if *weight > 5 { panic!("by design") } else { *weight });
+    let store = store.build().unwrap();
+    assert!(catch_unwind(|| store.store(1, 6)).is_err());
+    store.store(1, 5).unwrap();
+    assert_eq!(audit(&store, [1]).len(), 1);
 }
