@@ -216,6 +216,7 @@ pub mod internals {
     pub use crate::order::Order;
     pub use crate::order::segment::{Placed, Segment, WIDTH};
     pub use crate::place::{Outcome, Place, PlaceWord, Standing, State};
+    pub use crate::reclaim::flush;
     pub use crate::stats::Stats;
     #[cfg(all(fuzzing, not(test)))]
     pub use crate::store::sweep::validate;

@@ -37,12 +37,15 @@ mod retire;
 
 use core::cell::UnsafeCell;
 use core::mem::ManuallyDrop;
+use core::ptr;
+use std::alloc::Layout;
 use std::sync::Arc;
 
 use crossbeam_epoch::Guard;
 
 use crate::claim::Claims;
 use crate::place::{Place, PlaceWord};
+use crate::reclaim::memory;
 use crate::stats::Stats;
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 use crate::tier::Tier;
@@ -139,6 +142,16 @@ impl<K, V> Node<K, V> {
             stamp: tick,
             holders: Holders::new(),
             stats: Arc::as_ptr(stats),
+        }
+    }
+
+    /// Moves it to where it stays, in memory as of a box.
+    pub fn settle(self) -> ptr::NonNull<Self> {
+        let node = memory::allocate(Layout::new::<Self>()).cast::<Self>();
+        // SAFETY: allocated for it; and never null.
+        unsafe {
+            node.write(self);
+            ptr::NonNull::new_unchecked(node)
         }
     }
 

@@ -45,12 +45,9 @@ pub enum Event {
     Retired,
     /// Fragments that have left the store and whose values are freed.
     Freed,
-    /// Bytes that the thread has retired since it last flushed the collector: of each fragment what it weighs, what its node takes, or its share
-    /// of the patience, whichever is most.
-    UnflushedBytes,
 }
 
-const EVENTS: usize = Event::UnflushedBytes as usize + 1;
+const EVENTS: usize = Event::Freed as usize + 1;
 /// One for each thread with a slot of its own, and one for all others.
 const STRIPES: usize = 64;
 const SHARED: usize = STRIPES - 1;
@@ -97,19 +94,19 @@ impl Stats {
         self.add(event, 1);
     }
 
-    /// Adds to a counter; what the calling thread's stripe holds then.
+    /// Adds to a counter.
     #[inline]
-    fn add(&self, event: Event, amount: u64) -> u64 {
+    fn add(&self, event: Event, amount: u64) {
         let slot = slot::of_this_thread();
         let counter = &self.stripes[slot].0[event as usize];
         // Relaxed: see the head of the module.
         if slot == SHARED {
-            counter.fetch_add(amount, Ordering::Relaxed).wrapping_add(amount)
+            counter.fetch_add(amount, Ordering::Relaxed);
         } else {
             // Relaxed: only this thread changes its own stripe.
             let sum = counter.load(Ordering::Relaxed).wrapping_add(amount);
+            // Relaxed: as above.
             counter.store(sum, Ordering::Relaxed);
-            sum
         }
     }
 
@@ -134,24 +131,21 @@ impl Stats {
         self.peak_hot_bytes.load(Ordering::Relaxed)
     }
 
-    /// Counts a fragment that has left, whose node takes `size` bytes.
-    pub fn retire(&self, weight: u64, size: u64) {
+    /// Counts a fragment that has left, whose node takes `size` bytes. What it is to count for until the thread flushes the collector: what it
+    /// weighs, what its node takes, or its share of the patience, whichever is most.
+    #[inline]
+    pub fn retire(&self, weight: u64, size: u64) -> u64 {
         self.add(Event::RetiredBytes, weight);
         self.add(Event::Retired, 1);
         // Relaxed: see the head of the module.
-        self.add(Event::UnflushedBytes, self.share.load(Ordering::Relaxed).max(weight).max(size));
+        self.share.load(Ordering::Relaxed).max(weight).max(size)
     }
 
-    /// Whether it is time for this thread to flush the collector; if so, it is taken to be done.
+    /// Bytes that a thread retires before it flushes the collector.
     #[inline]
-    pub fn is_flush_due(&self) -> bool {
-        let unflushed = self.add(Event::UnflushedBytes, 0);
+    pub fn patience(&self) -> u64 {
         // Relaxed: see the head of the module.
-        let due = unflushed > self.patience.load(Ordering::Relaxed);
-        if due {
-            self.add(Event::UnflushedBytes, unflushed.wrapping_neg());
-        }
-        due
+        self.patience.load(Ordering::Relaxed)
     }
 
     /// Counts a fragment that is freed.
@@ -268,27 +262,23 @@ mod tests {
     }
 
     #[test]
-    fn retired_bytes_ask_for_a_flush_now_and_then() {
+    fn retired_fragments_count_for_what_is_most() {
         let stats = Stats::new();
-        stats.retire(LEAST_PATIENCE, 100);
-        assert!(!stats.is_flush_due());
+        assert_eq!(stats.retire(LEAST_PATIENCE, 100), LEAST_PATIENCE);
         // Light ones count for more than they weigh.
-        stats.retire(1, 100);
-        assert!(stats.is_flush_due() && !stats.is_flush_due());
+        assert_eq!(stats.retire(1, 100), stats.patience() / LEAST_UNFLUSHED + 1);
         stats.free(LEAST_PATIENCE);
         assert_eq!(stats.retired_bytes(), 1);
         // So do those whose nodes are large.
-        stats.retire(1, LEAST_PATIENCE + 1);
-        assert!(stats.is_flush_due());
+        assert_eq!(stats.retire(1, LEAST_PATIENCE + 1), LEAST_PATIENCE + 1);
         stats.adapt(LEAST_PATIENCE * 1000, 1 << 20);
-        stats.retire(LEAST_PATIENCE * 3, 100);
-        assert!(!stats.is_flush_due());
+        assert!(stats.retire(LEAST_PATIENCE * 3, 100) < stats.patience());
     }
 
     #[test]
     fn a_store_is_crowded_where_the_dead_outnumber_the_living() {
         let stats = Stats::new();
-        (0..100).for_each(|_| stats.retire(0, 100));
+        (0..100).for_each(|_| _ = stats.retire(0, 100));
         for (live, crowded) in [(36, false), (35, true), (36, false)] {
             stats.adapt(0, live);
             assert_eq!(stats.is_crowded(), crowded, "{live} live");
@@ -306,9 +296,10 @@ mod tests {
             // Whatever the bytes are.
             for bytes in [0, live, live << 20] {
                 stats.adapt(bytes, live);
+                let mut unflushed = 0;
                 let retired = (1..=MOST_UNFLUSHED).find(|_| {
-                    stats.retire(0, 100);
-                    stats.is_flush_due()
+                    unflushed += stats.retire(0, 100);
+                    unflushed > stats.patience()
                 });
                 assert_eq!(retired, Some(most), "{live} of {bytes} bytes");
             }

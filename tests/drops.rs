@@ -10,7 +10,7 @@ use rand::Rng;
 use tierstack::{Capacity, Departure, MAX_BYTES, Tier, TierStore};
 
 use common::tracked::{Registry, Tracked};
-use common::{audit, collected_until, dice, together};
+use common::{audit, collected_until, dice, flush, together};
 
 type Store = TierStore<Tracked, Tracked>;
 
@@ -173,7 +173,7 @@ fn ones_that_are_lent_out_live_on() {
         store.remove(&instances.key(1)).unwrap();
         // Collecting as hard as one can does not reach them.
         for _ in 0..1000 {
-            crossbeam_epoch::pin().flush();
+            flush();
         }
     });
     assert_eq!(instances.values.alive(), 3, "the one in the store, and two that left it");

@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use loom::thread;
 use tierstack::TierStore;
+use tierstack::internals::flush;
 
 /// Words of stack for a thread: loom's own default is too small for the statistics of a store.
 const STACK: usize = 64 << 10;
@@ -40,9 +41,9 @@ pub fn collected(body: impl FnOnce() + Send + 'static) {
     spawn(run).join().expect("the thread was joined");
 }
 
-/// Has the collector look once for what is due.
+/// Has the collector look once for what is due, after the thread has given it what it has retired.
 pub fn collect() {
-    crossbeam_epoch::pin().flush();
+    flush(&crossbeam_epoch::pin());
 }
 
 /// Hashes a number to itself: a model must do the same each time.

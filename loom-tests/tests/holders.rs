@@ -77,7 +77,7 @@ impl Node {
     }
 
     fn end_of_pins(&self) {
-        self.free_if(self.holders.due());
+        self.free_if(if self.holders.are_some() { self.holders.due() } else { Duty::Mine });
     }
 }
 

@@ -8,8 +8,9 @@
 //!
 //! - *Hold*: the count rises. By a thread that has reached the node under its pin, which began before the node was retired: so the node is
 //!   not due before that pin has ended.
-//! - *Due*: the first deferral says so, once, when nobody can read the node under a pin any more. If nobody holds it either, the deferral
-//!   frees it. Else it is left to the holders, and nothing is deferred again.
+//! - *Due*: the first deferral says so, once, when nobody can read the node under a pin any more, if somebody holds it. (If nobody does it frees
+//!   the node, and says nothing.) If nobody holds it by now, the deferral frees it. Else it is left to the holders, and nothing
+//!   is deferred again.
 //! - *Leave*: the count falls. Whoever makes it zero when the node is due frees it.
 //!
 //! The deferral and the last holder change one word, each once: the one that comes second finds what the other has done. So exactly
@@ -49,6 +50,12 @@ impl Holders {
     pub fn hold(&self) {
         // Relaxed: the deferral looks at the word after the caller's pin has ended.
         self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether there are any: no more come once the pins have ended under which the node was reached.
+    pub fn are_some(&self) -> bool {
+        // Acquire: pairs with the release of those who have left.
+        self.0.load(Ordering::Acquire) & !TAKEN > 0
     }
 
     /// One less.

@@ -1,12 +1,13 @@
 //! How a node goes: retired, its key and value dropped, its memory freed.
 //!
-//! Why two deferrals, the head of [`super`] says. The first runs a task: see [`crate::reclaim`]. It says that the node is due, and
-//! drops key and value, unless somebody [holds](super::holders) the node: then the last holder does. Either makes the second deferral,
-//! which frees the memory.
+//! Why two deferrals, the head of [`super`] says. Both are those of the [batch](crate::reclaim) that the node is retired in. The first
+//! drops key and value, and the second frees the memory. Where somebody [holds](super::holders) the node, the first says that it is due,
+//! and the last holder does both.
 
 use core::mem::{ManuallyDrop, needs_drop};
 use core::ops::Deref;
 use core::ptr::{self, NonNull};
+use std::alloc::Layout;
 use std::sync::Arc;
 
 use crossbeam_epoch::Guard;
@@ -14,9 +15,13 @@ use crossbeam_epoch::Guard;
 use super::Node;
 use super::holders::Duty;
 use crate::index::remains::Remains;
-use crate::reclaim::{self, Progress, Task};
+use crate::reclaim::{self, Dead, Kind, Progress, Task, memory};
+use crate::stats::Stats;
 
 impl<K, V> Node<K, V> {
+    const KIND: Kind =
+        Kind { end: Self::end_of_pins, free: Self::free_memory, runs_code: needs_drop::<K>() || needs_drop::<V>() };
+
     /// Frees a dead node when nobody can reach it any more; counts its bytes as retired until then.
     ///
     /// # Safety
@@ -24,54 +29,68 @@ impl<K, V> Node<K, V> {
     /// Called once for each node, by whoever took it (or the chain it stands in) out of the index, or by its storer, who never put it in;
     /// while pinned by `guard`.
     pub unsafe fn retire(this: *mut Self, guard: &Guard) {
-        // SAFETY: reached through the index by the pinned caller. `stats` is the store's, which is alive while the index is; the
-        // count taken here keeps it until the node is freed.
-        unsafe {
+        // SAFETY: reached through the index by the pinned caller. `stats` is the store's, which is alive while the index is.
+        let (stats, bytes) = unsafe {
             let stats = (*this).stats;
-            Arc::increment_strong_count(stats);
-            (*stats).retire((*this).weight(), size_of::<Self>() as u64);
-        }
-        let task = Task { object: this.cast(), step: Self::end_of_pins };
-        // SAFETY: key and value are `Send` and `'static`, as the store's bounds ask for: any thread may drop them, at any later
-        // time. That nobody reads them then, the head of the module says.
-        unsafe { guard.defer_unchecked(move || reclaim::run(task)) };
-    }
-
-    /// The first deferral.
-    ///
-    /// # Safety
-    ///
-    /// The node was retired, and the pins of those who may read its key and value have ended. Called once.
-    unsafe fn end_of_pins(this: *mut ()) -> Progress {
-        // For the last holder: see the drop of a `NodeRef`.
-        this.expose_provenance();
-        // SAFETY: not freed yet.
-        match unsafe { &*this.cast::<Self>() }.holders.due() {
-            // SAFETY: as for this call; and nobody holds it.
-            Duty::Mine => unsafe { Self::drop_payload(this) },
-            Duty::Others => Progress::Done,
-        }
-    }
-
-    /// Drops key and value, and has the memory freed later.
-    ///
-    /// # Safety
-    ///
-    /// The node is due and nobody holds it, as whoever is called that by [`super::holders`] knows, which calls this once.
-    unsafe fn drop_payload(this: *mut ()) -> Progress {
-        // SAFETY: not freed yet; `retire` took this count of the statistics.
-        let (stats, weight) = unsafe {
-            let node = &*this.cast::<Self>();
-            (Arc::from_raw(node.stats), (!node.holders.is_value_taken()).then_some(node.weight()))
+            (stats, (*stats).retire((*this).weight(), size_of::<Self>() as u64))
         };
-        // SAFETY: nobody reads them any more, and they are dropped once, here.
-        unsafe { Self::drop_key_and_value(this.cast()) };
-        if let Some(weight) = weight {
+        let dead = Dead { object: this.cast(), kind: const { &Self::KIND } };
+        // SAFETY: key and value are `Send` and `'static`, as the store's bounds ask for: any thread may drop them, at any later
+        // time. That nobody reads them then, nor anything of the node after that, the head of the module says.
+        unsafe { reclaim::retire(dead, stats, bytes, guard) };
+    }
+
+    /// Ends a node: drops key and value, unless somebody holds it.
+    ///
+    /// # Safety
+    ///
+    /// The node was retired, and the pins of those who may read its key and value have ended. Called once, by a task.
+    unsafe fn end_of_pins(this: *mut ()) -> bool {
+        // SAFETY: not freed yet, and the batch that it is in has a count of the statistics.
+        let (node, stats) = unsafe { (&*this.cast::<Self>(), &*(*this.cast::<Self>()).stats) };
+        if node.holders.are_some() {
+            // For the last holder: see the drop of a `NodeRef`.
+            this.expose_provenance();
+            // SAFETY: as above.
+            unsafe { Arc::increment_strong_count(node.stats) };
+            match node.holders.due() {
+                Duty::Others => return false,
+                // SAFETY: made above. The batch has another.
+                Duty::Mine => unsafe { Arc::decrement_strong_count(node.stats) },
+            }
+        }
+        // SAFETY: nobody reads them any more or holds the node, and they are dropped once, here.
+        unsafe { Self::drop_payload(this.cast(), stats) };
+        true
+    }
+
+    /// As [`Self::end_of_pins`], and frees the memory later.
+    ///
+    /// # Safety
+    ///
+    /// The node is due and nobody holds it any more, as the last holder knows, which calls this once, by a task.
+    unsafe fn end_of_holders(this: *mut ()) -> Progress {
+        // SAFETY: not freed yet; the deferral took this count of the statistics.
+        let stats = unsafe { Arc::from_raw((*this.cast::<Self>()).stats) };
+        // SAFETY: as for this call.
+        unsafe { Self::drop_payload(this.cast(), &stats) };
+        // SAFETY: after this deferral nobody reaches the node at all: see the head of the module.
+        unsafe { reclaim::defer_again(this, Self::free_memory) };
+        Progress::Done
+    }
+
+    /// # Safety
+    ///
+    /// Nobody reads key or value any more; called once, by a task.
+    unsafe fn drop_payload(this: *mut Self, stats: &Stats) {
+        // SAFETY: not freed yet.
+        let node = unsafe { &*this };
+        let freed = (!node.holders.is_value_taken()).then_some(node.weight());
+        // SAFETY: as the caller vouches.
+        unsafe { Self::drop_key_and_value(this) };
+        if let Some(weight) = freed {
             stats.free(weight);
         }
-        // SAFETY: after this deferral nobody reaches the node at all: see the head of the module.
-        unsafe { reclaim::defer_again(this, |this| Self::free_memory(this.cast())) };
-        Progress::Done
     }
 
     /// Drops key and value, unless that was taken, each on its own, so that a panic in one keeps neither the other nor the collector from its work.
@@ -92,9 +111,12 @@ impl<K, V> Node<K, V> {
     /// # Safety
     ///
     /// The node was boxed, its key and value are dropped, and nobody reaches it.
-    unsafe fn free_memory(this: *mut Self) {
-        // SAFETY: as the caller vouches. What is left in the box drops nothing.
-        drop(unsafe { Box::from_raw(this) });
+    unsafe fn free_memory(this: *mut ()) {
+        // SAFETY: as the caller vouches. What is left in it drops nothing; a model's atomics may.
+        unsafe {
+            ptr::drop_in_place(this.cast::<Self>());
+            memory::free(this.cast(), Layout::new::<Self>());
+        }
     }
 }
 
@@ -109,7 +131,7 @@ impl<K: 'static, V: 'static> Node<K, V> {
         let payload =
             unsafe { (ManuallyDrop::take(&mut *(*this).key.get()), ManuallyDrop::take(&mut *(*this).value.get())) };
         // SAFETY: whoever has found it in an order is pinned now; from there it was cleared, and nobody puts it there again.
-        unsafe { guard.defer_unchecked(move || Self::free_memory(this)) };
+        unsafe { guard.defer_unchecked(move || Self::free_memory(this.cast())) };
         payload
     }
 
@@ -130,7 +152,8 @@ impl<K: 'static, V: 'static> Node<K, V> {
         // SAFETY: as the caller vouches.
         unsafe {
             Self::drop_key_and_value(this.cast());
-            Self::free_memory(this.cast());
+            // To the allocator: what goes with its store is not used again.
+            drop(Box::from_raw(this.cast::<Self>()));
         }
         Progress::Done
     }
@@ -187,7 +210,7 @@ impl<K, V> Drop for NodeRef<K, V> {
             // As the deferral knew it, which has exposed it: a node is not freed through what was borrowed of it.
             let object = ptr::with_exposed_provenance_mut(self.0.addr().get());
             // SAFETY: it is due, and this was the last that held it.
-            unsafe { reclaim::run(Task { object, step: Node::<K, V>::drop_payload }) };
+            unsafe { reclaim::run(Task { object, step: Node::<K, V>::end_of_holders }) };
         }
     }
 }

@@ -9,15 +9,16 @@
 //!
 //! # Who flushes
 //!
-//! What a thread defers waits in a bag of its own until that is full. A thread that retires much flushes its bag now and then, and one
-//! that has deferred for the second time, which a reader does too when a pin of his collects, before it unpins. Not while
-//! destructors run: what a flush collects then would wait for them anyway.
+//! What a thread retires waits in a batch of its own (see [`super::batch`]), and what it defers in a bag of its own, until that is full. A
+//! thread that retires much flushes both now and then, and one that has deferred for the second time, which a reader does too when a
+//! pin of his collects, before it unpins. Not while destructors run: what a flush collects then would wait for them anyway.
 
 use core::cell::Cell;
 
 use crossbeam_epoch::Guard;
 
 use super::aside::{is_running, quietly};
+use super::{batch, memory};
 
 thread_local! {
     // Neither has a destructor, so that they are there for as long as the thread is.
@@ -43,6 +44,7 @@ pub unsafe fn defer_again(object: *mut (), free: unsafe fn(*mut ())) {
 /// holds and owes nothing, panics end here, and flushes do not nest.
 #[cold]
 pub fn flush(guard: &Guard) {
+    batch::give_all(guard);
     if is_running() {
         LEFT.set(true);
     } else if !FLUSHING.replace(true) {
@@ -64,11 +66,14 @@ pub fn collect() {
     for _ in 0..rounds {
         flush(&crossbeam_epoch::pin());
     }
+    memory::release();
 }
 
-/// Has what the thread has deferred for the second time not wait in its own bag.
+/// Before the thread lets go of a pin: has what it has deferred for the second time not wait in its own bag, nor for long what it has
+/// retired.
 #[inline]
 pub fn leave_nothing(guard: &Guard) {
+    batch::let_go(guard);
     if LEFT.get() && !is_running() {
         flush(guard);
         // What this flush has collected waits for the next, or there would be one for each operation.

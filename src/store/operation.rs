@@ -72,7 +72,7 @@ impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'c, '
     /// then, when nothing is held or owed any more.
     pub fn finish(mut self) {
         self.end();
-        if self.core.stats.is_flush_due() {
+        if reclaim::has_retired_more_than(self.core.stats.patience()) {
             reclaim::flush(self.guard);
         }
     }

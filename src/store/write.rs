@@ -258,8 +258,7 @@ struct Newborn<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> {
 
 impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Newborn<'c, 'g, K, V> {
     fn new(node: Node<K, V>, core: &'c Core<K, V>, guard: &'g Guard) -> Self {
-        let node = NonNull::from(Box::leak(Box::new(node)));
-        Self { node, core, guard, entry: None, was_in_order: false, is_found: false }
+        Self { node: node.settle(), core, guard, entry: None, was_in_order: false, is_found: false }
     }
 
     /// Has its word and its entry be in `tier`, at a tick above `floor`.

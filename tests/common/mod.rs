@@ -7,8 +7,8 @@ pub mod tracked;
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher};
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Barrier, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -169,6 +169,12 @@ pub fn for_about(time: Duration, mut round: impl FnMut(u64)) {
     }
 }
 
+/// Frees what this thread has retired, as far as it can be freed.
+pub fn flush() {
+    static ANY: LazyLock<TierStore<u8, u8>> = LazyLock::new(|| TierStore::new(0).unwrap());
+    ANY.flush();
+}
+
 /// Waits until `condition` holds, collecting garbage meanwhile, and gives up after ten seconds.
 ///
 /// Retired memory is freed some epochs later, by whichever thread pins then; other tests of the process pin too.
@@ -179,9 +185,7 @@ pub fn collected_until(condition: impl Fn() -> bool) -> bool {
         if start.elapsed() > Duration::from_secs(10) {
             return false;
         }
-        for _ in 0..16 {
-            crossbeam_epoch::pin().flush();
-        }
+        flush();
         thread::yield_now();
     }
     true

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use arbitrary::Arbitrary;
 use crossbeam_epoch::Guard;
 use tierstack::Tier;
-use tierstack::internals::{Clock, Index, Inserted, Outcome, Place, Stats};
+use tierstack::internals::{Clock, Index, Inserted, Outcome, Place, Stats, flush};
 
 const KEYS: u8 = 96;
 
@@ -238,7 +238,7 @@ impl Trial {
             if alive.load(Ordering::Relaxed) == 0 {
                 return;
             }
-            crossbeam_epoch::pin().flush();
+            flush(&crossbeam_epoch::pin());
         }
         panic!("{} nodes were never freed", alive.load(Ordering::Relaxed));
     }

@@ -1,0 +1,274 @@
+//! What a thread has retired, given to the collector together.
+//!
+//! # States of a batch
+//!
+//! - *Open*: the thread's own list. What the thread retires goes in.
+//! - *Given*: one deferral of the collector's, under a pin of that thread. It comes later than each object was retired, so that it keeps
+//!   whatever a deferral at that instant would have kept.
+//! - *Ended*: that deferral has run, as a task (see [`super::aside`]): it has dropped what is in the objects, one by one. An object that somebody
+//!   holds is left to the holder, and leaves the batch.
+//! - *Freed*: by a second deferral, which that task has made, of the memory of all.
+//!
+//! # When it is given
+//!
+//! - When it is full.
+//! - With a [flush](super::collect::flush): when the thread has retired so much that the collector is to go on, or the caller asks for it.
+//! - When the thread has let go of so many pins without retiring anything.
+//! - When the thread ends. What it retires after that, in destructors of its other locals, is given one by one.
+//!
+//! # Who may stall
+//!
+//! A thread that stalls keeps what is in its open batch. Nobody waits for it.
+//!
+//! # What it owns
+//!
+//! A count of the statistics of each store that it has nodes of, which the nodes point to. A node that is held past its batch has one of its own.
+
+use core::cell::Cell;
+use core::mem::take;
+use core::ptr;
+use std::sync::Arc;
+
+use crossbeam_epoch::Guard;
+
+use super::aside::{Progress, Task, run};
+use super::collect::defer_again;
+use crate::stats::Stats;
+use crate::sync::thread_local;
+
+/// Objects of a batch. Less in models, which are to reach a full one.
+const FULL: usize = if cfg!(any(tierstack_loom, tierstack_shuttle)) { 2 } else { 64 };
+/// Stores that a batch has nodes of.
+const OWNERS: usize = 4;
+/// Pins that a thread lets go of while nothing is added to its batch, before it gives it.
+const IDLE: u32 = if cfg!(any(tierstack_loom, tierstack_shuttle)) { 2 } else { 64 };
+
+/// What becomes of a retired object.
+pub struct Kind {
+    /// Drops what is in it, after the pins under which that can be read. False where somebody holds it, and does all that is left to do.
+    pub end: unsafe fn(*mut ()) -> bool,
+    /// Frees its memory, after the pins that stand then. Runs no code of a caller's.
+    pub free: unsafe fn(*mut ()),
+    /// Whether `end` runs code of a caller's.
+    pub runs_code: bool,
+}
+
+/// A retired object.
+#[derive(Clone, Copy)]
+pub struct Dead {
+    pub object: *mut (),
+    pub kind: &'static Kind,
+}
+
+struct Batch {
+    dead: Vec<Dead>,
+    owners: Vec<Arc<Stats>>,
+    /// How many were ended, and how many of those stay.
+    ended: usize,
+    kept: usize,
+}
+
+impl Batch {
+    fn new() -> Self {
+        Self { dead: Vec::with_capacity(FULL), owners: Vec::with_capacity(1), ended: 0, kept: 0 }
+    }
+
+    fn owns(&self, owner: *const Stats) -> bool {
+        self.owners.iter().any(|owned| ptr::eq(Arc::as_ptr(owned), owner))
+    }
+
+    /// # Safety
+    ///
+    /// `owner` is from an `Arc` that is there.
+    unsafe fn push(&mut self, dead: Dead, owner: *const Stats) {
+        if !self.owns(owner) {
+            // SAFETY: as the caller vouches.
+            self.owners.push(unsafe {
+                Arc::increment_strong_count(owner);
+                Arc::from_raw(owner)
+            });
+        }
+        self.dead.push(dead);
+    }
+
+    /// Has the collector end it, and free it later.
+    ///
+    /// # Safety
+    ///
+    /// What [`retire`] asks for is so of all that is in it.
+    unsafe fn give(self: Box<Self>, guard: &Guard) {
+        let task = Task { object: Box::into_raw(self).cast(), step: Self::end_one };
+        // SAFETY: as the caller vouches: so it is after the pins that stand now.
+        unsafe { guard.defer_unchecked(move || run(task)) };
+    }
+
+    /// # Safety
+    ///
+    /// A batch that was given; after the pins that stood then. Called until it says that it is done.
+    unsafe fn end_one(batch: *mut ()) -> Progress {
+        let batch: *mut Self = batch.cast();
+        loop {
+            // SAFETY: given to this task alone. Not borrowed while an object ends.
+            let Some(dead) = (unsafe { &*batch }).next() else { break };
+            // SAFETY: retired, and the pins have ended.
+            let is_ended = unsafe { (dead.kind.end)(dead.object) };
+            // SAFETY: as above.
+            unsafe { &mut *batch }.note(dead, is_ended);
+            if dead.kind.runs_code {
+                // What it has put aside comes before the next one.
+                return Progress::More;
+            }
+        }
+        // SAFETY: as above.
+        unsafe { &mut *batch }.end();
+        // SAFETY: what is in them is dropped, and nobody holds them.
+        unsafe { defer_again(batch.cast(), Self::free) };
+        Progress::Done
+    }
+
+    fn next(&self) -> Option<Dead> {
+        self.dead.get(self.ended).copied()
+    }
+
+    /// Keeps what has ended, and drops what somebody holds from the list.
+    fn note(&mut self, dead: Dead, is_ended: bool) {
+        self.ended += 1;
+        if is_ended {
+            self.dead[self.kept] = dead;
+            self.kept += 1;
+        }
+    }
+
+    fn end(&mut self) {
+        self.dead.truncate(self.kept);
+        // Only what ends an object counts it.
+        drop(take(&mut self.owners));
+    }
+
+    /// The second deferral.
+    ///
+    /// # Safety
+    ///
+    /// A batch that has ended; after the pins that stood then. Called once.
+    unsafe fn free(batch: *mut ()) {
+        // SAFETY: from `give`.
+        let batch = unsafe { Box::from_raw(batch.cast::<Self>()) };
+        for dead in &batch.dead {
+            // SAFETY: as the caller vouches.
+            unsafe { (dead.kind.free)(dead.object) };
+        }
+    }
+}
+
+/// The open batch of a thread.
+struct Open {
+    /// From a box, or null.
+    batch: Cell<*mut Batch>,
+    /// Pins that the thread has let go of since something was added.
+    idle: Cell<u32>,
+    /// Bytes that the thread has retired since it last flushed the collector, as [`Stats::retire`] reckons them.
+    unflushed: Cell<u64>,
+}
+
+thread_local! {
+    #[allow(clippy::missing_const_for_thread_local, reason = "the model checkers take no constant")]
+    static OPEN: Open = Open::new();
+}
+
+impl Open {
+    const fn new() -> Self {
+        Self { batch: Cell::new(ptr::null_mut()), idle: Cell::new(0), unflushed: Cell::new(0) }
+    }
+
+    /// # Safety
+    ///
+    /// As [`retire`].
+    #[inline]
+    unsafe fn add(&self, dead: Dead, owner: *const Stats, bytes: u64, guard: &Guard) {
+        self.unflushed.set(self.unflushed.get() + bytes);
+        self.idle.set(0);
+        // SAFETY: this thread's own, which nobody borrows.
+        if unsafe { self.batch.get().as_ref() }.is_some_and(|batch| batch.owners.len() == OWNERS && !batch.owns(owner))
+        {
+            self.give(guard);
+        }
+        if self.batch.get().is_null() {
+            self.batch.set(Box::into_raw(Box::new(Batch::new())));
+        }
+        // SAFETY: as above.
+        let batch = unsafe { &mut *self.batch.get() };
+        // SAFETY: as the caller vouches.
+        unsafe { batch.push(dead, owner) };
+        if batch.dead.len() == FULL {
+            self.give(guard);
+        }
+    }
+
+    #[cold]
+    fn give(&self, guard: &Guard) {
+        let batch = self.batch.replace(ptr::null_mut());
+        if !batch.is_null() {
+            // SAFETY: from a box, and this thread's own; what is in it was retired by this thread.
+            unsafe { Box::from_raw(batch).give(guard) };
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if !self.batch.get().is_null() {
+            self.give(&crossbeam_epoch::pin());
+        }
+    }
+}
+
+/// Retires an object: has it [ended](Kind::end) and [freed](Kind::free), each in its time. It counts for so many bytes until this thread
+/// flushes the collector.
+///
+/// # Safety
+///
+/// Called once for each object, while pinned by `guard`. Nobody reaches it from now on but those who are pinned now, who may read what is
+/// in it; or who may look at what is not dropped, who are pinned at most one epoch later. Both functions are sound then, on any thread.
+/// `owner` is from an `Arc` that is there, and stays as long as the object is not ended.
+#[inline]
+pub unsafe fn retire(dead: Dead, owner: *const Stats, bytes: u64, guard: &Guard) {
+    // SAFETY: as the caller vouches.
+    if OPEN.try_with(|open| unsafe { open.add(dead, owner, bytes, guard) }).is_err() {
+        // The thread ends.
+        let mut batch = Box::new(Batch::new());
+        // SAFETY: as the caller vouches.
+        unsafe {
+            batch.push(dead, owner);
+            batch.give(guard);
+        }
+    }
+}
+
+/// Whether this thread has retired more than so many bytes since it last flushed the collector.
+#[inline]
+pub fn has_retired_more_than(bytes: u64) -> bool {
+    OPEN.try_with(|open| open.unflushed.get() > bytes).unwrap_or(false)
+}
+
+/// Gives the open batch, before a flush.
+pub fn give_all(guard: &Guard) {
+    // Where the thread ends there is none.
+    let _ = OPEN.try_with(|open| {
+        open.unflushed.set(0);
+        open.give(guard);
+    });
+}
+
+/// Notes that the thread lets go of a pin: gives the open batch if nothing was added to it for a while.
+#[inline]
+pub fn let_go(guard: &Guard) {
+    // As above.
+    let _ = OPEN.try_with(|open| {
+        if !open.batch.get().is_null() {
+            open.idle.set(open.idle.get() + 1);
+            if open.idle.get() >= IDLE {
+                open.give(guard);
+            }
+        }
+    });
+}
