@@ -14,13 +14,19 @@ pub use loom::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, Atomic
 #[cfg(all(tierstack_shuttle, not(tierstack_loom)))]
 pub use shuttle::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-// What an operation keeps for its thread while it runs. (What the collector keeps for a thread is always the standard library's.)
-#[cfg(tierstack_loom)]
-pub use loom::thread_local;
-#[cfg(all(tierstack_shuttle, not(tierstack_loom)))]
-pub use shuttle::thread_local;
-#[cfg(not(any(tierstack_loom, tierstack_shuttle)))]
-pub use std::thread_local;
+/// What operations keep for their thread, from a constant that the model checkers' macros take for an expression. (What the collector keeps
+/// for a thread is always the standard library's.)
+macro_rules! per_thread {
+    ($(#[$attribute:meta])* static $name:ident: $type:ty = $value:expr) => {
+        #[cfg(tierstack_loom)]
+        loom::thread_local! { $(#[$attribute])* static $name: $type = $value; }
+        #[cfg(all(tierstack_shuttle, not(tierstack_loom)))]
+        shuttle::thread_local! { $(#[$attribute])* static $name: $type = $value; }
+        #[cfg(not(any(tierstack_loom, tierstack_shuttle)))]
+        std::thread_local! { $(#[$attribute])* static $name: $type = const { $value }; }
+    };
+}
+pub(crate) use per_thread;
 
 /// Atomics for statistics, always the standard library's.
 pub mod stat {

@@ -34,7 +34,7 @@ use crossbeam_epoch::Guard;
 use super::aside::{Progress, Task, run};
 use super::collect::defer_again;
 use crate::stats::Stats;
-use crate::sync::thread_local;
+use crate::sync::per_thread;
 
 /// Objects of a batch. Less in models, which are to reach a full one.
 const FULL: usize = if cfg!(any(tierstack_loom, tierstack_shuttle)) { 2 } else { 64 };
@@ -170,16 +170,34 @@ struct Open {
     unflushed: Cell<u64>,
 }
 
-thread_local! {
-    #[allow(clippy::missing_const_for_thread_local, reason = "the model checkers take no constant")]
-    static OPEN: Open = Open::new();
+per_thread! {
+    // Without a destructor, so that it is there for as long as the thread is, and nobody asks whether it is.
+    static OPEN: Open = Open { batch: Cell::new(ptr::null_mut()), idle: Cell::new(0), unflushed: Cell::new(0) }
+}
+
+/// Gives the open batch when the thread ends.
+struct End;
+
+per_thread! { static END: End = End }
+
+#[cfg(not(any(tierstack_loom, tierstack_shuttle)))]
+impl Drop for End {
+    fn drop(&mut self) {
+        give_all(&crossbeam_epoch::pin());
+    }
+}
+
+// The model checkers give up all that they keep for a thread at once.
+#[cfg(any(tierstack_loom, tierstack_shuttle))]
+impl Drop for Open {
+    fn drop(&mut self) {
+        if !self.batch.get().is_null() {
+            self.give(&crossbeam_epoch::pin());
+        }
+    }
 }
 
 impl Open {
-    const fn new() -> Self {
-        Self { batch: Cell::new(ptr::null_mut()), idle: Cell::new(0), unflushed: Cell::new(0) }
-    }
-
     /// # Safety
     ///
     /// As [`retire`].
@@ -192,14 +210,16 @@ impl Open {
         {
             self.give(guard);
         }
-        if self.batch.get().is_null() {
+        let is_first = self.batch.get().is_null();
+        if is_first {
             self.batch.set(Box::into_raw(Box::new(Batch::new())));
         }
         // SAFETY: as above.
         let batch = unsafe { &mut *self.batch.get() };
         // SAFETY: as the caller vouches.
         unsafe { batch.push(dead, owner) };
-        if batch.dead.len() == FULL {
+        // Where the thread ends, nobody would give it later.
+        if batch.dead.len() == FULL || is_first && END.try_with(|_| ()).is_err() {
             self.give(guard);
         }
     }
@@ -210,14 +230,6 @@ impl Open {
         if !batch.is_null() {
             // SAFETY: from a box, and this thread's own; what is in it was retired by this thread.
             unsafe { Box::from_raw(batch).give(guard) };
-        }
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        if !self.batch.get().is_null() {
-            self.give(&crossbeam_epoch::pin());
         }
     }
 }
@@ -233,27 +245,18 @@ impl Drop for Open {
 #[inline]
 pub unsafe fn retire(dead: Dead, owner: *const Stats, bytes: u64, guard: &Guard) {
     // SAFETY: as the caller vouches.
-    if OPEN.try_with(|open| unsafe { open.add(dead, owner, bytes, guard) }).is_err() {
-        // The thread ends.
-        let mut batch = Box::new(Batch::new());
-        // SAFETY: as the caller vouches.
-        unsafe {
-            batch.push(dead, owner);
-            batch.give(guard);
-        }
-    }
+    OPEN.with(|open| unsafe { open.add(dead, owner, bytes, guard) });
 }
 
 /// Whether this thread has retired more than so many bytes since it last flushed the collector.
 #[inline]
 pub fn has_retired_more_than(bytes: u64) -> bool {
-    OPEN.try_with(|open| open.unflushed.get() > bytes).unwrap_or(false)
+    OPEN.with(|open| open.unflushed.get() > bytes)
 }
 
 /// Gives the open batch, before a flush.
 pub fn give_all(guard: &Guard) {
-    // Where the thread ends there is none.
-    let _ = OPEN.try_with(|open| {
+    OPEN.with(|open| {
         open.unflushed.set(0);
         open.give(guard);
     });
@@ -262,8 +265,7 @@ pub fn give_all(guard: &Guard) {
 /// Notes that the thread lets go of a pin: gives the open batch if nothing was added to it for a while.
 #[inline]
 pub fn let_go(guard: &Guard) {
-    // As above.
-    let _ = OPEN.try_with(|open| {
+    OPEN.with(|open| {
         if !open.batch.get().is_null() {
             open.idle.set(open.idle.get() + 1);
             if open.idle.get() >= IDLE {
@@ -271,4 +273,193 @@ pub fn let_go(guard: &Guard) {
             }
         }
     });
+}
+
+#[cfg(all(test, not(any(tierstack_loom, tierstack_shuttle))))]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use super::super::collect::{collect, leave_nothing};
+    use super::*;
+
+    /// Counts what becomes of the objects of a test: each is a pointer to this.
+    #[derive(Default)]
+    struct Counts {
+        ended: AtomicUsize,
+        freed: AtomicUsize,
+        held: AtomicUsize,
+    }
+
+    impl Counts {
+        /// One that lives for as long as the process.
+        fn new() -> &'static Self {
+            Box::leak(Box::default())
+        }
+
+        fn object(&self) -> *mut () {
+            ptr::from_ref(self).cast_mut().cast()
+        }
+
+        fn is(&self, ended: usize, freed: usize) -> bool {
+            (self.ended.load(Ordering::Relaxed), self.freed.load(Ordering::Relaxed)) == (ended, freed)
+        }
+
+        /// Collects on this thread until it is so; other tests of the process are pinned now and then.
+        #[track_caller]
+        fn expect(&self, ended: usize, freed: usize) {
+            let until = Instant::now() + Duration::from_secs(30);
+            while !self.is(ended, freed) && Instant::now() < until {
+                crossbeam_epoch::pin().flush();
+            }
+            assert!(self.is(ended, freed), "{:?} ended, {:?} freed", self.ended, self.freed);
+        }
+    }
+
+    unsafe fn counts<'a>(object: *mut ()) -> &'a Counts {
+        // SAFETY: leaked.
+        unsafe { &*object.cast() }
+    }
+
+    unsafe fn end(object: *mut ()) -> bool {
+        // SAFETY: as above.
+        unsafe { counts(object) }.ended.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
+    unsafe fn hold(object: *mut ()) -> bool {
+        // SAFETY: as above.
+        unsafe { counts(object) }.held.fetch_add(1, Ordering::Relaxed);
+        false
+    }
+
+    unsafe fn free(object: *mut ()) {
+        // SAFETY: as above.
+        unsafe { counts(object) }.freed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    static PLAIN: Kind = Kind { end, free, runs_code: false };
+    static WITH_CODE: Kind = Kind { end, free, runs_code: true };
+    static HELD: Kind = Kind { end: hold, free, runs_code: true };
+
+    fn retire_one(counts: &'static Counts, kind: &'static Kind, owner: &Arc<Stats>) {
+        let guard = crossbeam_epoch::pin();
+        let dead = Dead { object: counts.object(), kind };
+        // SAFETY: the object lives on; it only counts.
+        unsafe { retire(dead, Arc::as_ptr(owner), 10, &guard) };
+    }
+
+    fn open() -> usize {
+        // SAFETY: this thread's own.
+        OPEN.with(|open| unsafe { open.batch.get().as_ref() }.map_or(0, |batch| batch.dead.len()))
+    }
+
+    fn on_a_thread(run: impl FnOnce() + Send + 'static) {
+        thread::spawn(run).join().unwrap();
+    }
+
+    #[test]
+    fn a_full_batch_is_given_with_one_count_of_its_owner() {
+        on_a_thread(|| {
+            let (counts, owner) = (Counts::new(), Arc::new(Stats::new()));
+            for number in 1..FULL {
+                retire_one(counts, [&PLAIN, &WITH_CODE][number % 2], &owner);
+                assert_eq!((open(), Arc::strong_count(&owner)), (number, 2));
+            }
+            retire_one(counts, &PLAIN, &owner);
+            assert_eq!((open(), Arc::strong_count(&owner)), (0, 2));
+            counts.expect(FULL, FULL);
+            assert_eq!(Arc::strong_count(&owner), 1);
+        });
+    }
+
+    #[test]
+    fn what_is_held_leaves_the_batch() {
+        on_a_thread(|| {
+            let (counts, owner) = (Counts::new(), Arc::new(Stats::new()));
+            for kind in [&HELD, &PLAIN, &HELD, &HELD, &WITH_CODE, &PLAIN, &HELD] {
+                retire_one(counts, kind, &owner);
+            }
+            give_all(&crossbeam_epoch::pin());
+            counts.expect(3, 3);
+            assert_eq!((counts.held.load(Ordering::Relaxed), Arc::strong_count(&owner)), (4, 1));
+        });
+    }
+
+    #[test]
+    fn an_idle_thread_gives_what_it_has() {
+        on_a_thread(|| {
+            let (counts, owner) = (Counts::new(), Arc::new(Stats::new()));
+            let idle = |pins: u32| (0..pins).for_each(|_| leave_nothing(&crossbeam_epoch::pin()));
+            retire_one(counts, &PLAIN, &owner);
+            idle(IDLE - 1);
+            assert_eq!(open(), 1);
+            // It is not idle.
+            retire_one(counts, &PLAIN, &owner);
+            idle(IDLE - 1);
+            assert_eq!(open(), 2);
+            idle(1);
+            assert_eq!(open(), 0);
+            counts.expect(2, 2);
+        });
+    }
+
+    #[test]
+    fn a_thread_that_ends_gives_what_it_has_and_what_comes_after_that() {
+        thread_local! {
+            static LAST: RetiresAtTheEnd = const { RetiresAtTheEnd(Cell::new(None)) };
+        }
+        struct RetiresAtTheEnd(Cell<Option<&'static Counts>>);
+        impl Drop for RetiresAtTheEnd {
+            fn drop(&mut self) {
+                let owner = Arc::new(Stats::new());
+                assert!(END.try_with(|_| ()).is_err());
+                let Some(counts) = self.0.get() else { return };
+                (0..3).for_each(|_| retire_one(counts, &PLAIN, &owner));
+            }
+        }
+        let counts = Counts::new();
+        on_a_thread(move || {
+            // Before the batch, so that it goes after it.
+            LAST.with(|last| last.0.set(Some(counts)));
+            let owner = Arc::new(Stats::new());
+            (0..2).for_each(|_| retire_one(counts, &PLAIN, &owner));
+            assert_eq!(open(), 2);
+        });
+        counts.expect(5, 5);
+    }
+
+    #[test]
+    fn a_batch_has_nodes_of_several_stores_but_not_of_many() {
+        on_a_thread(|| {
+            let counts = Counts::new();
+            let owners: Vec<_> = (0..2 * OWNERS).map(|_| Arc::new(Stats::new())).collect();
+            for round in 0..3 {
+                owners[..OWNERS].iter().for_each(|owner| retire_one(counts, &PLAIN, owner));
+                assert_eq!(open(), (round + 1) * OWNERS);
+            }
+            assert!(owners[..OWNERS].iter().all(|owner| Arc::strong_count(owner) == 2));
+            retire_one(counts, &PLAIN, &owners[OWNERS]);
+            assert_eq!(open(), 1, "the other was given");
+            owners.iter().for_each(|owner| retire_one(counts, &PLAIN, owner));
+            collect();
+            let all = 3 * OWNERS + 1 + owners.len();
+            counts.expect(all, all);
+            assert!(owners.iter().all(|owner| Arc::strong_count(owner) == 1));
+        });
+    }
+
+    #[test]
+    fn what_was_retired_is_counted_until_a_flush() {
+        on_a_thread(|| {
+            let (counts, owner) = (Counts::new(), Arc::new(Stats::new()));
+            (0..3).for_each(|_| retire_one(counts, &PLAIN, &owner));
+            assert!(has_retired_more_than(29) && !has_retired_more_than(30));
+            (0..FULL).for_each(|_| retire_one(counts, &PLAIN, &owner));
+            assert!(has_retired_more_than(29 + FULL as u64 * 10), "also what was given since");
+            give_all(&crossbeam_epoch::pin());
+            assert!(!has_retired_more_than(0));
+        });
+    }
 }

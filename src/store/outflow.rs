@@ -21,7 +21,7 @@ use std::panic::{catch_unwind, resume_unwind};
 use super::core::Core;
 use super::departure::{Departure, Hook};
 use crate::node::NodeRef;
-use crate::sync::thread_local;
+use crate::sync::per_thread;
 
 /// What is to be handed over, in the order in which it left.
 pub struct Outflow<K: 'static, V: 'static>(RefCell<Vec<NodeRef<K, V>>>);
@@ -108,10 +108,7 @@ struct Frame {
     outer: *const Frame,
 }
 
-thread_local! {
-    #[allow(clippy::missing_const_for_thread_local, reason = "the model checkers take no constant")]
-    static INNERMOST: Cell<*const Frame> = Cell::new(ptr::null());
-}
+per_thread! { static INNERMOST: Cell<*const Frame> = Cell::new(ptr::null()) }
 
 /// The thread's innermost frame, or null.
 fn innermost() -> *const Frame {
