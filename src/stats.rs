@@ -97,7 +97,12 @@ impl Stats {
     /// Adds to a counter.
     #[inline]
     fn add(&self, event: Event, amount: u64) {
-        let slot = slot::of_this_thread();
+        self.add_in(slot::of_this_thread(), event, amount);
+    }
+
+    /// Adds to a counter in the calling thread's stripe.
+    #[inline]
+    fn add_in(&self, slot: usize, event: Event, amount: u64) {
         let counter = &self.stripes[slot].0[event as usize];
         // Relaxed: see the head of the module.
         if slot == SHARED {
@@ -135,8 +140,9 @@ impl Stats {
     /// weighs, what its node takes, or its share of the patience, whichever is most.
     #[inline]
     pub fn retire(&self, weight: u64, size: u64) -> u64 {
-        self.add(Event::RetiredBytes, weight);
-        self.add(Event::Retired, 1);
+        let slot = slot::of_this_thread();
+        self.add_in(slot, Event::RetiredBytes, weight);
+        self.add_in(slot, Event::Retired, 1);
         // Relaxed: see the head of the module.
         self.share.load(Ordering::Relaxed).max(weight).max(size)
     }
@@ -150,8 +156,9 @@ impl Stats {
 
     /// Counts a fragment that is freed.
     pub fn free(&self, weight: u64) {
-        self.add(Event::FreedBytes, weight);
-        self.add(Event::Freed, 1);
+        let slot = slot::of_this_thread();
+        self.add_in(slot, Event::FreedBytes, weight);
+        self.add_in(slot, Event::Freed, 1);
     }
 
     /// Bytes that have left and are not freed yet.

@@ -99,10 +99,12 @@ impl<K, V> Node<K, V> {
     ///
     /// Nobody reads them any more; called once, by a task.
     unsafe fn drop_key_and_value(this: *mut Self) {
-        // SAFETY: as the caller vouches; the cells allow it while the node is shared.
-        reclaim::quietly(|| unsafe { ManuallyDrop::drop(&mut *(*this).key.get()) });
+        if const { needs_drop::<K>() } {
+            // SAFETY: as the caller vouches; the cells allow it while the node is shared.
+            reclaim::quietly(|| unsafe { ManuallyDrop::drop(&mut *(*this).key.get()) });
+        }
         // SAFETY: as the caller vouches.
-        if !unsafe { &*this }.holders.is_value_taken() {
+        if const { needs_drop::<V>() } && !unsafe { &*this }.holders.is_value_taken() {
             // SAFETY: as above.
             reclaim::quietly(|| unsafe { ManuallyDrop::drop(&mut *(*this).value.get()) });
         }

@@ -107,9 +107,8 @@ impl Batch {
     /// A batch that was given; after the pins that stood then. Called until it says that it is done.
     unsafe fn end_one(batch: *mut ()) -> Progress {
         let batch: *mut Self = batch.cast();
-        loop {
-            // SAFETY: given to this task alone. Not borrowed while an object ends.
-            let Some(dead) = (unsafe { &*batch }).next() else { break };
+        // SAFETY: given to this task alone. Not borrowed while an object ends.
+        while let Some(dead) = unsafe { &*batch }.next() {
             // SAFETY: retired, and the pins have ended.
             let is_ended = unsafe { (dead.kind.end)(dead.object) };
             // SAFETY: as above.
@@ -442,7 +441,9 @@ mod tests {
             assert!(owners[..OWNERS].iter().all(|owner| Arc::strong_count(owner) == 2));
             retire_one(counts, &PLAIN, &owners[OWNERS]);
             assert_eq!(open(), 1, "the other was given");
-            owners.iter().for_each(|owner| retire_one(counts, &PLAIN, owner));
+            for owner in &owners {
+                retire_one(counts, &PLAIN, owner);
+            }
             collect();
             let all = 3 * OWNERS + 1 + owners.len();
             counts.expect(all, all);

@@ -13,7 +13,7 @@
 //! A frame borrows its store: so the store stands, at that address, for as long as the frame is there.
 
 use core::cell::{Cell, RefCell};
-use core::mem::{forget, take};
+use core::mem::{ManuallyDrop, forget, take};
 use core::panic::AssertUnwindSafe;
 use core::ptr;
 use std::panic::{catch_unwind, resume_unwind};
@@ -24,11 +24,11 @@ use crate::node::NodeRef;
 use crate::sync::per_thread;
 
 /// What is to be handed over, in the order in which it left.
-pub struct Outflow<K: 'static, V: 'static>(RefCell<Vec<NodeRef<K, V>>>);
+pub struct Outflow<K: 'static, V: 'static>(ManuallyDrop<RefCell<Vec<NodeRef<K, V>>>>);
 
 impl<K: Send + Sync, V: Send + Sync> Outflow<K, V> {
     pub const fn new() -> Self {
-        Self(RefCell::new(Vec::new()))
+        Self(ManuallyDrop::new(RefCell::new(Vec::new())))
     }
 
     pub(super) fn push(&self, node: NodeRef<K, V>) {
@@ -88,6 +88,17 @@ impl<K: Send + Sync, V: Send + Sync> Outflow<K, V> {
                     }
                 }
             }
+        }
+    }
+}
+
+impl<K, V> Drop for Outflow<K, V> {
+    /// Mostly there was nothing.
+    #[inline]
+    fn drop(&mut self) {
+        if self.0.get_mut().capacity() > 0 {
+            // SAFETY: not used again.
+            unsafe { ManuallyDrop::drop(&mut self.0) };
         }
     }
 }
