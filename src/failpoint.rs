@@ -32,14 +32,22 @@ pub enum Step {
     Emptied,
     /// A segment is sealed; it is still in the directory.
     Sealed,
+    /// Room in the index is claimed; the cell is not filled.
+    RoomClaimed,
     /// An index cell was read and is about to be swung or buried.
     Tidying,
+    /// An index cell is buried; that is not counted.
+    Buried,
     /// An index cell is frozen; it is not copied.
     Frozen,
     /// A frozen cell is copied; it is not marked as moved.
     Copied,
+    /// A table takes no inserts any more; it has no successor.
+    Sealing,
     /// A successor table is set; nothing is moved.
     Grown,
+    /// The root has passed a table, whose room is not handed over.
+    Advanced,
     /// A push out of a tier over capacity is claimed, and not made.
     Claimed,
     /// A raised budget is set; the difference is not free yet.

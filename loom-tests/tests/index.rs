@@ -18,19 +18,20 @@ struct Table {
     stats: Arc<Stats>,
 }
 
-/// Where a key's probe starts, by its top bits: those of one tens digit start at one cell.
+/// Where a key's probe starts, by its top bits: those of one tens digit start at one cell. Keys a thousand apart have one hash.
 fn hash(key: u64) -> u64 {
+    let key = key % 1_000;
     (key / 10) << 62 | key
 }
 
 impl Table {
-    /// With those keys; those from 90 on are removed again, and only use up a cell.
+    /// With those keys; those from 90 to 99 are removed again, and leave a tombstone.
     fn new(keys: &[u64]) -> Arc<Self> {
         let table = Self { index: Index::with_room_for(0), stats: Arc::new(Stats::new()) };
         for &key in keys {
             assert_eq!(table.insert(key, key), Inserted::Done);
         }
-        for &key in keys.iter().filter(|key| **key >= 90) {
+        for &key in keys.iter().filter(|key| (90..100).contains(*key)) {
             assert_eq!(table.remove(key), Some(key));
         }
         Arc::new(table)
@@ -63,9 +64,9 @@ impl Table {
     fn remove(&self, key: u64) -> Option<u64> {
         let guard = crossbeam_epoch::pin();
         loop {
-            let (node, place) = self.index.find(hash(key), |other| *other == key, &guard)?;
+            let ((node, place), spot) = self.index.find_spot(hash(key), |other| *other == key, &guard)?;
             if let Outcome::Done(_) = node.place.remove(place) {
-                self.index.tidy(hash(key), &guard);
+                self.index.bury(spot.as_ref(), hash(key), &guard);
                 return Some(*node.value());
             }
         }
@@ -101,7 +102,7 @@ impl Drop for Table {
     }
 }
 
-/// Explores two things beside each other, two inserts into a table that grows within a lower bound, over an index with `keys`; each has its turn as the thread that is spawned.
+/// Explores two things beside each other, what ends in "grow" within a lower bound, over an index with `keys`; each has its turn as the thread that is spawned.
 fn beside<A: Send + 'static, B: Send + 'static>(
     name: &str,
     keys: &'static [u64],
@@ -116,6 +117,7 @@ fn beside<A: Send + 'static, B: Send + 'static>(
             let from_first = first(&table);
             let from_second = spawned.join().unwrap();
             loom::skip_branch();
+            table.index.audit(&crossbeam_epoch::pin());
             check(&table, from_first, from_second);
         });
     };
@@ -126,10 +128,11 @@ fn beside<A: Send + 'static, B: Send + 'static>(
             let from_second = second(&table);
             let from_first = spawned.join().unwrap();
             loom::skip_branch();
+            table.index.audit(&crossbeam_epoch::pin());
             check(&table, from_first, from_second);
         });
     };
-    let preemptions = if name.starts_with("insert") && name.ends_with("grow") { 1 } else { 2 };
+    let preemptions = if name.ends_with("grow") { 1 } else { 2 };
     both_hold(name, preemptions, (second_spawned, first_spawned));
 }
 
@@ -148,13 +151,17 @@ fn has_one_cell(table: &Table, key: u64) {
 }
 
 fn one_of_two(table: &Table, first: Inserted, second: Inserted) {
+    one_of_two_of(11, table, first, second);
+}
+
+fn one_of_two_of(key: u64, table: &Table, first: Inserted, second: Inserted) {
     let value = match (first, second) {
         (Inserted::Done, Inserted::Present) => 100,
         (Inserted::Present, Inserted::Done) => 200,
         both => panic!("{both:?}"),
     };
-    assert_eq!(table.find(11), Some(value));
-    has_one_cell(table, 11);
+    assert_eq!(table.find(key), Some(value));
+    has_one_cell(table, key);
 }
 
 #[test]
@@ -174,6 +181,84 @@ fn of_two_inserts_of_a_key_one_is_in_while_the_table_grows() {
         |table, first, second| {
             one_of_two(table, first, second);
             assert_eq!(table.find(12), Some(12));
+        },
+    );
+}
+
+#[test]
+fn of_two_inserts_of_a_key_one_is_in_where_the_other_finds_the_table_full() {
+    beside(
+        "insert, insert another and insert, grow",
+        &[12, 90],
+        |table| table.insert(11, 100),
+        |table| {
+            assert_eq!(table.insert(14, 14), Inserted::Done);
+            table.insert(11, 200)
+        },
+        |table, first, second| {
+            one_of_two(table, first, second);
+            assert_eq!([12, 14].map(|key| table.find(key)), [12, 14].map(Some));
+        },
+    );
+}
+
+#[test]
+fn of_two_inserts_of_a_removed_key_one_is_in() {
+    let (first, second) = (|table: &Table| table.insert(95, 100), |table: &Table| table.insert(95, 200));
+    beside("insert, insert, over a tombstone", &[95], first, second, |table, first, second| {
+        one_of_two_of(95, table, first, second);
+    });
+    beside("insert, insert, over a tombstone, grow", &[95, 12, 90], first, second, |table, first, second| {
+        one_of_two_of(95, table, first, second);
+    });
+}
+
+#[test]
+fn an_insert_that_passes_a_key_of_its_hash_beside_its_removal_and_another_insert() {
+    for keys in [&[1_011][..], &[90, 1_011]] {
+        beside(
+            "insert, remove another of the hash and insert",
+            keys,
+            |table| table.insert(11, 100),
+            |table| {
+                assert_eq!(table.remove(1_011), Some(1_011));
+                table.insert(11, 200)
+            },
+            |table, first, second| {
+                one_of_two(table, first, second);
+                assert_eq!(table.find(1_011), None);
+            },
+        );
+    }
+}
+
+#[test]
+fn a_removed_key_that_comes_back_while_the_table_is_moved_is_in() {
+    beside(
+        "insert over a tombstone, insert, grow",
+        &[95, 12, 90],
+        |table| table.insert(95, 100),
+        |table| table.insert(14, 200),
+        |table, first, second| {
+            assert_eq!((first, second), (Inserted::Done, Inserted::Done));
+            assert_eq!([12, 14, 95].map(|key| table.find(key)), [12, 200, 100].map(Some));
+            has_one_cell(table, 95);
+        },
+    );
+}
+
+#[test]
+fn keys_of_one_hash_have_one_cell_each_when_they_were_moved() {
+    beside(
+        "remove one of two of a hash, insert, grow",
+        &[11, 1_011, 90],
+        |table| table.remove(11),
+        |table| table.insert(14, 200),
+        |table, removed, inserted| {
+            assert_eq!((removed, inserted), (Some(11), Inserted::Done));
+            assert_eq!((table.insert(1_011, 300), table.insert(11, 400)), (Inserted::Present, Inserted::Done));
+            has_one_cell(table, 1_011);
+            has_one_cell(table, 11);
         },
     );
 }

@@ -2,18 +2,25 @@
 //!
 //! # Steps
 //!
+//! - *Seal* the table's room, and make the next one, as large as what can still come asks for: see [`super::room`]. It may be smaller.
 //! - *Move a cell*: null → frozen null; a node whose chain has ended → tombstone; any other node → frozen node, copy that very
-//!   pointer (whatever has become of it by now), then → moved.
+//!   pointer (whatever has become of it by now), then → moved. A tombstone that serves a class → one that serves nobody.
 //! - *Copy*: along the probe in the next table, comparing pointers (no `Eq`, no `Hash`); at the first null, look at the source
 //!   again, stop unless it is still that frozen node, then CAS null → node. A copier that stalls in between finds either the null
-//!   filled or the source moved.
+//!   filled or the source moved. It passes no cell that serves the node's class, as inserts do: see [the index](super).
 //! - *Move a run*: every cell from the home of a hash up to and including the first null. A writer does so in the old table before it
 //!   changes anything for that hash in the new one: then no copy can come in behind its back.
-//! - *Finish*: move every cell, then CAS the root to the next table; the winner retires the old one.
+//! - *Advance*: when every cell is moved, CAS the root to the next table; the winner hands the room over, and retires the old table.
 //!
 //! A table gets a next one only when it is the root, that is, when everything of its predecessor is in it. So at most two
-//! tables take part. Each writer that passes moves some cells besides its own run, so that a move ends long before
-//! the room in the new table does; who finds no room there finishes the move first.
+//! tables take part.
+//!
+//! # Who moves what
+//!
+//! Each writer that passes is given a share of the cells to move, besides its own run, and whoever moves the last of those that were given
+//! out advances the root. A helper that stops keeps its share: meanwhile lookups ask both tables. Who finds no room in the new one then
+//! moves every cell and advances the root. That is rare: a table takes inserts for at least a tenth of the cells of the one before, as
+//! it has at least a quarter of its size and is half empty, and after a sixteenth all cells are given out.
 //!
 //! No step waits: a stalled mover has at most frozen a cell, and whoever needs that cell copies it.
 
@@ -21,7 +28,7 @@ use crossbeam_epoch::Guard;
 
 use super::cell::{Cell, Content, Kind, Swap};
 use super::table::Table;
-use super::{Index, end};
+use super::{Index, end, may_serve};
 use crate::failpoint::{Step, reach};
 use crate::node::Node;
 use crate::place::State;
@@ -41,20 +48,25 @@ enum Run {
 impl<K, V> Index<K, V> {
     /// Moves every cell of the run of `hash`, and so all that could be of that hash, out of `table`.
     pub(super) fn move_run(table: &Table<Node<K, V>>, hash: u64, guard: &Guard) {
-        for step in 0..table.len() {
-            if Self::move_cell(table, table.probe(hash, step), guard) == Run::Ends {
+        for cell in table.run(hash) {
+            if Self::move_cell(table, cell, guard) == Run::Ends {
                 return;
             }
         }
     }
 
-    /// Moves a share of the cells; ends the move where all are shared out.
+    /// Moves a share of the cells; ends the move with the last.
     pub(super) fn move_some(&self, table: &Table<Node<K, V>>, guard: &Guard) {
-        for place in table.take_range(SHARE) {
+        let range = table.take_range(SHARE);
+        let cells = range.len();
+        if cells == 0 {
+            return;
+        }
+        for place in range {
             Self::move_cell(table, table.cell(place), guard);
         }
-        if table.is_shared_out() {
-            self.finish(table, guard);
+        if table.count_moved(cells) {
+            self.advance(table, guard);
         }
     }
 
@@ -68,15 +80,18 @@ impl<K, V> Index<K, V> {
                     }
                 }
                 Kind::FrozenNull => return Run::Ends,
-                Kind::Tomb | Kind::Moved => return Run::GoesOn,
-                Kind::Node(node) => {
+                Kind::Moved => return Run::GoesOn,
+                Kind::Tomb => {
+                    if seen.is_passed() || cell.pass(seen) == Swap::Done {
+                        return Run::GoesOn;
+                    }
+                }
+                Kind::Node(pointer) => {
                     // SAFETY: found in a cell under the guard.
-                    let (_, place) = end(unsafe { &*node }, guard);
-                    if place.state() == State::Removed {
-                        if cell.bury(seen) == Swap::Done {
-                            table.count_buried();
-                            Self::retire_chain(node, core::ptr::null_mut(), guard);
-                            return Run::GoesOn;
+                    let node = unsafe { &*pointer };
+                    if end(node, guard).1.state() == State::Removed {
+                        if cell.bury(seen, node.hash()) == Swap::Done {
+                            Self::buried(table, pointer, guard);
                         }
                     } else {
                         // Lost or not: the cell is looked at again.
@@ -95,73 +110,95 @@ impl<K, V> Index<K, V> {
         }
     }
 
-    /// Moves whatever is left in `table`, if it is being moved, and has the root pass it.
-    fn finish(&self, table: &Table<Node<K, V>>, guard: &Guard) {
+    /// Has the root pass a table of which every cell is moved.
+    fn advance(&self, table: &Table<Node<K, V>>, guard: &Guard) {
         let (old, next) = (core::ptr::from_ref(table).cast_mut(), table.next_pointer());
-        if next.is_null() {
-            return;
-        }
-        for place in 0..table.len() {
-            if !self.is_root(table) {
-                return;
-            }
-            Self::move_cell(table, table.cell(place), guard);
-        }
         // Release: whoever sees the new root sees every copy. Relaxed on a loss: another has advanced it.
         if let Ok(old) = self.root.compare_exchange(old, next, Ordering::AcqRel, Ordering::Relaxed) {
+            reach(Step::Advanced);
+            table.hand_over(guard);
             // SAFETY: the root has passed the table, so that nobody who pins from now on reaches it; freed once, as the CAS
             // was won once, through the pointer that was the root. Its cells hold no node any more.
             unsafe { guard.defer_unchecked(move || drop(Box::from_raw(old))) };
         }
     }
 
-    /// Sees to room for an insert that found none in `table`.
-    pub(super) fn make_room(&self, table: &Table<Node<K, V>>, was_root: bool, guard: &Guard) {
-        if !was_root {
-            // Room is kept for what is still to come from the table before: have it all come.
-            let root = self.root(guard);
-            if !core::ptr::eq(root, table) {
-                self.finish(root, guard);
+    /// Moves whatever is left in `table`, and has the root pass it.
+    fn finish(&self, table: &Table<Node<K, V>>, guard: &Guard) {
+        for place in 0..table.len() {
+            if !self.is_root(table) {
+                return;
             }
-        } else if table.next(guard).is_none() {
-            table.set_next(Box::new(table.successor()));
-            reach(Step::Grown);
+            Self::move_cell(table, table.cell(place), guard);
+        }
+        self.advance(table, guard);
+    }
+
+    /// Sees to room for an insert that found none in `table`.
+    pub(super) fn make_room(&self, table: &Table<Node<K, V>>, guard: &Guard) {
+        let root = self.root(guard);
+        if core::ptr::eq(root, table) {
+            Self::start(table, guard);
+        } else if root.next(guard).is_some_and(|next| core::ptr::eq(next, table)) {
+            // What was kept for the cells of the table before, and does not come, is known when all have come.
+            self.finish(root, guard);
+        }
+    }
+
+    /// Gives `table`, which is or was the root, a next one, unless it has one.
+    fn start(table: &Table<Node<K, V>>, guard: &Guard) {
+        if table.next(guard).is_none() {
+            table.room.seal();
+            reach(Step::Sealing);
+            // Before any memory is asked for: where many come to this at once, most find it done.
+            if table.next(guard).is_none() {
+                table.set_next(Box::new(table.successor()));
+                reach(Step::Grown);
+            }
+        }
+    }
+
+    /// Counts and retires what the caller has buried.
+    pub(super) fn buried(table: &Table<Node<K, V>>, chain: *mut Node<K, V>, guard: &Guard) {
+        reach(Step::Buried);
+        table.count_buried(guard);
+        Self::retire_chain(chain, core::ptr::null_mut(), guard);
+    }
+
+    /// Starts a move into a smaller table, where few nodes are left in this one.
+    pub(super) fn shrink(&self, table: &Table<Node<K, V>>, guard: &Guard) {
+        if table.is_sparse() && self.is_root(table) {
+            Self::start(table, guard);
         }
     }
 }
 
 /// Copies the frozen node `seen` of `cell` into the next table, unless it is there or has been there.
-fn copy<N>(table: &Table<N>, cell: &Cell<N>, seen: Content<N>, hash: u64, guard: &Guard) {
+fn copy<K, V>(table: &Table<Node<K, V>>, cell: &Cell<Node<K, V>>, seen: Content<Node<K, V>>, hash: u64, guard: &Guard) {
     // A frozen node implies a next table.
     let Some(next) = table.next(guard) else { return };
-    let mut counted = false;
-    'probe: for step in 0..next.len() {
-        let target = next.probe(hash, step);
+    'probe: for target in next.probe(hash) {
         loop {
             let there = target.load();
-            if there.is_same_node(seen) {
-                break 'probe;
-            }
-            match there.kind() {
-                Kind::Null => {}
+            let is_free = match there.kind() {
+                _ if there.is_same_node(seen) => return,
                 // The next table is itself being moved: then the source has been.
-                Kind::FrozenNull => break 'probe,
+                Kind::FrozenNull => return,
+                Kind::Null => true,
+                _ if may_serve(there, hash, guard) => false,
                 _ => continue 'probe,
-            }
+            };
+            // After the target: what was copied there is seen to have left the source.
             if !cell.still_is(seen) {
-                break 'probe;
+                return;
             }
-            if !counted {
-                next.count_copied();
-                counted = true;
-            }
-            if target.fill(seen.unfrozen()) == Swap::Done {
+            if !is_free {
+                // Done or lost, it is looked at again.
+                let _ = target.pass(there);
+            } else if target.fill(seen.fresh()) == Swap::Done {
                 return;
             }
         }
-    }
-    if counted {
-        next.uncount_copied();
     }
 }
 
@@ -170,8 +207,8 @@ pub(super) fn holds<K, V>(table: &Table<Node<K, V>>, content: Content<Node<K, V>
     let (Kind::Node(node) | Kind::FrozenNode(node)) = content.kind() else { return false };
     // SAFETY: called by the owner of the index, whose cell holds the node.
     let hash = unsafe { &*node }.hash();
-    for step in 0..table.len() {
-        let there = table.probe(hash, step).load();
+    for cell in table.probe(hash) {
+        let there = cell.load();
         if there.is_same_node(content) {
             return true;
         }

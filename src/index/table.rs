@@ -1,47 +1,38 @@
 //! A table of the index: cells in one run of memory, and the room in it.
-//!
-//! # Room
-//!
-//! A cell is used once in the life of its table, so that a table fills up. Who would fill a null claims room first and gives it back
-//! on a loss. A table that is the root takes claims up to its limit, thirteen sixteenths: a probe for an absent key then passes about
-//! fifteen cells, which is two cache lines. One that is still being moved into takes an
-//! eighth, and only so many that all that can still come from its predecessor has room: each table knows the most cells that can
-//! ever be in use in it (`bound`), and its successor leaves room for that. So there is always a null, and every probe ends.
 
 use core::ptr;
 
 use crossbeam_epoch::Guard;
 
 use super::cell::Cell;
+use super::line::{Lines, Open, WIDTH};
+use super::room::{Claim, Counted, Room, limit_of};
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering, Padded};
 
-/// The smallest table. Smaller in models and under a fuzzer, so that they reach its growth.
+/// Cells of the smallest table, which has two lines at least. Fewer in models and under a fuzzer, so that they reach its growth.
 const SMALLEST: usize = if cfg!(any(tierstack_loom, tierstack_shuttle, fuzzing)) { 4 } else { 64 };
 
 /// The most cells that a hint makes at once: 128 MiB of them.
 const LARGEST_FIRST: usize = 1 << 24;
 
+/// In this order, so that what every lookup reads is in one line of the cache.
+#[repr(C)]
 pub struct Table<N> {
-    cells: Box<[Cell<N>]>,
-    /// `64 - log2(cells.len())`: a hash's home is its top bits.
-    shift: u32,
+    lines: Lines<N>,
     /// The next table, while this one is being moved into it; set once.
     next: AtomicPtr<Self>,
-    /// Claims: cells filled by inserts.
-    inserted: Padded<AtomicUsize>,
-    /// Cells filled by copies from the table before.
-    copied: AtomicUsize,
-    /// Cells that became tombstones.
-    buried: AtomicUsize,
+    /// `64 - log2(lines.len())`: a hash's home is the line of its top bits.
+    shift: u32,
+    /// How many cells the first table had: none that comes after it has fewer.
+    least: usize,
+    pub room: Padded<Room>,
     /// Where the next helper goes on moving cells out of this table.
-    cursor: AtomicUsize,
-    /// Claims while this is not the root yet.
-    early_limit: usize,
-    /// Claims and copies while this is the root.
-    limit: usize,
-    /// The most cells that can ever be in use.
-    bound: usize,
+    cursor: Padded<AtomicUsize>,
+    /// How many cells helpers have moved of those that were given out to them.
+    moved: AtomicUsize,
 }
+
+const _: () = assert!(SMALLEST >= 2 * WIDTH, "a shift by all bits is none");
 
 impl<N> Table<N> {
     /// The first table, for about `expected` nodes.
@@ -52,46 +43,70 @@ impl<N> Table<N> {
             .saturating_add(1)
             .clamp(SMALLEST, LARGEST_FIRST)
             .next_power_of_two();
-        Self::new(cells, 0, 0)
+        Self::new(cells, 0, cells)
     }
 
-    /// The table after this one: twice the size, or the same where most of this one is tombstones.
+    /// The table after this one, which is sealed: the smallest that is half full at most by what can still come. Not below a quarter of this one, so that
+    /// those who move cells are done long before it is full; nor above twice its size.
     pub fn successor(&self) -> Self {
-        let cells = if self.live() * 2 <= self.limit { self.cells.len() } else { self.cells.len() * 2 };
-        let spare = (cells - 1).saturating_sub(self.bound);
-        Self::new(cells, spare.min(cells / 8), self.bound)
+        let nodes = self.room.nodes();
+        let most = self.len() * 2;
+        let mut cells = (self.len() / 4).max(self.least);
+        while cells < most && (limit_of(cells) as u64) < nodes * 2 {
+            cells *= 2;
+        }
+        Self::new(cells, nodes, self.least)
     }
 
-    fn new(cells: usize, early_limit: usize, bound_before: usize) -> Self {
-        let limit = cells - (cells / 16 * 3).max(1);
+    pub(super) fn new(cells: usize, kept: u64, least: usize) -> Self {
         Self {
-            cells: (0..cells).map(|_| Cell::new()).collect(),
-            shift: u64::BITS - cells.trailing_zeros(),
+            lines: Lines::new(cells / WIDTH),
+            shift: u64::BITS - (cells / WIDTH).trailing_zeros(),
             next: AtomicPtr::new(ptr::null_mut()),
-            inserted: Padded(AtomicUsize::new(0)),
-            copied: AtomicUsize::new(0),
-            buried: AtomicUsize::new(0),
-            cursor: AtomicUsize::new(0),
-            early_limit,
-            limit,
-            bound: limit.max(bound_before + early_limit),
+            least,
+            room: Padded(Room::new(cells, kept)),
+            cursor: Padded(AtomicUsize::new(0)),
+            moved: AtomicUsize::new(0),
         }
     }
 
+    /// Cells.
+    #[inline]
     pub fn len(&self) -> usize {
-        self.cells.len()
+        self.lines.len() * WIDTH
     }
 
-    /// The cell `step` steps after the home of `hash`.
+    /// The number of the line where probes for that hash begin.
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "the shift leaves the bits of an index")]
-    pub fn probe(&self, hash: u64, step: usize) -> &Cell<N> {
-        let place = ((hash >> self.shift) as usize).wrapping_add(step) & (self.cells.len() - 1);
-        &self.cells[place]
+    fn home(&self, hash: u64) -> usize {
+        (hash >> self.shift) as usize
+    }
+
+    /// The first of the cells of its home line that are open to that hash.
+    #[inline]
+    pub fn first_open(&self, hash: u64) -> Option<&Cell<N>> {
+        steps::count();
+        let line = &self.lines[self.home(hash)];
+        line.open(hash).take().map(|place| line.cell(place))
+    }
+
+    /// The cells that are open to that hash, from its home line on, once around.
+    #[inline]
+    pub fn probe(&self, hash: u64) -> Probe<'_, N> {
+        let line = self.home(hash);
+        steps::count();
+        Probe { table: self, hash, line, passed: 0, open: self.lines[line].open(hash) }
+    }
+
+    /// All cells on that probe.
+    pub fn run(&self, hash: u64) -> impl Iterator<Item = &Cell<N>> {
+        let home = self.home(hash) * WIDTH;
+        (home..home + self.len()).map(|place| self.cell(place & (self.len() - 1)))
     }
 
     pub fn cell(&self, place: usize) -> &Cell<N> {
-        &self.cells[place]
+        self.lines[place / WIDTH].cell(place % WIDTH)
     }
 
     /// The table that this one is being moved into.
@@ -119,64 +134,125 @@ impl<N> Table<N> {
         }
     }
 
-    /// Claims room for an insert.
-    pub fn claim(&self, is_root: bool) -> bool {
-        // Relaxed: the counters bound each other through their modification orders alone, and no cell is read by them.
-        let inserted = self.inserted.fetch_add(1, Ordering::Relaxed) + 1;
-        let has_room = if is_root {
-            // Relaxed: as above.
-            inserted + self.copied.load(Ordering::Relaxed) <= self.limit
-        } else {
-            inserted <= self.early_limit
-        };
-        if !has_room {
-            self.unclaim();
+    /// Gives back a claim that was granted and not used.
+    #[cold]
+    pub fn give_back(&self, claim: Claim, guard: &Guard) {
+        if self.room.give_back(claim) == Counted::Late {
+            self.lower_next(1, guard);
         }
-        has_room
     }
 
-    /// Gives back a claim that was not used.
-    pub fn unclaim(&self) {
-        // Relaxed: as in `claim`.
-        self.inserted.fetch_sub(1, Ordering::Relaxed);
+    /// Counts a node that became a tombstone.
+    pub fn count_buried(&self, guard: &Guard) {
+        if self.room.count_buried() == Counted::Late {
+            self.lower_next(1, guard);
+        }
     }
 
-    pub fn count_copied(&self) {
-        // Relaxed: as in `claim`.
-        self.copied.fetch_add(1, Ordering::Relaxed);
+    /// Hands the counts over to the next table, when everything is moved: once, by who has advanced the root.
+    pub fn hand_over(&self, guard: &Guard) {
+        if let Some(next) = self.next(guard) {
+            self.lower_next(self.room.hand_over(next.room.kept()), guard);
+        }
     }
 
-    /// Gives back a count of a copy that was not made.
-    pub fn uncount_copied(&self) {
-        // Relaxed: as in `claim`.
-        self.copied.fetch_sub(1, Ordering::Relaxed);
+    /// Gives back cells that the next table keeps for nodes that do not come; see [`super::room`].
+    fn lower_next(&self, by: u64, guard: &Guard) {
+        let mut table = self.next(guard);
+        while let Some(this) = table {
+            if this.room.lower(by) == Counted::InTime {
+                return;
+            }
+            table = this.next(guard);
+        }
     }
 
-    pub fn count_buried(&self) {
-        // Relaxed: as in `claim`.
-        self.buried.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn live(&self) -> usize {
-        // Relaxed: an estimate, which decides only the next table's size.
-        let used = self.inserted.load(Ordering::Relaxed) + self.copied.load(Ordering::Relaxed);
-        used.saturating_sub(self.buried.load(Ordering::Relaxed))
+    /// Whether a table of a quarter of the size would do.
+    pub fn is_sparse(&self) -> bool {
+        self.len() > self.least && self.room.is_sparse()
     }
 
     /// The next `count` cells to move, for one helper; empty when all have been given out.
     pub fn take_range(&self, count: usize) -> core::ops::Range<usize> {
-        // Relaxed: only shares out work; whoever ends the move goes over every cell again.
-        if self.cursor.load(Ordering::Relaxed) >= self.cells.len() {
+        // Relaxed: only shares out work; who finds no room in the next table goes over every cell again.
+        if self.cursor.load(Ordering::Relaxed) >= self.len() {
             return 0..0;
         }
         // Relaxed: as above.
         let from = self.cursor.fetch_add(count, Ordering::Relaxed);
-        from.min(self.cells.len())..(from + count).min(self.cells.len())
+        from.min(self.len())..(from + count).min(self.len())
     }
 
-    /// Whether every cell has been given out to a helper.
-    pub fn is_shared_out(&self) -> bool {
-        // Relaxed: as in `take_range`.
-        self.cursor.load(Ordering::Relaxed) >= self.cells.len()
+    /// How many cells have been given out to helpers.
+    #[cfg(test)]
+    pub fn given_out(&self) -> usize {
+        // Relaxed: for tests.
+        self.cursor.load(Ordering::Relaxed)
+    }
+
+    /// Counts cells that a helper has moved of those that were given out to it; whether they were the last.
+    pub fn count_moved(&self, cells: usize) -> bool {
+        // Release: the moves are before the end of the last helper; Acquire: which sees them.
+        self.moved.fetch_add(cells, Ordering::AcqRel) + cells == self.len()
+    }
+}
+
+/// A probe: see [`Table::probe`].
+pub struct Probe<'t, N> {
+    table: &'t Table<N>,
+    hash: u64,
+    line: usize,
+    /// Lines that it has left behind.
+    passed: usize,
+    /// What is left of the line.
+    open: Open,
+}
+
+impl<'t, N> Iterator for Probe<'t, N> {
+    type Item = &'t Cell<N>;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'t Cell<N>> {
+        let lines = &self.table.lines;
+        loop {
+            if let Some(place) = self.open.take() {
+                return Some(lines[self.line].cell(place));
+            }
+            self.passed += 1;
+            if self.passed == lines.len() {
+                return None;
+            }
+            self.line = (self.line + 1) & (lines.len() - 1);
+            steps::count();
+            self.open = lines[self.line].open(self.hash);
+        }
+    }
+}
+
+/// How many cells the current thread has looked at: for tests of what operations cost.
+pub mod steps {
+    #[cfg(not(test))]
+    #[inline(always)]
+    pub fn count() {}
+
+    #[cfg(test)]
+    pub use counted::*;
+
+    #[cfg(test)]
+    mod counted {
+        use std::cell::Cell;
+
+        thread_local! {
+            static STEPS: Cell<u64> = const { Cell::new(0) };
+        }
+
+        pub fn count() {
+            STEPS.set(STEPS.get() + 1);
+        }
+
+        #[cfg_attr(tierstack_shuttle, allow(dead_code, reason = "schedules do not count"))]
+        pub fn so_far() -> u64 {
+            STEPS.get()
+        }
     }
 }

@@ -137,7 +137,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
     pub fn remove(mut self, hash: u64, is_key: impl Fn(&K) -> bool) -> Option<Fragment<&'g Node<K, V>>> {
         let (core, guard) = (self.core, self.guard);
         let removed = 'key: loop {
-            let Some((node, mut place)) = core.observe(hash, &is_key, guard) else { break None };
+            let Some(((node, mut place), spot)) = core.observe_spot(hash, &is_key, guard) else { break None };
             while let Some(tier) = place.tier() {
                 self.before_departure(node, tier);
                 match node.place.remove(place) {
@@ -148,7 +148,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                     Outcome::Done(now) => {
                         reach(Step::Removed);
                         core.clear_left(node, place, now, guard);
-                        core.index.tidy(hash, guard);
+                        core.index.bury(spot.as_ref(), hash, guard);
                         self.departed(node, tier);
                         self.take_over_bytes(node, tier);
                         core.stats.count(Event::Removal);

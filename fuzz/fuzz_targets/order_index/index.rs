@@ -36,7 +36,7 @@ impl Hashing {
 #[derive(Arbitrary, Debug)]
 pub enum Step {
     Insert(u8),
-    /// With whether the index is tidied afterwards.
+    /// With whether its cell is buried afterwards.
     Remove(u8, bool),
     /// With whether the cell is swung, and whether the index is tidied.
     Replace(u8, bool, bool),
@@ -135,11 +135,17 @@ impl Trial {
         }
     }
 
-    fn remove(&mut self, key: u8) {
+    /// With the cell that leads to the node buried, or not.
+    fn remove(&mut self, key: u8, bury: bool) {
         let guard = crossbeam_epoch::pin();
+        let hash = self.hashing.hash(key);
         if let Some(node) = self.find(key, &guard) {
+            let spot = self.index.find_spot(hash, |other| *other == key, &guard).expect("it is there").1;
             assert!(matches!(node.place.remove(node.place.load()), Outcome::Done(_)));
             self.model.remove(&key);
+            if bury {
+                self.index.bury(spot.as_ref(), hash, &guard);
+            }
         }
     }
 
@@ -195,12 +201,7 @@ impl Trial {
     fn step(&mut self, step: &Step) {
         match *step {
             Step::Insert(key) => self.insert(key % KEYS),
-            Step::Remove(key, tidy) => {
-                self.remove(key % KEYS);
-                if tidy {
-                    self.tidy(key % KEYS);
-                }
-            }
+            Step::Remove(key, bury) => self.remove(key % KEYS, bury),
             Step::Replace(key, swing, tidy) => {
                 self.replace(key % KEYS, swing);
                 if tidy {
@@ -224,6 +225,7 @@ impl Trial {
         for key in 0..KEYS {
             self.find(key, &self.guard);
         }
+        self.index.audit(&self.guard);
     }
 
     /// Ends the index; what it held is freed, and so is, in time, what it retired.

@@ -37,8 +37,15 @@ fn provoke(store: &Store, step: Step) {
         for key in 0..KEYS {
             match step {
                 Step::Raised | Step::Found => drop(store.get(&key)),
-                Step::Removed => drop(store.remove(&key)),
-                Step::Frozen | Step::Copied | Step::Grown | Step::Inserted | Step::Claimed => {
+                Step::Removed | Step::Buried => drop(store.remove(&key)),
+                Step::Frozen
+                | Step::Copied
+                | Step::Sealing
+                | Step::Grown
+                | Step::Advanced
+                | Step::RoomClaimed
+                | Step::Inserted
+                | Step::Claimed => {
                     // New keys: the index grows.
                     store.store(1_000 + key + KEYS * u32::try_from(round).unwrap(), round).unwrap();
                 }
@@ -165,9 +172,13 @@ stop_at_each! {
     a_clearer_that_has_not_looked_at_the_segment: Emptied,
     a_sealer_that_has_not_removed_the_segment: Sealed,
     a_tidier_before_its_swing: Tidying,
+    a_remover_that_has_not_counted_the_tombstone: Buried,
+    an_inserter_that_has_claimed_room: RoomClaimed,
+    a_grower_that_has_sealed_a_table: Sealing,
     a_grower_that_has_frozen_a_cell: Frozen,
     a_grower_that_has_copied_and_not_moved: Copied,
     a_grower_that_has_moved_nothing: Grown,
+    a_grower_that_has_not_handed_room_over: Advanced,
     a_pusher_that_has_claimed: Claimed,
     an_evictor_that_has_not_released: Left,
 }

@@ -40,6 +40,7 @@ where
     let reserved = i64::try_from(core.budget.limit()).unwrap() - core.budget.free();
     assert_eq!(reserved, i64::try_from(core.census(Tier::Hot).bytes()).unwrap(), "reserved and hot bytes");
     assert!(!core.budget.is_overdrawn(), "over the budget at rest");
+    core.index.audit(&guard);
     listed.len()
 }
 
