@@ -48,10 +48,14 @@ pub enum Step {
     Grown,
     /// The root has passed a table, whose room is not handed over.
     Advanced,
+    /// A claimer has lowered the counts of a tier with two bounds; nothing is granted.
+    Lowered,
     /// A push out of a tier over capacity is claimed, and not made.
     Claimed,
     /// A raised budget is set; the difference is not free yet.
     Raising,
+    /// An operation has found the budget to hold; it has not ended.
+    Enforced,
     /// A hot fragment has left; its bytes are not released.
     Left,
     /// An entry of a plan's log is made, and not pushed.

@@ -40,7 +40,7 @@ pub struct Stored<V> {
     pub version: Version,
     /// The value that it replaced.
     pub replaced: Option<V>,
-    /// Whether it went to warm only because operations in flight held the room that it needed.
+    /// Whether it went to warm only because operations in flight held the room that it needed, or changed the budget meanwhile.
     pub contended: bool,
 }
 

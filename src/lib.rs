@@ -205,7 +205,7 @@ pub use version::Version;
 #[doc(hidden)]
 pub mod internals {
     pub use crate::budget::{Budget, Reservation};
-    pub use crate::census::Census;
+    pub use crate::census::{Census, Tally};
     pub use crate::claim::{Claims, Left, Views};
     pub use crate::clock::Clock;
     pub use crate::entries::{Entries, Placement};

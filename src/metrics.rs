@@ -32,7 +32,7 @@ pub struct Metrics {
     pub contended: u64,
     /// Bytes (weights) of fragments that have left the store and whose values are not freed yet.
     pub retired_bytes: u64,
-    /// The most bytes that hot has held.
+    /// The most bytes of hot that were taken: see [`TierStore::hot_bytes`](crate::TierStore::hot_bytes).
     pub peak_hot_bytes: u64,
     /// What hot holds.
     pub hot: TierMetrics,
@@ -47,7 +47,7 @@ pub struct Metrics {
 pub struct TierMetrics {
     /// How many fragments.
     pub fragments: u64,
-    /// The sum of their weights, in bytes.
+    /// The sum of their weights, in bytes; for hot, what is taken: see [`TierStore::hot_bytes`](crate::TierStore::hot_bytes).
     pub bytes: u64,
 }
 

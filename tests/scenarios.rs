@@ -389,11 +389,77 @@ fn warm_overflows_into_cold_and_cold_into_the_hook() {
     assert_eq!(*handed.lock().unwrap(), []);
     store.store("e", 1).unwrap();
     assert_eq!(*handed.lock().unwrap(), [("a", 1)]);
-    // Too heavy for hot, for warm and for cold: it passes through them all, and takes along what is older.
-    assert_eq!(put(&store, "heavy", 3), (Tier::Warm, None));
-    assert_eq!(*handed.lock().unwrap(), [("a", 1), ("b", 1), ("c", 1), ("d", 1), ("heavy", 3)]);
-    assert_eq!(store.metrics().overflowed, 5);
+    // Too heavy for hot, but not for warm or cold: everything older makes room for it.
+    assert_eq!(put(&store, "heavy", 2), (Tier::Warm, None));
+    assert_eq!(*handed.lock().unwrap(), [("a", 1), ("b", 1)]);
+    assert_eq!(Tier::ALL.map(|tier| keys(&store, tier)), [vec!["e"], vec!["heavy"], vec!["d", "c"]]);
+    assert_eq!(store.metrics().overflowed, 2);
     audit(&store, ["a", "b", "c", "d", "e", "heavy"]);
+}
+
+/// A store whose warm holds at most 100 bytes and its cold 500, with 10 bytes in hot, 100 in warm and 490 in cold; and its hook's record.
+fn filled() -> (TierStore<&'static str, u64>, Arc<Mutex<Vec<&'static str>>>) {
+    let handed = Arc::new(Mutex::new(Vec::new()));
+    let record = Arc::clone(&handed);
+    let store = TierStore::<&'static str, u64>::builder(1_000)
+        .weigher(|_, weight| *weight)
+        .warm_capacity(Capacity::bytes(100))
+        .cold_capacity(Capacity::bytes(500))
+        .overflow_hook(move |gone| record.lock().unwrap().push(*gone.key))
+        .build()
+        .unwrap();
+    for (key, weight, tier) in [("c", 60, Tier::Cold), ("d", 430, Tier::Cold), ("w", 100, Tier::Warm)] {
+        store.store(key, weight).unwrap();
+        store.demote_to(key, tier).unwrap();
+    }
+    store.store("h", 10).unwrap();
+    (store, handed)
+}
+
+#[test]
+fn what_is_heavier_than_a_whole_capacity_goes_straight_on_and_the_others_stay() {
+    type Way = fn(&TierStore<&'static str, u64>);
+    let ways: [Way; 4] = [
+        |store| {
+            store.set_hot_budget(50).unwrap();
+            assert_eq!(put(store, "x", 1_000), (Tier::Warm, None));
+        },
+        |store| {
+            store.store("x", 501).unwrap();
+            assert_eq!(store.demote("x"), Some(Moved { from: Tier::Hot, to: Tier::Warm }));
+        },
+        |store| {
+            store.store("x", 600).unwrap();
+            store.get("h").unwrap();
+            assert_eq!(store.evict_lru(Tier::Hot).unwrap().to, Some(Tier::Warm));
+        },
+        |store| {
+            store.store("x", 700).unwrap();
+            store.get("h").unwrap();
+            assert_eq!(store.set_hot_budget(20), Ok(1));
+        },
+    ];
+    for way in ways {
+        let (store, handed) = filled();
+        way(&store);
+        assert_eq!(Tier::ALL.map(|tier| store.bytes(tier)), [10, 100, 490]);
+        assert_eq!(*handed.lock().unwrap(), ["x"]);
+        audit(&store, ["c", "d", "w", "h", "x"]);
+    }
+}
+
+#[test]
+fn what_warm_cannot_hold_goes_to_cold_and_comes_back_in_vain() {
+    let (store, handed) = filled();
+    store.store("x", 400).unwrap();
+    assert_eq!(store.demote("x"), Some(Moved { from: Tier::Hot, to: Tier::Warm }));
+    assert_eq!((store.tier_of("x"), store.bytes(Tier::Warm)), (Some(Tier::Cold), 100));
+    assert_eq!(*handed.lock().unwrap(), ["c", "d"], "that much cold had to make room");
+    assert_eq!(store.promote("x"), Ok(Moved { from: Tier::Cold, to: Tier::Warm }));
+    assert_eq!(Tier::ALL.map(|tier| store.bytes(tier)), [10, 100, 400]);
+    // To hot it can be promoted.
+    assert_eq!(store.promote_to("x", Tier::Hot), Ok(Moved { from: Tier::Cold, to: Tier::Hot }));
+    audit(&store, ["c", "d", "w", "h", "x"]);
 }
 
 #[test]

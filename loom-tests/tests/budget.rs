@@ -3,7 +3,7 @@
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use loom::thread;
-use loom_tests::{fails, holds};
+use loom_tests::{both_hold, fails, holds};
 use tierstack::internals::{Budget, Reservation};
 
 /// What is held at this instant, added up beside the budget. Its own orderings are the strongest, and it is raised after a
@@ -169,4 +169,123 @@ fn a_reservation_that_adds_and_then_checks_is_found() {
         reserve(&shared, 6);
         other.join().unwrap();
     });
+}
+
+#[test]
+fn what_is_published_is_reserved_and_what_is_reserved_is_within_the_limit() {
+    holds("reserve and publish, release and reserve, look", 3, || {
+        let shared = Arc::new((Budget::new(10), AtomicU64::new(0)));
+        {
+            let mut first = Reservation::empty(&shared.0);
+            assert!(first.try_grow_to(6));
+            first.hand_over();
+        }
+        let publisher = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                let mut reservation = Reservation::empty(&shared.0);
+                if reservation.try_grow_to(5) {
+                    shared.1.store(5, Ordering::Release);
+                    reservation.hand_over();
+                }
+            })
+        };
+        let releaser = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || shared.0.release(6))
+        };
+        let published = shared.1.load(Ordering::Acquire);
+        let reserved = shared.0.reserved();
+        assert!((published..=10).contains(&reserved), "{reserved} are reserved, and {published} published of 10");
+        publisher.join().unwrap();
+        releaser.join().unwrap();
+        assert_eq!(shared.0.reserved() as i64, 10 - shared.0.free());
+    });
+}
+
+#[test]
+fn what_is_too_much_is_seen_by_who_published_it_or_by_who_lowered_the_budget() {
+    let publish = |budget: &Budget, published: &AtomicU64| {
+        let mut reservation = Reservation::empty(budget);
+        let got = reservation.try_grow_to(10);
+        if got {
+            reservation.hand_over();
+            published.store(10, Ordering::Release);
+            Budget::published();
+        }
+        got.then(|| budget.is_overdrawn())
+    };
+    let lower = |budget: &Budget, published: &AtomicU64| {
+        budget.set_limit(5);
+        budget.is_overdrawn() && published.load(Ordering::Acquire) == 10
+    };
+    let model = move |publisher_is_spawned: bool| {
+        move || {
+            let shared = Arc::new((Budget::new(10), AtomicU64::new(0)));
+            let other = Arc::clone(&shared);
+            let (seen_by_publisher, seen_by_setter) = if publisher_is_spawned {
+                let publisher = thread::spawn(move || publish(&other.0, &other.1));
+                let seen = lower(&shared.0, &shared.1);
+                (publisher.join().unwrap(), seen)
+            } else {
+                let setter = thread::spawn(move || lower(&other.0, &other.1));
+                (publish(&shared.0, &shared.1), setter.join().unwrap())
+            };
+            assert!(seen_by_publisher != Some(false) || seen_by_setter, "10 bytes of 5, and nobody sees it");
+        }
+    };
+    both_hold("publish and look, lower and look", 3, (model(true), model(false)));
+}
+
+#[test]
+fn a_raise_beside_a_lowering_under_which_all_fits_is_not_overdrawn() {
+    holds("raise, lower", 4, || {
+        let budget = Arc::new(Budget::new(10));
+        let mut reservation = Reservation::empty(&budget);
+        assert!(reservation.try_grow_to(10));
+        reservation.hand_over();
+        let set = |limit| {
+            let budget = Arc::clone(&budget);
+            thread::spawn(move || {
+                budget.set_limit(limit);
+                assert!(!budget.is_overdrawn(), "10 bytes fit every limit");
+            })
+        };
+        let setters = [20, 10].map(set);
+        assert!(!budget.is_overdrawn());
+        setters.map(|setter| setter.join().unwrap());
+    });
+}
+
+/// A fragment of weight 5 takes effect beside one who raises the budget, looks for it twice, and lowers the budget again.
+#[test]
+fn nobody_says_too_heavy_of_what_took_effect_while_the_budget_was_raised() {
+    let store = |budget: &Budget, present: &AtomicU64| {
+        let look = budget.look();
+        present.fetch_add(1, Ordering::AcqRel);
+        budget.was_below(5, look)
+    };
+    let raise_and_lower = |budget: &Budget, present: &AtomicU64| {
+        budget.set_limit(10);
+        let was_absent = present.load(Ordering::Acquire) == 0;
+        let is_present = present.load(Ordering::Acquire) == 1;
+        budget.set_limit(2);
+        was_absent && is_present
+    };
+    let model = move |storer_is_spawned: bool| {
+        move || {
+            let shared = Arc::new((Budget::new(2), AtomicU64::new(0)));
+            let other = Arc::clone(&shared);
+            let (says_too_heavy, took_effect_then) = if storer_is_spawned {
+                let storer = thread::spawn(move || store(&other.0, &other.1));
+                let then = raise_and_lower(&shared.0, &shared.1);
+                (storer.join().unwrap(), then)
+            } else {
+                let setter = thread::spawn(move || raise_and_lower(&other.0, &other.1));
+                (store(&shared.0, &shared.1), setter.join().unwrap())
+            };
+            assert!(!(says_too_heavy && took_effect_then), "the budget was 10 when it took effect");
+        }
+    };
+    both_hold("store, raise and lower", 4, (model(true), model(false)));
 }

@@ -87,18 +87,22 @@ impl<K, V, S> Builder<K, V, S> {
     /// So let it say at least what the value takes. With a weigher that says 1 of a megabyte, the memory of what has left is bounded by number
     /// alone: about three times a sixteenth of the fragments for each thread that stores, and at least a dozen; where a thread stays
     /// pinned, about three times the fragments and some two hundred.
+    ///
+    /// Count what a fragment costs beside its text: add a fixed overhead to each weight, such as 64. Fragments that weigh nothing are bounded
+    /// by no budget and by no capacity in bytes. They are demoted and pushed out in their turn all the same, as the least recently
+    /// used, though that frees nothing: one `store` can then move a thousand of them before it comes to a fragment that has weight.
     pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
         self.weigher = Some(Callback::new(Box::new(weigher)));
         self
     }
 
-    /// How much warm may hold; what is over it goes to cold, least recently used first.
+    /// How much warm may hold; what is over it goes to cold, least recently used first. See [`Capacity`].
     pub fn warm_capacity(mut self, capacity: Capacity) -> Self {
         self.settings.warm = capacity;
         self
     }
 
-    /// How much cold may hold; what is over it leaves the store, least recently used first, and is given to the hook.
+    /// How much cold may hold; what is over it leaves the store, least recently used first, and is given to the hook. See [`Capacity`].
     pub fn cold_capacity(mut self, capacity: Capacity) -> Self {
         self.settings.cold = capacity;
         self

@@ -91,6 +91,11 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         Some(Fragment { value: node, tier: place.tier()?, weight: node.weight(), version: self.version(node) })
     }
 
+    /// What the fragments of a tier weigh. Of hot, what is reserved.
+    pub fn bytes(&self, tier: Tier) -> u64 {
+        if tier == Tier::Hot { self.budget.reserved() } else { self.census(tier).bytes() }
+    }
+
     /// The live node of a key, and its word: what every operation on a key starts from.
     #[inline]
     pub(super) fn observe<'g>(
@@ -133,8 +138,7 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
     /// The counters, exact at rest.
     pub fn metrics(&self) -> Metrics {
         let stats = &self.stats;
-        let tier =
-            |tier: Tier| TierMetrics { fragments: self.census(tier).fragments(), bytes: self.census(tier).bytes() };
+        let tier = |tier: Tier| TierMetrics { fragments: self.census(tier).fragments(), bytes: self.bytes(tier) };
         // Every hit takes a tick, but for those that the slack lets be; everything else that takes one counts it.
         let other_ticks = stats.sum(Event::OtherTick);
         let hits = self.clock.taken().saturating_sub(other_ticks) + stats.sum(Event::QuietHit);
@@ -162,8 +166,8 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         let tick = self.clock.tick()?;
         self.stats.count(Event::OtherTick);
         if tick % 64 == 0 {
-            let sum = |of: fn(&Census) -> u64| self.census.iter().map(of).fold(0, u64::saturating_add);
-            self.stats.adapt(sum(Census::bytes), sum(Census::fragments));
+            let sum = |of: &dyn Fn(Tier) -> u64| Tier::ALL.into_iter().map(of).fold(0, u64::saturating_add);
+            self.stats.adapt(sum(&|tier| self.bytes(tier)), sum(&|tier| self.census(tier).fragments()));
         }
         Some(tick)
     }

@@ -47,7 +47,7 @@ use crate::entries::Entries;
 use crate::failpoint::{Step, reach};
 use crate::fragment::Evicted;
 use crate::node::{Node, NodeRef};
-use crate::place::{Outcome, Standing};
+use crate::place::{Outcome, Place, Standing};
 use crate::stats::Event;
 use crate::tier::Tier;
 
@@ -119,31 +119,55 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
                     return None;
                 }
             }
-            // What is pushed out of cold is handed to the hook after it may have been retired.
-            let keep = (cause == Cause::OverCapacity && tier == Tier::Cold).then(|| NodeRef::new(node));
-            let outcome = match tier.below() {
-                Some(below) => core.sink(node, place, below, guard),
-                None => node.place.remove(place),
-            };
-            let Outcome::Done(now) = outcome else {
-                self.no_departure(node, tier);
-                continue;
-            };
-            self.departed(node, tier);
-            if let Some(below) = tier.below() {
-                self.tally.enter(below, node.weight());
-            } else {
-                reach(Step::Moved);
-                core.clear_left(node, place, now, guard);
-                core.index.tidy(node.hash(), guard);
+            if self.push_down(node, place, tier, cause) {
+                return Some(node);
             }
-            if let Some(keep) = keep {
-                core.stats.count(Event::Overflow);
-                self.outflow.push(keep);
+        }
+    }
+
+    /// Moves a fragment that was taken off the counts from its place in `tier` one tier down, or out; whether nobody came first.
+    fn push_down(&mut self, node: &'g Node<K, V>, place: Place, tier: Tier, cause: Cause) -> bool {
+        let (core, guard) = (self.core, self.guard);
+        // What is pushed out of cold is handed to the hook after it may have been retired.
+        let keep = (cause == Cause::OverCapacity && tier == Tier::Cold).then(|| NodeRef::new(node));
+        let outcome = match tier.below() {
+            Some(below) => core.sink(node, place, below, guard),
+            None => node.place.remove(place),
+        };
+        let Outcome::Done(now) = outcome else {
+            self.no_departure(node, tier);
+            return false;
+        };
+        self.departed(node, tier);
+        if let Some(below) = tier.below() {
+            self.arrived(node, below);
+        } else {
+            reach(Step::Moved);
+            core.clear_left(node, place, now, guard);
+            core.index.tidy(node.hash(), guard);
+        }
+        if let Some(keep) = keep {
+            core.stats.count(Event::Overflow);
+            self.outflow.push(keep);
+        }
+        core.stats.count(Event::Eviction);
+        reach(Step::Left);
+        true
+    }
+
+    /// Moves on what this operation brought into `tier`, where it cannot stay, unless another has moved it meanwhile.
+    fn pass_on(&mut self, tier: Tier) {
+        // What comes into the next tier by this is further on.
+        for number in 0..self.passing.len() {
+            let (node, came_into) = self.passing[number];
+            let mut place = node.place.load();
+            // A loss is another thread's use or move.
+            while came_into == tier
+                && place.tier() == Some(tier)
+                && !self.push_down(node, place, tier, Cause::OverCapacity)
+            {
+                place = node.place.load();
             }
-            core.stats.count(Event::Eviction);
-            reach(Step::Left);
-            return Some(node);
         }
     }
 
@@ -161,7 +185,7 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
         let budget = &self.core.budget;
         while need <= budget.limit() {
             if self.reservation.try_grow_to(need) {
-                self.shrink_reservation_to(need);
+                self.reservation.shrink_to(need);
                 reach(Step::Reserved);
                 return Room::Made;
             }
@@ -169,7 +193,7 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
                 return Room::Outdated;
             }
             let Some(victim) = self.evict_one(Tier::Hot, Cause::Asked, &spare) else {
-                self.shrink_reservation_to(0);
+                self.reservation.shrink_to(0);
                 return if self.reservation.try_grow_to(need) {
                     Room::Made
                 } else if stands() {
@@ -181,17 +205,16 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
             self.reservation.join(victim.weight());
             if budget.is_overdrawn() {
                 // The budget was lowered: what was taken over is owed to it first.
-                self.shrink_reservation_to(0);
+                self.reservation.shrink_to(0);
             }
         }
-        self.shrink_reservation_to(0);
+        self.reservation.shrink_to(0);
         Room::OverBudget
     }
 
     pub fn evict_lru(mut self, tier: Tier) -> Option<Evicted<&'g K, &'g Node<K, V>>> {
         let victim = self.evict_one(tier, Cause::Asked, |_| false);
         if let (Some(victim), Tier::Hot) = (victim, tier) {
-            // Released when the operation has accounted for it.
             self.reservation.join(victim.weight());
         }
         self.finish();
@@ -199,44 +222,32 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
         Some(Evicted { key: victim.key(), value: victim, weight: victim.weight(), from: tier, to: tier.below() })
     }
 
-    /// Demotes least recently used fragments until the budget holds or hot is empty; how many.
-    pub fn enforce_hot_budget(mut self) -> usize {
-        let demoted = self.enforce_budget();
-        self.finish();
-        demoted
-    }
-
-    /// Demotes while more is reserved than the budget allows and hot is counted above it: while two calls change the budget, the first
-    /// alone may be so for a moment without need.
-    ///
-    /// The bytes are read by a read-modify-write, after the budget was lowered: whoever adds to them later sees the lowered budget when
-    /// it looks, after that, whether it is overdrawn.
-    fn enforce_budget(&mut self) -> usize {
-        let core = self.core;
-        let mut demoted = 0;
-        while core.budget.is_overdrawn() && core.census(Tier::Hot).confirm_bytes() > core.budget.limit() {
+    /// Demotes while more is reserved than the budget allows, or until hot is empty, and counts it.
+    fn enforce_budget(&mut self) {
+        while self.core.budget.is_overdrawn() {
             let Some(victim) = self.evict_one(Tier::Hot, Cause::Asked, |_| false) else { break };
             self.reservation.join(victim.weight());
-            self.shrink_reservation_to(0);
-            demoted += 1;
+            self.reservation.shrink_to(0);
+            self.demoted += 1;
         }
-        demoted
+        reach(Step::Enforced);
     }
 
     /// The budget and the capacities hold, as far as this operation and those that have returned are concerned.
+    ///
+    /// Lock-free: after a refused claim it is looked again whether the tier is over, which ends, or is paid for by another: see
+    /// [`crate::census`]. Where nothing stands, those in flight see to it.
     pub(super) fn enforce(&mut self) {
-        self.account();
         self.enforce_budget();
-        // What the budget has demoted, also where it weighs nothing.
         self.account();
         let core = self.core;
         for tier in [Tier::Warm, Tier::Cold] {
+            self.pass_on(tier);
             while core.census(tier).is_bounded() {
                 self.account();
                 if !core.census(tier).is_over() {
                     break;
                 }
-                // A refused claim is looked at again; where nothing stands, those in flight see to it.
                 self.was_refused = false;
                 if self.evict_one(tier, Cause::OverCapacity, |_| false).is_none() && !self.was_refused {
                     break;

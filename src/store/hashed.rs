@@ -51,7 +51,7 @@ where
     }
 
     pub(super) fn enforce_hot_budget(&self) -> usize {
-        self.operation().enforce_hot_budget()
+        self.operation().finish()
     }
 
     pub(super) fn store_newcomer<C: Condition>(

@@ -31,12 +31,13 @@ where
         self.core.budget.limit()
     }
 
-    /// The bytes of hot fragments. At rest the sum of their weights; at every instant at most what is reserved, and so at
+    /// The bytes of hot that are taken. At rest the sum of the weights of the hot fragments. Meanwhile it includes what operations in flight have
+    /// reserved for a newcomer, or have not given back yet. So at every instant it is at least the sum of the weights, and at
     /// most the hot budget (see [`set_hot_budget`](Self::set_hot_budget) for while it is lowered).
     ///
     /// # Linearization
     ///
-    /// One atomic read. Wait-free.
+    /// One atomic read of what is reserved. Wait-free.
     ///
     /// # Examples
     ///
@@ -86,7 +87,8 @@ where
         Tier::ALL.iter().all(|&tier| self.len(tier) == 0)
     }
 
-    /// The weights of the fragments in `tier` added up, in bytes: exact at rest, and off by at most what the operations in flight move.
+    /// The weights of the fragments in `tier` added up, in bytes: exact at rest, and off by at most what the operations in flight move. For
+    /// hot, see [`hot_bytes`](Self::hot_bytes). A sum above `u64::MAX` reads as that.
     ///
     /// # Linearization
     ///
@@ -103,7 +105,7 @@ where
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn bytes(&self, tier: Tier) -> u64 {
-        self.core.census(tier).bytes()
+        self.core.bytes(tier)
     }
 
     /// The counters: exact at rest, and off by at most what the operations in flight move.

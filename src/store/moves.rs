@@ -69,7 +69,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                     }
                     if from != to {
                         self.departed(node, from);
-                        self.tally.enter(to, node.weight());
+                        self.arrived(node, to);
                     }
                     return Ok(Moved { from, to });
                 }
@@ -121,7 +121,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                     }
                     Outcome::Done(_) => {
                         self.departed(node, from);
-                        self.tally.enter(to, node.weight());
+                        self.arrived(node, to);
                         self.take_over_bytes(node, from);
                         core.stats.count(Event::Demotion);
                         break 'key Some(Moved { from, to });

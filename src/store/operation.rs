@@ -4,45 +4,63 @@ use crossbeam_epoch::Guard;
 
 use super::core::Core;
 use super::outflow::Outflow;
-use crate::budget::Reservation;
+use crate::budget::{Budget, Reservation};
 use crate::census::Tally;
 use crate::node::Node;
 use crate::reclaim;
 use crate::tier::Tier;
 
-/// An operation in progress. However it ends, also by a panic of the caller's `Eq`, it adds its tally to the counts, then gives back
-/// what it has reserved (hot's bytes are never counted above what is reserved), and sees to the budget and the capacities.
+/// An operation in progress. However it ends, also by a panic of the caller's `Eq`, it gives back what it has reserved, adds its tally to
+/// the counts, and sees to the budget and the capacities.
 pub struct Operation<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> {
     pub(super) core: &'c Core<K, V>,
     pub(super) guard: &'g Guard,
     pub(super) outflow: &'c Outflow<K, V>,
     pub(super) tally: Tally,
-    /// Bytes of hot. Dropped after the tally was added.
+    /// Bytes of hot.
     pub(super) reservation: Reservation<'c>,
-    /// Whether a claim on what a tier has above its capacity was refused: then it was not above it at that instant.
+    /// Fragments that this operation brought into a tier which cannot hold them, in the order in which they came.
+    pub(super) passing: Vec<(&'g Node<K, V>, Tier)>,
+    /// How many fragments it has demoted for the budget.
+    pub(super) demoted: usize,
+    /// Whether a claim on what a tier has above its capacity was refused: then it is to be looked again whether it is above it.
     pub(super) was_refused: bool,
+    /// Whether it has published a fragment in hot.
+    has_published: bool,
     is_finished: bool,
 }
 
 impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'c, 'g, K, V> {
     pub fn new(core: &'c Core<K, V>, outflow: &'c Outflow<K, V>, guard: &'g Guard) -> Self {
         let reservation = Reservation::empty(&core.budget);
-        Self { core, guard, outflow, tally: Tally::default(), reservation, was_refused: false, is_finished: false }
+        Self {
+            core,
+            guard,
+            outflow,
+            tally: Tally::default(),
+            reservation,
+            // Does not allocate until something passes.
+            passing: Vec::new(),
+            demoted: 0,
+            was_refused: false,
+            has_published: false,
+            is_finished: false,
+        }
     }
 
     /// Adds to the counts what this operation has changed.
     pub(super) fn account(&mut self) {
-        if let Some(hot_bytes) = self.tally.add_to(&self.core.census) {
-            self.core.stats.note_hot_bytes(hot_bytes);
-        }
+        self.tally.add_to(&self.core.census);
     }
 
-    /// Gives back what is reserved above `bytes`.
-    pub(super) fn shrink_reservation_to(&mut self, bytes: u64) {
-        if self.reservation.held() > bytes {
-            self.account();
-            self.reservation.shrink_to(bytes);
+    /// A fragment has come into `tier` by this operation.
+    pub(super) fn arrived(&mut self, node: &'g Node<K, V>, tier: Tier) {
+        if self.core.census(tier).has_room_for(node.weight()) {
+            self.tally.enter(tier, node.weight());
+        } else {
+            self.passing.push((node, tier));
         }
+        self.has_published |= tier == Tier::Hot;
     }
 
     /// Before the CAS that takes a fragment out of a tier: see [`crate::census`].
@@ -64,17 +82,22 @@ impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'c, '
 
     fn end(&mut self) {
         self.is_finished = true;
-        self.shrink_reservation_to(0);
+        self.core.stats.note_hot_bytes(self.reservation.peak());
+        self.reservation.shrink_to(0);
+        if self.has_published {
+            Budget::published();
+        }
         self.enforce();
     }
 
     /// What every operation that changed anything ends with: the budget and the capacities hold, and the collector is flushed now and
-    /// then, when nothing is held or owed any more.
-    pub fn finish(mut self) {
+    /// then, when nothing is held or owed any more. How many fragments the whole operation has demoted for the budget.
+    pub fn finish(mut self) -> usize {
         self.end();
         if reclaim::has_retired_more_than(self.core.stats.patience()) {
             reclaim::flush(self.guard);
         }
+        self.demoted
     }
 }
 

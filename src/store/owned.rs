@@ -52,6 +52,9 @@ where
     /// as free. Where it does not fit and no other hot fragment is there to demote, because operations in flight
     /// hold the rest, it goes to warm and says that it was [contended](Stored::contended): it never waits. Alone, it is never contended.
     ///
+    /// "Too heavy", that is, warm and not contended, is true at the instant at which the fragment takes effect. Where the budget is
+    /// changed while the call runs, and that cannot be told, it was contended.
+    ///
     /// The replaced value is cloned, or, if it is [heavy](crate::HEAVY) and nobody else can read it, itself handed back; through a
     /// [`View`] it is lent.
     ///
@@ -62,8 +65,9 @@ where
     /// # Linearization
     ///
     /// A new key: the CAS that puts the node into its index cell. A replacement: the CAS that makes the predecessor's place word
-    /// *replaced*. Evictions and iterations take it to be there once this call has returned, or anybody has seen it. Each demotion is a step of its own within the call, before it; so is the instant
-    /// that fixes this use's place in the recency order.
+    /// *replaced*. Evictions and iterations take it to be there once this call has returned, or anybody has seen it. Each demotion is a step
+    /// of its own within the call, before it; so is the instant that fixes this use's place in the recency order. A demotion is decided
+    /// at an instant when the room is missing. By the move, another thread may have given back as much.
     ///
     /// # Progress
     ///
@@ -433,9 +437,9 @@ where
 
     /// Sets the hot budget, in bytes, and demotes least recently used hot fragments until it holds; how many.
     ///
-    /// While the call runs, and while a call runs that held a reservation when the budget was lowered, the old budget is the bound. The
-    /// *count* of [`hot_bytes`](Self::hot_bytes) can stand above the new one a little longer: while a call that has demoted for it has not
-    /// taken off what it demoted.
+    /// While the call runs, and while a call runs that held a reservation when the budget was lowered, the old budget is the bound; for
+    /// [`hot_bytes`](Self::hot_bytes) as well, which counts what such a call holds. A fragment that another call demotes for the
+    /// same budget is counted by that one.
     ///
     /// # Errors
     ///
@@ -469,8 +473,8 @@ where
 
     /// Demotes least recently used hot fragments until the budget holds or hot is empty; how many.
     ///
-    /// Every operation does so on its own before it returns. This is for a caller who wants to be sure, after a thread of his was
-    /// stopped for good within an operation.
+    /// Every operation does so on its own before it returns. This is for a caller who wants to be sure, after a thread was
+    /// stopped for good within an operation. What such a thread has brought into hot is demoted as well, if anybody has seen it there.
     ///
     /// # Linearization
     ///

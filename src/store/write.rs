@@ -44,18 +44,18 @@ use core::mem::forget;
 use core::ops::Deref;
 use core::ptr::NonNull;
 
-use super::error::{Refusal, StoreError};
 use crossbeam_epoch::Guard;
 
 use super::condition::Condition;
 use super::core::Core;
+use super::error::{Refusal, StoreError};
 use super::evict::Room;
 use super::operation::Operation;
+use crate::budget::Limit;
 use crate::entries::Entries;
 use crate::failpoint::{Step, reach};
 use crate::fragment::Stored;
-use crate::index::Inserted;
-use crate::index::Spot;
+use crate::index::{Inserted, Spot};
 use crate::node::Node;
 use crate::place::{Outcome, Place};
 use crate::stats::Event;
@@ -74,8 +74,8 @@ pub struct Newcomer<K, V> {
 enum Claim {
     /// Hot: the reservation (and a hot predecessor's bytes) cover it.
     Hot,
-    /// Warm: it alone weighs more than the budget.
-    OverBudget,
+    /// Warm: it alone weighs more than the budget, by this look. What is answered is decided by another look, after it took effect.
+    OverBudget(Limit),
     /// Warm: operations in flight hold the room.
     Contended,
 }
@@ -84,7 +84,7 @@ impl Claim {
     const fn tier(self) -> Tier {
         match self {
             Self::Hot => Tier::Hot,
-            Self::OverBudget | Self::Contended => Tier::Warm,
+            Self::OverBudget(_) | Self::Contended => Tier::Warm,
         }
     }
 }
@@ -157,7 +157,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                 new.publish();
                 reach(Step::Published);
                 self.reservation.hand_over();
-                self.tally.enter(claim.tier(), weight);
+                self.arrived(new.found(), claim.tier());
                 return Ok(self.stored(new, claim, None));
             };
             let own = if place.tier() == Some(Tier::Hot) { old.weight() } else { 0 };
@@ -169,9 +169,14 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
         }
     }
 
+    /// What to say of a fragment, after it took effect. It was too heavy only if it was so at that instant.
     fn stored(&self, new: &Node<K, V>, claim: Claim, replaced: Option<&'g Node<K, V>>) -> Stored<&'g Node<K, V>> {
-        let (tier, contended) = (claim.tier(), claim == Claim::Contended);
-        Stored { tier, version: self.core.version(new), replaced, contended }
+        let contended = match claim {
+            Claim::Hot => false,
+            Claim::OverBudget(look) => !self.core.budget.was_below(new.weight(), look),
+            Claim::Contended => true,
+        };
+        Stored { tier: claim.tier(), version: self.core.version(new), replaced, contended }
     }
 
     /// Has `new` take the place of `old`, if that is alive, and hot where its bytes are counted on.
@@ -212,12 +217,12 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                     core.clear_left(old, place, replaced, guard);
                     core.index.swing(spot, new.node, new.hash(), guard);
                     self.departed(old, from);
-                    self.tally.enter(tier, weight);
+                    self.arrived(new.found(), tier);
                     reach(Step::Left);
                     if from == Tier::Hot {
                         self.reservation.join(old.weight());
                     }
-                    self.shrink_reservation_to(if tier == Tier::Hot { weight } else { 0 });
+                    self.reservation.shrink_to(if tier == Tier::Hot { weight } else { 0 });
                     self.reservation.hand_over();
                     return Ok(Some(self.stored(new, claim, Some(old))));
                 }
@@ -229,7 +234,12 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
     /// which `stands` tells.
     fn claim_room(&mut self, new: &Node<K, V>, need: u64, stands: impl Fn() -> bool) -> Option<Claim> {
         let spare = |other: &Node<K, V>| other.hash() == new.hash() && other.key() == new.key();
-        while new.weight() <= self.core.budget.limit() {
+        loop {
+            let look = self.core.budget.look();
+            if new.weight() > look.bytes() {
+                self.reservation.shrink_to(0);
+                return Some(Claim::OverBudget(look));
+            }
             match self.make_room(need, spare, &stands) {
                 Room::Made => return Some(Claim::Hot),
                 Room::Outdated => return None,
@@ -239,8 +249,6 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                 Room::Contended | Room::OverBudget => {}
             }
         }
-        self.shrink_reservation_to(0);
-        Some(Claim::OverBudget)
     }
 }
 

@@ -26,15 +26,18 @@
 //!
 //! *Make room*: be short (at an instant when it does not fit, by what the others may hold), then evict from hot; and so on. A hot
 //! predecessor's bytes count as free at that instant. To have been short only lets a call do more, so that it is no step but noticed. *End*:
-//! claim a push (at an instant when warm, or cold after warm, is over its capacity, counting what others have claimed), then evict from
+//! evict from warm, or from cold after warm, what is heavier than all the bytes that the tier may hold; claim a push (at an instant when the
+//! tier is over its capacity, counting what others have claimed, and not what cannot stay), then evict from
 //! there; and so on. What is pushed out of cold must be what the overflow hook was given.
+//!
+//! *Too heavy*: `store` has found its weight above the budget at an instant, and it is so at the effect.
 //!
 //! *Evict*: any fragment of the tier but one that is younger than another that has stood there, listed and unused, since the last own
 //! step of the call (its beginning, if there is none). "Empty": if no fragment has stood there since. A fragment counts as listed once
 //! anybody has seen it there, or the call that brought it has made its next step or returned.
 //!
 //! *Contended*: the call is short at an instant, and no other hot fragment has stood in hot since its last own step; or it was above the budget at
-//! one instant and not at a later one; or (`store`) its predecessor was hot at one instant and has left at the effect. Others may hold:
+//! one instant and (`promote`) not at a later one, or (`store`) the budget is set while it runs; or (`store`) its predecessor was hot at one instant and has left at the effect. Others may hold:
 //! before its effect, a `store` or `promote` its weight and that of a victim; after taking a fragment out of hot, any call that
 //! fragment's weight; a change of the budget in progress, any number.
 //!
@@ -54,6 +57,7 @@
 //! - "Empty" and "contended" ask for no instant at which nothing stood there, only that nothing stood there throughout.
 //! - An `update` that hands a value back with *absent* is not asked whether the key was there before, where it overlaps another call.
 //! - *Contended* from `promote` asks that the fragment was there at an earlier instant of the call, not at the one of the answer.
+//! - Of several fragments that cannot stay in a tier any may go first.
 //! - Of an over-full tier it is not asked which call in flight sees to it; the last of them must. With a capacity in bytes two may claim
 //!   one excess.
 //! - `len`, `bytes`, `is_empty` and `iter` under overlap: only `hot_bytes` against the budget, and that an iteration meets what stood

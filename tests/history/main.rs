@@ -4,6 +4,7 @@
 mod changes;
 mod checker;
 mod configuration;
+mod ending;
 mod orders;
 mod planted;
 mod planted_changes;

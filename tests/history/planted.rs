@@ -1,6 +1,8 @@
 //! Histories made by hand: what the specification does not allow is rejected, at the call that cannot be and for the answers that could; what
 //! it allows is accepted.
 
+mod bounds;
+
 use tierstack::{Capacity, Evicted, Fragment, Moved, PromoteError, Stored, Tier, Version};
 
 use crate::checker::{Rejection, check};

@@ -11,8 +11,9 @@ use crate::recorder::{Key, Operation, Outcome, Setup, Value};
 pub fn setup(dice: &mut StdRng) -> Setup {
     let mut capacity = || match dice.random_range(0..5) {
         0 | 1 => Capacity::UNBOUNDED,
-        2 | 3 => Capacity::entries(dice.random_range(0..3)),
-        _ => Capacity::bytes(dice.random_range(0..8)),
+        2 => Capacity::entries(dice.random_range(0..3)),
+        3 => Capacity::bytes(dice.random_range(0..8)),
+        _ => Capacity::entries(dice.random_range(0..3)).and_bytes(dice.random_range(0..8)),
     };
     let (warm, cold) = (capacity(), capacity());
     Setup { budget: dice.random_range(1..12), warm, cold }

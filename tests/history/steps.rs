@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use tierstack::{Capacity, Evicted, GetOrStored, Moved, PromoteError, Stored, Tier};
+use tierstack::{Evicted, GetOrStored, Moved, PromoteError, Stored, Tier};
 
 use crate::checker::Checker;
 use crate::configuration::{Configuration, Flight, Phase};
@@ -61,20 +61,9 @@ impl Checker<'_> {
         self.calls.iter().filter_map(weight).max().unwrap_or(0)
     }
 
-    fn others_change(&self, now: &Configuration, at: usize) -> bool {
+    pub fn others_change(&self, now: &Configuration, at: usize) -> bool {
         let others = now.flights.iter().enumerate().filter(|(other, _)| *other != at);
         others.into_iter().any(|(_, flight)| changes(&self.calls[flight.call].operation))
-    }
-
-    /// What a call looks at while it ends.
-    fn watched_at_the_end(&self, call: usize) -> &'static [Tier] {
-        match (self.lowered[call], self.setup.warm, self.setup.cold) {
-            (true, ..) => &Tier::ALL,
-            (false, Capacity::UNBOUNDED, Capacity::UNBOUNDED) => &[],
-            (false, Capacity::UNBOUNDED, _) => &[Tier::Cold],
-            (false, _, Capacity::UNBOUNDED) => &[Tier::Warm],
-            _ => &[Tier::Warm, Tier::Cold],
-        }
     }
 
     /// What was stored, where it is known that a call did store it.
@@ -90,37 +79,20 @@ impl Checker<'_> {
         }
     }
 
-    pub fn overlaps(&self, call: usize) -> bool {
+    fn overlapping(&self, call: usize) -> impl Iterator<Item = &Call> {
         let this = &self.calls[call];
         let meets = |other: &Call| other.invoked < this.returned && this.invoked < other.returned;
-        self.calls.iter().enumerate().any(|(other, that)| other != call && meets(that))
+        let others = self.calls.iter().enumerate().filter(move |(other, _)| *other != call);
+        others.map(|(_, that)| that).filter(move |that| meets(that))
     }
 
-    pub fn may_return(&self, now: &Configuration, at: usize) -> bool {
-        let flight = &now.flights[at];
-        match flight.phase {
-            Phase::Done => true,
-            Phase::Ending { overflowed, claim: None } => {
-                let call = &self.calls[flight.call];
-                let handed_over = self.open == Some(flight.call) || overflowed == call.overflow.len();
-                handed_over && (self.others_change(now, at) || self.holds(now))
-            }
-            _ => false,
-        }
+    pub fn overlaps(&self, call: usize) -> bool {
+        self.overlapping(call).next().is_some()
     }
 
-    /// Whether the budget and the capacities hold.
-    fn holds(&self, now: &Configuration) -> bool {
-        now.board.hot_bytes() <= now.budget && !self.is_over(now, Tier::Warm) && !self.is_over(now, Tier::Cold)
-    }
-
-    /// Whether the tier is over its capacity, but for what is claimed.
-    fn is_over(&self, now: &Configuration, tier: Tier) -> bool {
-        let Capacity { entries, bytes } = if tier == Tier::Warm { self.setup.warm } else { self.setup.cold };
-        let claims = |phase| matches!(phase, Phase::Ending { claim: Some(claimed), .. } if claimed == tier);
-        let claimed = now.flights.iter().filter(|flight| claims(flight.phase)).count() as u64;
-        entries.is_some_and(|most| now.board.len(tier) > most + if bytes.is_none() { claimed } else { 0 })
-            || bytes.is_some_and(|most| now.board.bytes(tier) > most)
+    /// Whether the budget is set while the call runs.
+    fn meets_a_change(&self, call: usize) -> bool {
+        self.overlapping(call).any(|other| matches!(other.operation, Operation::SetHotBudget(_)))
     }
 
     /// All that the call in flight at that place may do next, what is most likely first.
@@ -365,8 +337,10 @@ impl Checker<'_> {
         let wanted = |tier, contended| self.stored(flight.call).is_none_or(|stored| stored == (tier, contended));
         match flight.phase {
             Phase::Heavy(_) => {
-                effect(Tier::Warm, false, next);
-                if weight <= now.budget && wanted(Tier::Warm, true) {
+                if weight > now.budget {
+                    effect(Tier::Warm, false, next);
+                }
+                if wanted(Tier::Warm, true) && self.meets_a_change(flight.call) {
                     Self::turn(now, at, Phase::Contended, next);
                 }
             }
@@ -447,56 +421,5 @@ impl Checker<'_> {
         self.conclude(now, at, Outcome::Demoted(Some(Moved { from, to })), held, next, |then| {
             if from == to { then.observe(key) } else { then.sink(at, key, to) }
         });
-    }
-
-    /// Evicts from hot, where it is over the budget: that was lowered.
-    fn demote_while_over(&self, now: &Configuration, at: usize, phase: Phase, next: &mut Next) {
-        if now.flights[at].short {
-            for victim in now.victims(at, Tier::Hot, None) {
-                let mut then = now.clone();
-                let evicted = then.evict(at, victim);
-                let watched: &[Tier] = if matches!(phase, Phase::Ending { .. }) {
-                    self.watched_at_the_end(now.flights[at].call)
-                } else {
-                    &[Tier::Hot]
-                };
-                then.own_step(at, watched);
-                let flight = &mut then.flights[at];
-                flight.phase = phase;
-                flight.held = flight.held.max(evicted.weight);
-                next.push(then);
-            }
-        }
-    }
-
-    /// Sees to the budget and to the capacities.
-    fn end(&self, now: &Configuration, at: usize, overflowed: usize, claim: Option<Tier>, next: &mut Next) {
-        let call = now.flights[at].call;
-        if let Some(tier) = claim {
-            for victim in now.victims(at, tier, None) {
-                let mut then = now.clone();
-                let evicted = then.evict(at, victim);
-                then.own_step(at, self.watched_at_the_end(call));
-                let out = evicted.to.is_none();
-                let handed = self.calls[call].overflow.get(overflowed);
-                if !out || self.open == Some(call) || handed == Some(&(evicted.key, evicted.value)) {
-                    let overflowed = overflowed + usize::from(out);
-                    then.flights[at].phase = Phase::Ending { overflowed, claim: None };
-                    next.push(then);
-                }
-            }
-            return;
-        }
-        let may_pass_warm = !self.is_over(now, Tier::Warm) || self.others_change(now, at);
-        for tier in [Tier::Warm, Tier::Cold] {
-            if self.is_over(now, tier) && (tier == Tier::Warm || may_pass_warm) {
-                let mut then = now.clone();
-                then.flights[at].phase = Phase::Ending { overflowed, claim: Some(tier) };
-                next.push(then);
-            }
-        }
-        if self.lowered[call] {
-            self.demote_while_over(now, at, Phase::Ending { overflowed, claim: None }, next);
-        }
     }
 }

@@ -299,7 +299,7 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
 
     /// Evicts the least recently used fragment of a tier.
     pub fn evict_oldest(&mut self, tier: Tier) -> Option<Evicted<K, V>> {
-        let oldest = self.standing(tier).min_by_key(|(_, entry)| entry.last_use)?.0.clone();
+        let oldest = oldest(self.standing(tier))?;
         self.evict_key(&oldest)
     }
 
@@ -312,21 +312,52 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
         evicted
     }
 
-    /// Warm over its capacity overflows into cold, and cold over its own out of the store.
+    /// Warm over its capacity overflows into cold, and cold over its own out of the store. What is heavier than all the bytes that a
+    /// tier may hold goes first, and straight on.
     pub fn enforce_capacities(&mut self) {
-        while self.is_over(Tier::Warm, self.warm) {
-            self.evict_oldest(Tier::Warm);
-        }
-        while self.is_over(Tier::Cold, self.cold) {
-            let out = self.evict_oldest(Tier::Cold).expect("an empty tier is not over its capacity");
-            self.metrics.overflowed += 1;
-            self.overflowed.push((out.key, out.value));
+        for tier in [Tier::Warm, Tier::Cold] {
+            while let Some(key) = self.oldest_too_heavy(tier) {
+                self.push_out(&key);
+            }
+            while self.is_over(tier) {
+                let oldest = oldest(self.standing(tier)).expect("an empty tier is not over its capacity");
+                self.push_out(&oldest);
+            }
         }
     }
 
-    fn is_over(&self, tier: Tier, capacity: Capacity) -> bool {
-        capacity.entries.is_some_and(|most| self.len(tier) > most)
-            || capacity.bytes.is_some_and(|most| self.bytes(tier) > most)
+    fn push_out(&mut self, key: &K) {
+        let Some(out) = self.evict_key(key) else { return };
+        match out.to {
+            Some(below) if self.is_too_heavy(below, out.weight) => self.push_out(key),
+            Some(_) => {}
+            None => {
+                self.metrics.overflowed += 1;
+                self.overflowed.push((out.key, out.value));
+            }
+        }
+    }
+
+    fn is_over(&self, tier: Tier) -> bool {
+        let Capacity { entries, bytes } = self.capacity(tier);
+        entries.is_some_and(|most| self.len(tier) > most) || bytes.is_some_and(|most| self.bytes(tier) > most)
+    }
+
+    /// Whether a tier cannot hold a fragment of that weight, with no other beside it.
+    fn is_too_heavy(&self, tier: Tier, weight: u64) -> bool {
+        self.capacity(tier).bytes.is_some_and(|most| weight > most)
+    }
+
+    fn oldest_too_heavy(&self, tier: Tier) -> Option<K> {
+        oldest(self.standing(tier).filter(|(_, entry)| self.is_too_heavy(tier, entry.weight)))
+    }
+
+    fn capacity(&self, tier: Tier) -> Capacity {
+        match tier {
+            Tier::Hot => Capacity::UNBOUNDED,
+            Tier::Warm => self.warm,
+            Tier::Cold => self.cold,
+        }
     }
 
     fn standing(&self, tier: Tier) -> impl Iterator<Item = (&K, &Entry<V>)> {
@@ -342,6 +373,11 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
     fn note_peak(&mut self) {
         self.metrics.peak_hot_bytes = self.metrics.peak_hot_bytes.max(self.hot_bytes());
     }
+}
+
+/// The least recently used of them.
+fn oldest<'m, K: Clone + 'm, V: 'm>(among: impl Iterator<Item = (&'m K, &'m Entry<V>)>) -> Option<K> {
+    among.min_by_key(|(_, entry)| entry.last_use).map(|(key, _)| key.clone())
 }
 
 /// The budget, the capacities, and the fragments from the least to the most recently used.

@@ -167,3 +167,28 @@ fn what_always_fits_is_never_contended() {
         assert!(audit(&store, 0..KEYS).values().all(|fragment| fragment.tier == Tier::Hot));
     });
 }
+
+/// Of several who lower the budget and enforce it at once, each counts what it demoted, to the end of its call.
+#[test]
+fn every_demotion_for_a_budget_is_counted_by_one_of_those_who_set_it() {
+    for_about(STORM, |_| {
+        let store = weights(100);
+        let counted = AtomicU64::new(0);
+        let step = |thread, round| {
+            let demoted = match (thread, round % 2) {
+                (0, 0) => store.set_hot_budget(100).unwrap(),
+                (0, _) => store.enforce_hot_budget(),
+                _ => store.set_hot_budget(90).unwrap(),
+            };
+            counted.fetch_add(demoted as u64, Ordering::Relaxed);
+        };
+        lockstep(2, 2000, step, |round| {
+            assert_eq!(counted.load(Ordering::Relaxed), store.metrics().evictions, "in round {round}");
+            counted.fetch_add(store.set_hot_budget(200).unwrap() as u64, Ordering::Relaxed);
+            store.evict_lru(Tier::Warm);
+            store.store(1, 95).unwrap();
+            store.set_hot_budget(100).unwrap();
+            counted.store(store.metrics().evictions, Ordering::Relaxed);
+        });
+    });
+}

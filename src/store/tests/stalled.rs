@@ -21,7 +21,7 @@ const BUDGET: u64 = 50;
 fn store() -> Arc<Store> {
     let store = TierStore::builder(BUDGET)
         .weigher(|_: &u32, _: &u64| WEIGHT)
-        .warm_capacity(Capacity::entries(3))
+        .warm_capacity(Capacity::entries(3).and_bytes(3 * WEIGHT))
         .cold_capacity(Capacity::entries(4))
         .build()
         .unwrap();
@@ -45,6 +45,7 @@ fn provoke(store: &Store, step: Step) {
                 | Step::Advanced
                 | Step::RoomClaimed
                 | Step::Inserted
+                | Step::Lowered
                 | Step::Claimed => {
                     // New keys: the index grows.
                     store.store(1_000 + key + KEYS * u32::try_from(round).unwrap(), round).unwrap();
@@ -179,6 +180,8 @@ stop_at_each! {
     a_grower_that_has_copied_and_not_moved: Copied,
     a_grower_that_has_moved_nothing: Grown,
     a_grower_that_has_not_handed_room_over: Advanced,
+    a_claimer_that_has_lowered_both_counts: Lowered,
     a_pusher_that_has_claimed: Claimed,
+    an_operation_that_has_found_the_budget_to_hold: Enforced,
     an_evictor_that_has_not_released: Left,
 }

@@ -34,11 +34,11 @@ where
             assert!(std::ptr::eq(found, node), "the index finds another node of the key");
         });
         assert_eq!(core.census(tier).fragments(), fragments, "fragments in {tier}");
-        assert_eq!(core.census(tier).bytes(), bytes, "bytes in {tier}");
+        assert_eq!(core.bytes(tier), bytes, "bytes in {tier}");
         assert!(!core.census(tier).is_over(), "{tier} is over its capacity at rest");
     }
     let reserved = i64::try_from(core.budget.limit()).unwrap() - core.budget.free();
-    assert_eq!(reserved, i64::try_from(core.census(Tier::Hot).bytes()).unwrap(), "reserved and hot bytes");
+    assert_eq!(reserved, i64::try_from(core.bytes(Tier::Hot)).unwrap(), "reserved and hot bytes");
     assert!(!core.budget.is_overdrawn(), "over the budget at rest");
     core.index.audit(&guard);
     listed.len()
