@@ -33,7 +33,7 @@ impl Snapshot<Change> {
     /// ```
     #[must_use]
     pub fn diff(&self) -> Diff<'_> {
-        let Bases { stale, initial } = bases(self.steps().into_iter().rev());
+        let Bases { stale, initial } = bases(&self.steps());
         Diff::new(net(self.changes(), &initial), self.conflicts(), stale)
     }
 
@@ -73,7 +73,7 @@ impl Snapshot<Change> {
     /// Which changes were made of something else than what stood there, as the changes before them say; in the order of the changes.
     ///
     /// Changes that are rolled back, or in an aborted changeset, are not in the list. It tells of changes that were built on those
-    /// of a changeset that was aborted afterwards. O(n) expected for n names in the paths of all changes.
+    /// of a changeset that was aborted afterwards. O(n log n) in the length of the plan, and as much as each path has folders that are touched.
     ///
     /// # Examples
     ///
@@ -95,10 +95,10 @@ impl Snapshot<Change> {
     /// ```
     #[must_use]
     pub fn stale_bases(&self) -> Vec<StaleBase<'_>> {
-        bases(self.steps().into_iter().rev()).stale
+        bases(&self.steps()).stale
     }
 
-    /// What happens to the files, the newest first.
+    /// What happens to the files, in order.
     fn steps(&self) -> Vec<Step<'_>> {
         let gone = |id| self.changeset(id).is_some_and(|changeset| changeset.status() == Status::Aborted);
         let steps = backwards(self.in_force()).filter_map(|event| match event.kind {
@@ -109,7 +109,9 @@ impl Snapshot<Change> {
             EventKind::Aborted { changeset } => Some(Step::Aborted(changeset)),
             EventKind::Started { .. } | EventKind::Closed { .. } | EventKind::RolledBack { .. } => None,
         });
-        steps.collect()
+        let mut steps: Vec<_> = steps.collect();
+        steps.reverse();
+        steps
     }
 
     /// From when to when each changeset was open, by index; of those that are rolled back nothing is told.
@@ -157,7 +159,7 @@ impl<'a> ChangesetView<'a, Change> {
     /// ```
     #[must_use]
     pub fn diff(&self) -> Diff<'a> {
-        let Bases { stale, initial } = bases(self.changes().map(Step::Change));
+        let Bases { stale, initial } = bases(&self.changes().map(Step::Change).collect::<Vec<_>>());
         Diff::new(net(self.changes(), &initial), Vec::new(), stale)
     }
 }

@@ -27,13 +27,14 @@ impl Script {
     }
 
     /// The changes have the numbers of their places.
-    fn steps(&self) -> impl Iterator<Item = Step<'_>> {
-        self.0.iter().enumerate().map(|(at, (changeset, change))| {
+    fn steps(&self) -> Vec<Step<'_>> {
+        let steps = self.0.iter().enumerate().map(|(at, (changeset, change))| {
             let Some(change) = change else { return Step::Aborted(*changeset) };
             let record = Record { sequence: Sequence::new(at as u64 + 1), changeset: *changeset, change };
             let gone = self.0.iter().any(|(other, change)| other == changeset && change.is_none());
             if gone { Step::Gone(record) } else { Step::Change(record) }
-        })
+        });
+        steps.collect()
     }
 }
 
@@ -53,7 +54,7 @@ fn write(stale: &StaleBase<'_>) -> String {
 #[track_caller]
 fn check(script: &str, expected: &[&str]) {
     let steps = Script::new(script);
-    let found: Vec<String> = bases(steps.steps()).stale.iter().map(write).collect();
+    let found: Vec<String> = bases(&steps.steps()).stale.iter().map(write).collect();
     assert_eq!(found, expected, "{script}");
 }
 
@@ -186,7 +187,7 @@ fn folders_and_changes_that_are_gone() {
 fn what_was_there_before_all() {
     let initial = |script: &str| {
         let script = Script::new(script);
-        let initial = bases(script.steps()).initial;
+        let initial = bases(&script.steps()).initial;
         let mut initial: Vec<String> = initial.iter().map(|(path, state)| format!("{path} {state:?}")).collect();
         initial.sort();
         initial

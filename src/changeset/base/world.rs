@@ -1,9 +1,9 @@
 //! The paths that changes touch, what is known of each, and the folders in which they are.
 //!
-//! Each path has a *slot*. The names in paths make a tree of *nodes*; the slots of a path and of the same with a `/` behind it are at one node, and in
-//! each other's way. For each node it is counted how many slots *stand* beneath, which means that a file is known to be there; and those of its
-//! children at or beneath which one stands are in a list. So a path costs as much as it has names, and finding a file beneath it no
-//! more than the names down to that.
+//! Each path has a *slot*. The slots make a tree: the parent of each is the nearest of its folders that has a slot, too. The tree is made first, from
+//! all paths in the order in which a folder comes before what is beneath it. A slot *stands* where a file is known to be there. Each slot counts
+//! those that stand beneath it, and lists those of its children that stand or have one that does beneath. So finding a file beneath a
+//! path costs no more than the slots down to that.
 
 use std::collections::{HashMap, HashSet};
 
@@ -22,11 +22,15 @@ pub struct Bases<'a> {
     pub initial: HashMap<&'a str, State<'a>>,
 }
 
-/// Finds them. O(names in the paths of all changes), expected.
-pub fn bases<'a>(steps: impl Iterator<Item = Step<'a>>) -> Bases<'a> {
-    let mut world = World::default();
+/// Finds them. For n changes O(n log n) comparisons of paths; and as much as each path has folders that are touched.
+pub fn bases<'a>(steps: &[Step<'a>]) -> Bases<'a> {
+    let changes = steps.iter().filter_map(|step| match step {
+        Step::Change(record) | Step::Gone(record) => Some(record.change),
+        Step::Aborted(_) => None,
+    });
+    let mut world = World::new(changes.flat_map(Change::paths));
     for step in steps {
-        match step {
+        match *step {
             Step::Change(record) => {
                 let (first, second) = touches(record.change);
                 let content = world.touch(record, first, None);
@@ -47,48 +51,18 @@ pub fn bases<'a>(steps: impl Iterator<Item = Step<'a>>) -> Bases<'a> {
     world.bases
 }
 
-/// Indices into [`World::nodes`] and [`World::slots`].
-type NodeId = usize;
+/// An index into [`World::slots`].
 type SlotId = usize;
 
 /// When a touch that is in force was; 0 is before all.
 type Time = u64;
 
-/// A folder, or the last name of a path.
-#[derive(Default)]
-struct Node {
-    /// None for that in which all outermost names are.
-    parent: Option<NodeId>,
-    slots: Vec<SlotId>,
-    /// How many of its slots stand.
-    standing: usize,
-    /// How many slots beneath it stand.
-    beneath: usize,
-    /// The first of the children at or beneath which a slot stands.
-    occupied: Option<NodeId>,
-    /// The neighbours in the list of its parent.
-    previous: Option<NodeId>,
-    next: Option<NodeId>,
-    /// The last touch in force of its slots, and of those beneath.
-    last: (Time, Option<SlotId>),
-    last_beneath: (Time, Option<SlotId>),
-}
-
-impl Node {
-    fn is_occupied(&self) -> bool {
-        self.standing + self.beneath > 0
-    }
-}
-
-/// One more or one less.
-fn count(number: &mut usize, more: bool) {
-    *number = if more { *number + 1 } else { *number - 1 };
-}
-
 /// A path.
+#[derive(Default)]
 struct Slot<'a> {
     path: &'a str,
-    node: NodeId,
+    /// The nearest folder of it that has a slot.
+    parent: Option<SlotId>,
     /// The last touch in force.
     settled: Option<Settled<'a>>,
     /// The touches since that were or will be aborted. Of the last ones some may have been.
@@ -98,6 +72,25 @@ struct Slot<'a> {
     /// What the first of those claims, unless the path was overruled.
     found: Option<State<'a>>,
     stands: bool,
+    /// How many slots stand beneath it.
+    beneath: usize,
+    /// The last touch in force of a slot beneath it.
+    last_beneath: (Time, Option<SlotId>),
+    /// The first of its children that stand, or beneath which a slot stands.
+    occupied: Option<SlotId>,
+    /// The neighbours in the list of its parent.
+    previous: Option<SlotId>,
+    next: Option<SlotId>,
+}
+
+impl Slot<'_> {
+    fn time(&self) -> Time {
+        self.settled.map_or(0, |settled| settled.time)
+    }
+
+    fn is_occupied(&self) -> bool {
+        self.stands || self.beneath > 0
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -113,11 +106,10 @@ struct Gone<'a> {
     left: State<'a>,
 }
 
-#[derive(Default)]
 struct World<'a> {
-    nodes: Vec<Node>,
-    children: HashMap<(NodeId, &'a str), NodeId>,
+    /// Each folder before what is beneath it.
     slots: Vec<Slot<'a>>,
+    by_path: HashMap<&'a str, SlotId>,
     now: Time,
     aborted: HashSet<ChangesetId>,
     /// What changesets touched that are gone, and when the slot was settled then.
@@ -126,9 +118,28 @@ struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    /// A touch in force: checks it, and takes its word. Its digest, where it takes a file whose digest is known.
+    fn new(paths: impl Iterator<Item = &'a str>) -> Self {
+        let mut by_path: HashMap<&str, SlotId> = paths.map(|path| (path, 0)).collect();
+        let mut paths: Vec<&str> = by_path.keys().copied().collect();
+        paths.sort_unstable_by(|path, other| path::compare(path, other));
+        let mut slots: Vec<Slot<'a>> = Vec::with_capacity(paths.len());
+        // The nearest of the slots before whose folder the path is in.
+        let mut parent: Option<SlotId> = None;
+        for (slot, path) in paths.into_iter().enumerate() {
+            while let Some(folder) = parent.filter(|folder| !path::is_beneath(path, slots[*folder].path)) {
+                parent = slots[folder].parent;
+            }
+            by_path.insert(path, slot);
+            slots.push(Slot { path, parent, ..Slot::default() });
+            parent = Some(slot);
+        }
+        let (aborted, touched, bases) = Default::default();
+        Self { slots, by_path, now: 0, aborted, touched, bases }
+    }
+
+    /// A touch in force: checks it, and takes its word. What was known of the path.
     fn touch(&mut self, record: Record<'a, Change>, touch: Touch<'a>, content: Option<State<'a>>) -> Option<State<'a>> {
-        let slot = self.slot(touch.path);
+        let slot = self.by_path[touch.path];
         let undone = self.undone(slot);
         let overruled = self.overruled(slot);
         let known = self.known(slot);
@@ -182,12 +193,11 @@ impl<'a> World<'a> {
     /// Takes the word of a touch in force.
     fn settle(&mut self, slot: SlotId, record: Record<'a, Change>, state: State<'a>) {
         self.now += 1;
-        let (time, node) = (self.now, self.slots[slot].node);
-        self.nodes[node].last = (time, Some(slot));
-        let mut above = self.nodes[node].parent;
+        let time = self.now;
+        let mut above = self.slots[slot].parent;
         while let Some(folder) = above {
-            self.nodes[folder].last_beneath = (time, Some(slot));
-            above = self.nodes[folder].parent;
+            self.slots[folder].last_beneath = (time, Some(slot));
+            above = self.slots[folder].parent;
         }
         // What stands in its way is overruled.
         while let Some(other) = self.in_the_way(slot) {
@@ -202,9 +212,10 @@ impl<'a> World<'a> {
 
     /// A touch of a changeset that will be aborted.
     fn touch_in_vain(&mut self, record: Record<'a, Change>, touch: Touch<'a>) {
-        let slot = self.slot(touch.path);
+        let slot = self.by_path[touch.path];
         let contradicted = touch.claim.is_present() && self.overruled(slot).is_some();
-        let Slot { settled, gone, alive, found, .. } = &mut self.slots[slot];
+        let settled = self.slots[slot].time();
+        let Slot { gone, alive, found, .. } = &mut self.slots[slot];
         if *alive == 0 {
             gone.clear();
             // What is in force comes first.
@@ -212,7 +223,6 @@ impl<'a> World<'a> {
         }
         *alive += 1;
         gone.push(Gone { record, left: touch.result });
-        let settled = settled.map_or(0, |settled| settled.time);
         self.touched.entry(record.changeset).or_default().push((slot, settled));
         self.look(slot);
     }
@@ -221,7 +231,7 @@ impl<'a> World<'a> {
         self.aborted.insert(changeset);
         for (slot, time) in self.touched.remove(&changeset).unwrap_or_default() {
             // Not where a touch in force came after it.
-            if self.slots[slot].settled.map_or(0, |settled| settled.time) == time {
+            if self.slots[slot].time() == time {
                 self.slots[slot].alive -= 1;
                 self.look(slot);
             }
@@ -252,17 +262,14 @@ impl<'a> World<'a> {
 
     /// The last touch in force of a folder of the path, or of what is beneath it, if that came after the last of the path itself.
     fn overruled(&self, slot: SlotId) -> Option<SlotId> {
-        let Slot { node, settled, .. } = &self.slots[slot];
-        let here = self.nodes[*node].last;
-        let beneath = self.nodes[*node].last_beneath;
-        let mut last = if here.1 == Some(slot) { beneath } else { here.max(beneath) };
-        let mut above = self.nodes[*node].parent;
+        let mut last = self.slots[slot].last_beneath;
+        let mut above = self.slots[slot].parent;
         while let Some(folder) = above {
-            last = last.max(self.nodes[folder].last);
-            above = self.nodes[folder].parent;
+            last = last.max((self.slots[folder].time(), Some(folder)));
+            above = self.slots[folder].parent;
         }
         let (time, other) = last;
-        other.filter(|_| time > settled.map_or(0, |settled| settled.time))
+        other.filter(|_| time > self.slots[slot].time())
     }
 
     /// Notes whether a file stands at a path after what is gone has come or left.
@@ -271,91 +278,59 @@ impl<'a> World<'a> {
         self.stand(slot, stands);
     }
 
-    /// Another slot that stands at the path's node, at a folder of it, or beneath it.
+    /// A slot that stands at a folder of the path, or beneath it.
     fn in_the_way(&self, slot: SlotId) -> Option<SlotId> {
-        let Slot { node, stands, .. } = self.slots[slot];
-        if self.nodes[node].standing > usize::from(stands) {
-            return self.standing(node, Some(slot));
-        }
-        let mut above = self.nodes[node].parent;
+        let mut above = self.slots[slot].parent;
         while let Some(folder) = above {
-            if self.nodes[folder].standing > 0 {
-                return self.standing(folder, None);
+            if self.slots[folder].stands {
+                return above;
             }
-            above = self.nodes[folder].parent;
+            above = self.slots[folder].parent;
         }
-        let mut child = self.nodes[node].occupied?;
-        while self.nodes[child].standing == 0 {
-            child = self.nodes[child].occupied?;
+        let mut child = self.slots[slot].occupied?;
+        while !self.slots[child].stands {
+            child = self.slots[child].occupied?;
         }
-        self.standing(child, None)
-    }
-
-    fn standing(&self, node: NodeId, but: Option<SlotId>) -> Option<SlotId> {
-        self.nodes[node].slots.iter().copied().find(|slot| self.slots[*slot].stands && Some(*slot) != but)
+        Some(child)
     }
 
     /// Notes whether a file stands at a path.
     fn stand(&mut self, slot: SlotId, stands: bool) {
-        let Slot { node, stands: stood, .. } = &mut self.slots[slot];
-        if std::mem::replace(stood, stands) == stands {
+        let mut occupied = self.slots[slot].is_occupied();
+        if std::mem::replace(&mut self.slots[slot].stands, stands) == stands {
             return;
         }
-        let mut node = *node;
-        let mut occupied = self.nodes[node].is_occupied();
-        count(&mut self.nodes[node].standing, stands);
-        // Up to the outermost: counted, and put into its parent's list or out of it.
-        while let Some(parent) = self.nodes[node].parent {
-            match (occupied, self.nodes[node].is_occupied()) {
-                (false, true) => self.link(parent, node),
-                (true, false) => self.unlink(parent, node),
+        let mut slot = slot;
+        // Up to the outermost: put into its parent's list or out of it, and counted there.
+        while let Some(parent) = self.slots[slot].parent {
+            match (occupied, self.slots[slot].is_occupied()) {
+                (false, true) => self.link(parent, slot),
+                (true, false) => self.unlink(parent, slot),
                 _ => {}
             }
-            occupied = self.nodes[parent].is_occupied();
-            count(&mut self.nodes[parent].beneath, stands);
-            node = parent;
+            occupied = self.slots[parent].is_occupied();
+            let beneath = &mut self.slots[parent].beneath;
+            *beneath = if stands { *beneath + 1 } else { *beneath - 1 };
+            slot = parent;
         }
     }
 
-    fn link(&mut self, parent: NodeId, node: NodeId) {
-        let next = self.nodes[parent].occupied.replace(node);
-        (self.nodes[node].previous, self.nodes[node].next) = (None, next);
+    fn link(&mut self, parent: SlotId, slot: SlotId) {
+        let next = self.slots[parent].occupied.replace(slot);
+        (self.slots[slot].previous, self.slots[slot].next) = (None, next);
         if let Some(next) = next {
-            self.nodes[next].previous = Some(node);
+            self.slots[next].previous = Some(slot);
         }
     }
 
-    fn unlink(&mut self, parent: NodeId, node: NodeId) {
-        let (previous, next) = (self.nodes[node].previous.take(), self.nodes[node].next.take());
+    fn unlink(&mut self, parent: SlotId, slot: SlotId) {
+        let (previous, next) = (self.slots[slot].previous.take(), self.slots[slot].next.take());
         match previous {
-            Some(previous) => self.nodes[previous].next = next,
-            None => self.nodes[parent].occupied = next,
+            Some(previous) => self.slots[previous].next = next,
+            None => self.slots[parent].occupied = next,
         }
         if let Some(next) = next {
-            self.nodes[next].previous = previous;
+            self.slots[next].previous = previous;
         }
-    }
-
-    /// The slot of a path.
-    fn slot(&mut self, path: &'a str) -> SlotId {
-        if self.nodes.is_empty() {
-            self.nodes.push(Node::default());
-        }
-        let mut node = 0;
-        for name in path::names(path) {
-            let nodes = &mut self.nodes;
-            node = *self.children.entry((node, name)).or_insert_with(|| {
-                nodes.push(Node { parent: Some(node), ..Node::default() });
-                nodes.len() - 1
-            });
-        }
-        let slots = &self.slots;
-        if let Some(slot) = self.nodes[node].slots.iter().find(|slot| slots[**slot].path == path) {
-            return *slot;
-        }
-        let slot = Slot { path, node, settled: None, gone: Vec::new(), alive: 0, found: None, stands: false };
-        self.slots.push(slot);
-        self.nodes[node].slots.push(self.slots.len() - 1);
-        self.slots.len() - 1
     }
 }

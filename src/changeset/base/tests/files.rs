@@ -159,7 +159,7 @@ pub fn script(raws: &[Raw], noise: u8) -> Script {
 
 /// The changes that are in force.
 fn in_force(script: &Script) -> Vec<Record<'_, Change>> {
-    let in_force = script.steps().filter_map(|step| match step {
+    let in_force = script.steps().into_iter().filter_map(|step| match step {
         Step::Change(record) => Some(record),
         Step::Gone(_) | Step::Aborted(_) => None,
     });
@@ -194,7 +194,7 @@ proptest! {
     fn what_fits_is_not_stale(mut raws in raws()) {
         raws.retain(|raw| raw.kind < 5);
         let script = script(&raws, 0);
-        let bases = bases(script.steps());
+        let bases = bases(&script.steps());
         prop_assert_eq!(bases.stale, []);
         prop_assert!(bases.initial.is_empty());
         let net = net(in_force(&script).into_iter(), &bases.initial);
@@ -211,7 +211,7 @@ proptest! {
         let mut script = script(&raws, noise);
         // Without what is stale, and what is stale without that.
         loop {
-            let stale = bases(script.steps()).stale;
+            let stale = bases(&script.steps()).stale;
             let stale: Vec<u64> = stale.iter().map(|stale| stale.change.sequence.number()).collect();
             if stale.is_empty() {
                 break;
@@ -219,7 +219,7 @@ proptest! {
             let mut numbers = 1..;
             script.0.retain(|_| numbers.next().is_some_and(|number| !stale.contains(&number)));
         }
-        let bases = bases(script.steps());
+        let bases = bases(&script.steps());
         let changes = in_force(&script);
 
         // Contents are numbered; the digest of each is known or not.
@@ -279,7 +279,7 @@ proptest! {
     #[test]
     fn the_diff_can_be_applied_to_what_was_there(raws in raws()) {
         let script = script(&raws, 0);
-        let bases = bases(script.steps());
+        let bases = bases(&script.steps());
         let net = net(in_force(&script).into_iter(), &bases.initial);
         let files = apply(&net, before().into_keys());
         prop_assert!(!bases.stale.is_empty() || none_is_in_another(&files), "{:?}", net);

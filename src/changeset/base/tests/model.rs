@@ -144,8 +144,8 @@ proptest! {
     #[test]
     fn bases_are_as_defined(raws in raws(), noise in 0..4_u8) {
         let changes = script(&raws, noise);
-        let steps: Vec<Step<'_>> = changes.steps().collect();
-        let found = bases(steps.iter().copied());
+        let steps = changes.steps();
+        let found = bases(&steps);
         check(steps, &found.stale);
     }
 }
@@ -161,7 +161,7 @@ fn each_kind_is_met_often() {
     for _ in 0..2_000 {
         let raws: Vec<Raw> = raws().new_tree(&mut runner).unwrap().current();
         let changes = script(&raws, 1);
-        for stale in bases(changes.steps()).stale {
+        for stale in bases(&changes.steps()).stale {
             let sides = (stale.against.is_some(), stale.undone.is_some());
             *met.entry(format!("{:?} {sides:?}", stale.kind)).or_default() += 1;
         }
