@@ -61,6 +61,7 @@ impl Chain {
             Op::Demote => Answer::Moved(self.demote()),
             Op::Evict(tier) => Answer::Evicted(self.evict(tier)),
             Op::Remove => Answer::Removed(self.remove()),
+            Op::StoreIfAbsent(_) | Op::ReplaceFirst(_) | Op::Update(_) => unreachable!("modelled on the whole store"),
         }
     }
 

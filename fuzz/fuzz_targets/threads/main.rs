@@ -151,7 +151,9 @@ fn run(kept: &Kept, baton: &Baton, me: usize, ops: &[Op], mut account: usize) {
             let pinned = view.as_ref().and_then(|view| operation.ask_pinned(view));
             let answer = pinned.unwrap_or_else(|| operation.ask(&kept.store));
             let read = match (operation, &answer) {
-                (Operation::Get(key) | Operation::Peek(key), Outcome::Fragment(Some(found))) => Some((*key, found.version)),
+                (Operation::Get(key) | Operation::Peek(key), Outcome::Fragment(Some(found))) => {
+                    Some((*key, found.version))
+                }
                 _ => operation.stores().and_then(|(key, _)| Some((*key, answer.chosen()?))),
             };
             if let Some((key, version)) = read {
