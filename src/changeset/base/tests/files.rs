@@ -275,12 +275,15 @@ proptest! {
     }
 
     /// What was built on changesets that were aborted cannot be done as it was meant; but nothing is taken from where no file ever was, and
-    /// nothing put where one stands. Where one file would be in another, something is told to be stale.
+    /// nothing put where one stands. (Unless what is left without them has one file in another, which is told: of that nobody can say what was there.)
     #[test]
     fn the_diff_can_be_applied_to_what_was_there(raws in raws()) {
         let script = script(&raws, 0);
         let bases = bases(&script.steps());
         let net = net(in_force(&script).into_iter(), &bases.initial);
+        if bases.stale.iter().any(|stale| stale.kind == super::Staleness::Folder) {
+            return Ok(());
+        }
         let files = apply(&net, before().into_keys());
         prop_assert!(!bases.stale.is_empty() || none_is_in_another(&files), "{:?}", net);
     }
