@@ -13,7 +13,7 @@ use crossbeam_epoch::{Guard, LocalHandle};
 use loom::cell::UnsafeCell;
 use loom_tests::collected::{Plain, collect, collected, spawn};
 use loom_tests::holds;
-use tierstack::internals::{Clock, Node, Order, Outcome, Place, Stats, flush};
+use tierstack::internals::{Clock, Node, Order, Outcome, Place, Stats};
 use tierstack::{Tier, TierStore};
 
 /// Poisons the memory of nodes when it is freed, and keeps it for the test's process.
@@ -113,17 +113,6 @@ fn beside(
     one: impl Fn(&Store, &Arc<Drops>) + Copy + Send + Sync + 'static,
     other: impl Fn(&Store, &Arc<Drops>) + Copy + Send + Sync + 'static,
 ) {
-    beside_of(name, WEIGHT, preemptions, one, other);
-}
-
-/// As [`beside`], of values of that weight.
-fn beside_of(
-    name: &str,
-    weight: u64,
-    preemptions: usize,
-    one: impl Fn(&Store, &Arc<Drops>) + Copy + Send + Sync + 'static,
-    other: impl Fn(&Store, &Arc<Drops>) + Copy + Send + Sync + 'static,
-) {
     let freed = Arc::new(AtomicUsize::new(0));
     {
         let freed = Arc::clone(&freed);
@@ -131,7 +120,7 @@ fn beside_of(
             let freed = Arc::clone(&freed);
             collected(move || {
                 let drops = Arc::new(Drops::default());
-                let store = TierStore::builder(4 * WEIGHT).hasher(Plain).weigher(move |_, _| weight).build().unwrap();
+                let store = TierStore::builder(4 * WEIGHT).hasher(Plain).weigher(|_, _| WEIGHT).build().unwrap();
                 let store: Arc<Store> = Arc::new(store);
                 assert!(store.pin().store(1, Watched::new(1, &drops)).is_ok());
                 let thread = {
@@ -224,7 +213,7 @@ fn a_heavy_value_that_goes_at_once_is_not_dropped_under_its_readers() {
     beside("get, owned remove", 2, get, remove);
 }
 
-/// When a node is given to the collector that was retired: see the crate's batches.
+/// Under which pin a node is given to the collector: that under which it left the index, or a later one, as with a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Given {
     AtOnce,
@@ -249,18 +238,17 @@ fn read_through_an_order(reader_is_spawned: bool, given: Given) {
     drop((ender.pin(), retirer.pin()));
     let pinned = ender.pin();
     let Outcome::Done(_) = dead.place.remove(dead.place.load()) else { unreachable!("nobody else moves it") };
-    let guard = retirer.pin();
-    // SAFETY: it is in no index, and retired once.
-    unsafe { Node::retire(node, &guard) };
+    let mut guard = retirer.pin();
     if given == Given::Later {
-        // The pin under which it was retired ends, and the epoch moves on, before it is given to the collector.
+        // The pin under which it left the index ends, and the epoch moves on.
         drop(guard);
         retirer.pin().flush();
-        flush(&retirer.pin());
-    } else {
-        flush(&guard);
-        drop(guard);
+        guard = retirer.pin();
     }
+    // SAFETY: it is in no index, and retired once.
+    unsafe { Node::retire(node, &guard) };
+    guard.flush();
+    drop(guard);
     let ending = Ending { pinned, retirer, _ender: ender };
     let end = {
         let shared = Arc::clone(&shared);
@@ -325,31 +313,4 @@ fn a_node_is_not_freed_under_who_found_it_in_an_order() {
         }
     }
     assert!(NODES_FREED.load(Ordering::Relaxed) > before, "no node was freed");
-}
-
-/// Light, so that nothing asks for a flush: what is retired waits in the thread's batch.
-const LIGHT: u64 = 1;
-
-#[test]
-fn what_is_in_a_batch_is_given_when_its_thread_falls_idle() {
-    let replace = |store: &Store, drops: &Arc<Drops>| {
-        assert!(store.pin().store(1, Watched::new(2, drops)).is_ok());
-        // Pins that retire nothing; and then the collector runs what it was given.
-        (0..2).for_each(|_| drop(store.pin()));
-        (0..4).for_each(|_| crossbeam_epoch::pin().flush());
-    };
-    beside_of("get, replace and fall idle", LIGHT, 1, get, replace);
-    beside_of("replace and fall idle, get", LIGHT, 1, replace, get);
-}
-
-#[test]
-fn what_is_in_a_batch_is_given_when_its_thread_ends() {
-    let replace = |store: &Store, drops: &Arc<Drops>| {
-        assert!(store.pin().store(1, Watched::new(2, drops)).is_ok());
-    };
-    let get_and_collect = |store: &Store, drops: &Arc<Drops>| {
-        get(store, drops);
-        (0..4).for_each(|_| crossbeam_epoch::pin().flush());
-    };
-    beside_of("get and collect, replace and end", LIGHT, 1, get_and_collect, replace);
 }
