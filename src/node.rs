@@ -62,12 +62,13 @@ pub struct Node<K, V> {
     /// The last use: see [`LastUse`].
     pub last_use: LastUse,
     hash: u64,
-    /// Dropped while readers of the word may still hold the node: hence the cell.
-    key: UnsafeCell<ManuallyDrop<K>>,
-    /// See [`Node::is_published`]. Set by the storer, and by whoever sees that the index leads to the node; never reset.
+    /// See [`Node::is_published`]. Set by the storer, and by whoever sees that the index leads to the node; never reset. Before the key, so that it is on the
+    /// word's cache line whatever the key's size.
     published: AtomicBool,
     /// Who reads the value without a view: see [`crate::claim`]. Here it takes no room of its own, beside the flag.
     claims: Claims,
+    /// Dropped while readers of the word may still hold the node: hence the cell.
+    key: UnsafeCell<ManuallyDrop<K>>,
     /// As the key.
     value: UnsafeCell<ManuallyDrop<V>>,
     /// In bytes; and whether the value is claimed: see [`CLAIMED`].
@@ -134,9 +135,9 @@ impl<K, V> Node<K, V> {
             place: PlaceWord::new(Place::fresh(Tier::Warm, tick)),
             last_use: LastUse::starting_at(tick),
             hash,
-            key: UnsafeCell::new(ManuallyDrop::new(key)),
             published: AtomicBool::new(false),
             claims: Claims::new(),
+            key: UnsafeCell::new(ManuallyDrop::new(key)),
             value: UnsafeCell::new(ManuallyDrop::new(value)),
             weight: if claimed::is_to_be_claimed::<V>(weight, stats) { weight | CLAIMED } else { weight },
             stamp: tick,
