@@ -31,6 +31,15 @@
 //!
 //! So at rest there is an entry exactly where a word says that a fragment is; and perhaps, where the word says that it is prefilled, at the
 //! same tick in lower tiers.
+//!
+//! # Published
+//!
+//! A store fills its entry before its fragment is in the index. Whoever walks an order passes the entry by until the node is *published*: by the
+//! storer, and by whoever sees the fragment, through the index or where its predecessor was. So for evictions and iterations a stored
+//! fragment stands in its tier from its publication on, which is within the call that stores it, and no later than anybody else sees it there.
+//! Whoever passes by a replaced predecessor has seen its successor, and publishes it; and its storer publishes it before the predecessor's entry
+//! is cleared. So a walk does not miss a key whose fragment is replaced within the tier, as the successor's entry is further up (see
+//! [`crate::store`]'s `write`).
 
 use crossbeam_epoch::Guard;
 
@@ -41,6 +50,34 @@ use crate::tier::Tier;
 
 /// A tier and the tick in it: the name of a placement.
 pub type Placement = (Tier, u64);
+
+/// What an entry says to who meets it on a walk up an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Met {
+    /// Nothing yet: the walk goes on.
+    NotYet,
+    /// The fragment stands there; this is the word.
+    Here(Place),
+    /// It is over; this is the word. The entry is to be cleared, by [`Entries::clear_stale`].
+    Over(Place),
+}
+
+impl Met {
+    /// What the entry of `node` at that placement says.
+    #[inline]
+    pub fn at<K, V>(node: &Node<K, V>, (tier, tick): Placement) -> Self {
+        // First: until it is published, its storer may take the word back.
+        if !node.is_published() {
+            return Self::NotYet;
+        }
+        let place = node.place.load();
+        match place.standing(tier, tick) {
+            Standing::Before => Self::NotYet,
+            Standing::At => Self::Here(place),
+            Standing::Beyond => Self::Over(place),
+        }
+    }
+}
 
 /// The orders of the tiers, and the moves that keep their entries.
 ///
@@ -57,6 +94,17 @@ pub trait Entries<K, V> {
     fn fill_ahead(&self, node: &Node<K, V>, to: Placement, guard: &Guard) {
         self.fill(node, to, guard);
         reach(Step::Filled);
+    }
+
+    /// Clears an entry that is over, and whose node has that word. What has replaced the node is published first.
+    #[cold]
+    fn clear_stale(&self, node: &Node<K, V>, mut place: Place, stale: Placement, guard: &Guard) {
+        // SAFETY: the word was read in an order's entry, or in such a node's successor, under the guard.
+        while let Some(successor) = unsafe { Node::<K, V>::follow(place, guard) } {
+            successor.publish();
+            place = successor.place.load();
+        }
+        self.clear(node, stale, guard);
     }
 
     /// Clears what this thread has left behind by moving a word from `old` to `new`.

@@ -208,7 +208,7 @@ pub mod internals {
     pub use crate::census::{Census, Tally};
     pub use crate::claim::{Claims, Left, Views};
     pub use crate::clock::Clock;
-    pub use crate::entries::{Entries, Placement};
+    pub use crate::entries::{Entries, Met, Placement};
     #[cfg(all(fuzzing, not(test)))]
     pub use crate::failpoint::{Step, watch};
     pub use crate::index::{Index, Inserted};

@@ -1,11 +1,5 @@
-//! What the protocols of a store share: its parts, and how they find a key's fragment. How its orders get their entries is said in
-//! [`crate::entries`].
-//!
-//! # Published
-//!
-//! A store fills its entry before its fragment is in the index. Evictions and iterations pass it by until the node is *published*: by
-//! the storer, and by whoever sees the fragment, through the index or where its predecessor was. So for them a stored
-//! fragment stands in its tier from its publication on, which is within the call that stores it, and no later than anybody else sees it there.
+//! What the protocols of a store share: its parts, and how they find a key's fragment, and publish what they find. See [`crate::entries`] for
+//! both publication and how the orders get their entries.
 
 use std::sync::Arc;
 
@@ -120,19 +114,6 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         let found = self.index.find_spot(hash, is_key, guard)?;
         see(found.0.0);
         Some(found)
-    }
-
-    /// Clears an entry whose node is published, and whose word, `place`, is beyond it.
-    ///
-    /// What has replaced the node is in its order. Whoever passes the predecessor by has seen that, so that it is published first.
-    #[cold]
-    pub(super) fn clear_stale(&self, node: &Node<K, V>, mut place: Place, stale: Placement, guard: &Guard) {
-        // SAFETY: the word was read in an order's entry, or in such a node's successor, under the guard.
-        while let Some(successor) = unsafe { Node::<K, V>::follow(place, guard) } {
-            successor.publish();
-            place = successor.place.load();
-        }
-        self.clear(node, stale, guard);
     }
 
     /// The counters, exact at rest.

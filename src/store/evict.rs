@@ -38,16 +38,16 @@
 //!
 //! "Empty" is answered at the end of a walk that moved nothing. So it is true: no fragment stood there throughout. And what stood there, older
 //! and unused, from the start of the call to the move, was in the way. (What comes into the tier behind the walk is not looked back for.
-//! For evictions and iterations a stored fragment stands in its tier from its publication on: see [`super::core`].)
+//! For evictions and iterations a stored fragment stands in its tier from its publication on: see [`crate::entries`].)
 //!
 //! A stalled evictor has at most left an entry that others pass by, and holds the bytes of one fragment.
 
 use super::operation::Operation;
-use crate::entries::Entries;
+use crate::entries::{Entries, Met};
 use crate::failpoint::{Step, reach};
 use crate::fragment::Evicted;
 use crate::node::{Node, NodeRef};
-use crate::place::{Outcome, Place, Standing};
+use crate::place::{Outcome, Place};
 use crate::stats::Event;
 use crate::tier::Tier;
 
@@ -81,24 +81,18 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
         let mut cursor = core.order(tier).cursor(guard);
         loop {
             let (tick, node) = cursor.here(&core.clock)?;
-            // In this order: the word of a node that is not published is its storer's own.
-            if !node.is_published() {
-                cursor.pass(tick);
-                continue;
-            }
-            let place = node.place.load();
-            match place.standing(tier, tick) {
-                Standing::At => {}
-                Standing::Before => {
+            let place = match Met::at(node, (tier, tick)) {
+                Met::Here(place) => place,
+                Met::NotYet => {
                     cursor.pass(tick);
                     continue;
                 }
-                Standing::Beyond => {
+                Met::Over(place) => {
                     core.clear_stale(node, place, (tier, tick), guard);
                     cursor.pass(tick);
                     continue;
                 }
-            }
+            };
             if spare(node) {
                 cursor.pass(tick);
                 continue;

@@ -6,9 +6,9 @@ use std::collections::HashSet;
 use crossbeam_epoch::Guard;
 
 use super::core::Core;
+use crate::entries::{Entries, Met};
 use crate::fragment::Item;
 use crate::node::Node;
-use crate::place::Standing;
 use crate::tier::Tier;
 
 /// A node that equals every node of its key.
@@ -36,17 +36,10 @@ impl<K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
     #[expect(clippy::mutable_key_type, reason = "hash and key of a node never change")]
     pub fn scan<'g>(&self, tier: Tier, guard: &'g Guard) -> Vec<Item<&'g K, &'g V>> {
         let mut met: Vec<(u64, &'g Node<K, V>)> = Vec::new();
-        self.order(tier).visit(guard, |tick, node| {
-            // In this order, as for an eviction.
-            if !node.is_published() {
-                return;
-            }
-            let place = node.place.load();
-            if place.tier() == Some(tier) {
-                met.push((node.recency(place), node));
-            } else if place.standing(tier, tick) == Standing::Beyond {
-                self.clear_stale(node, place, (tier, tick), guard);
-            }
+        self.order(tier).visit(guard, |tick, node| match Met::at(node, (tier, tick)) {
+            Met::NotYet => {}
+            Met::Here(place) => met.push((node.recency(place), node)),
+            Met::Over(place) => self.clear_stale(node, place, (tier, tick), guard),
         });
         met.sort_unstable_by_key(|&(recency, _)| core::cmp::Reverse(recency));
         let mut seen = HashSet::with_capacity(met.len());
