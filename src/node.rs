@@ -62,8 +62,8 @@ pub struct Node<K, V> {
     /// The last use: see [`LastUse`].
     pub last_use: LastUse,
     hash: u64,
-    /// See [`Node::is_published`]. Set by the storer, and by whoever sees that the index leads to the node; never reset. Before the key, so that it is on the
-    /// word's cache line whatever the key's size.
+    /// See [`Node::is_published`]. Set by the storer, and by whoever sees that the index leads to the node; never reset. Before the
+    /// key, so that it is beside the word whatever the key's size.
     published: AtomicBool,
     /// Who reads the value without a view: see [`crate::claim`]. Here it takes no room of its own, beside the flag.
     claims: Claims,
