@@ -172,7 +172,7 @@ fn replace_if_replaces_the_very_version_and_nothing_else() {
     assert_eq!(refused.reason, ReplaceIfRefusal::Changed { tier: Tier::Hot, version: second.version });
     store.remove("a").unwrap();
     let refused = store.pin().replace_if("a", &second.version, 3).unwrap_err();
-    assert_eq!((refused.value, refused.reason), (3, ReplaceIfRefusal::Absent));
+    assert_eq!((refused.value, refused.reason), (3, ReplaceIfRefusal::NotFound));
     // Equal to what was there, and still another.
     store.store("a", 2).unwrap();
     assert!(store.replace_if("a", &second.version, 3).is_err());
@@ -201,7 +201,7 @@ fn a_version_of_another_store_is_refused() {
 fn update_replaces_what_it_was_given() {
     let store = weights(10);
     let refused = store.update("a", |_| unreachable!("nothing to make it of")).unwrap_err();
-    assert_eq!((refused.key, refused.value, refused.reason), ("a", None, UpdateRefusal::Absent));
+    assert_eq!((refused.key, refused.value, refused.reason), ("a", None, UpdateRefusal::NotFound));
     store.store("a", 1).unwrap();
     assert_eq!(store.update("a", |old| old + 1).unwrap().replaced, Some(1));
     assert_eq!(store.pin().update("a", |old| old + 1).unwrap().replaced, Some(&2));
@@ -240,7 +240,7 @@ fn update_makes_it_anew_of_what_has_come_meanwhile() {
         old + 1
     });
     let gone = gone.unwrap_err();
-    assert_eq!((gone.value, gone.reason), (Some(102), UpdateRefusal::Absent), "what was made is handed back");
+    assert_eq!((gone.value, gone.reason), (Some(102), UpdateRefusal::NotFound), "what was made is handed back");
 }
 
 #[test]

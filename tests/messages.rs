@@ -43,7 +43,7 @@ fn what_a_store_refuses_is_explained() {
 fn what_is_not_stored_for_what_is_there_is_explained() {
     let store = Store::builder(7).weigher(|_, _| 1).build().unwrap();
     let refused = store.update(Opaque, |_| Opaque).err().unwrap();
-    assert_eq!(format!("{refused:?}"), "StoreError { reason: Absent, .. }");
+    assert_eq!(format!("{refused:?}"), "StoreError { reason: NotFound, .. }");
     says(refused, "the fragment was not stored: no fragment has that key");
     let first = store.store(Opaque, Opaque).ok().unwrap().version;
     let refused = store.store_if_absent(Opaque, Opaque).err().unwrap();

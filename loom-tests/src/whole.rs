@@ -60,7 +60,7 @@ pub fn run_after(store: &Store, key: u64, first: Option<Version>, op: Op) -> Ans
                     assert_ne!(version, first);
                     Answer::Changed(tier)
                 }
-                Err(ReplaceIfRefusal::Absent) => Answer::Absent,
+                Err(ReplaceIfRefusal::NotFound) => Answer::Absent,
                 Err(reason) => panic!("{reason}"),
             }
         }
@@ -75,7 +75,7 @@ pub fn run_after(store: &Store, key: u64, first: Option<Version>, op: Op) -> Ans
                     assert_eq!(stored.replaced, given, "made of another");
                     done(stored)
                 }
-                Err(UpdateRefusal::Absent) => Answer::Absent,
+                Err(UpdateRefusal::NotFound) => Answer::Absent,
                 Err(reason) => panic!("{reason}"),
             }
         }

@@ -84,7 +84,7 @@ impl Condition for IfIs {
         V: Send + Sync + 'static,
     {
         match found.and_then(|(node, place)| core.fragment(node, place)) {
-            None => Err(ReplaceIfRefusal::Absent),
+            None => Err(ReplaceIfRefusal::NotFound),
             Some(present) if present.version == self.0 => Ok(()),
             Some(present) => Err(ReplaceIfRefusal::Changed { tier: present.tier, version: present.version }),
         }

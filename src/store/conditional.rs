@@ -32,7 +32,7 @@ impl<K, V, S> Updated<K, V, S> {
         };
         let reason = match reason {
             ReplaceIfRefusal::Changed { .. } | ReplaceIfRefusal::OtherStore => return Self::Changed(key),
-            ReplaceIfRefusal::Absent => UpdateRefusal::Absent,
+            ReplaceIfRefusal::NotFound => UpdateRefusal::NotFound,
             ReplaceIfRefusal::Refused(refusal) => UpdateRefusal::Refused(refusal),
         };
         Self::Refused(StoreError { key, value: Some(value), reason })
@@ -313,7 +313,7 @@ where
         let hash = self.hash(&key);
         loop {
             let Some(old) = self.peek_owned(hash, &key) else {
-                return Err(StoreError { key, value: None, reason: UpdateRefusal::Absent });
+                return Err(StoreError { key, value: None, reason: UpdateRefusal::NotFound });
             };
             let value = make(&old.value);
             match Updated::of(self.replace_if(key, &old.version, value)) {
@@ -460,7 +460,7 @@ where
         let hash = self.store.hash(&key);
         loop {
             let Some(old) = self.peek_hashed(hash, &key) else {
-                return Err(StoreError { key, value: None, reason: UpdateRefusal::Absent });
+                return Err(StoreError { key, value: None, reason: UpdateRefusal::NotFound });
             };
             let value = make(old.value.value());
             match Updated::of(self.replace_if(key, &old.version, value)) {

@@ -122,7 +122,7 @@ impl From<Refusal> for StoreIfAbsentRefusal {
 #[non_exhaustive]
 pub enum ReplaceIfRefusal {
     /// The key has no fragment.
-    Absent,
+    NotFound,
     /// The key's fragment has another version.
     Changed {
         /// The tier that it stood in.
@@ -139,7 +139,7 @@ pub enum ReplaceIfRefusal {
 impl fmt::Display for ReplaceIfRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Absent => f.write_str("no fragment has that key"),
+            Self::NotFound => f.write_str("no fragment has that key"),
             Self::Changed { .. } => f.write_str("the key's fragment has another version"),
             Self::OtherStore => f.write_str("the version is of another store"),
             Self::Refused(refusal) => refusal.fmt(f),
@@ -158,7 +158,7 @@ impl From<Refusal> for ReplaceIfRefusal {
 #[non_exhaustive]
 pub enum UpdateRefusal {
     /// The key has no fragment.
-    Absent,
+    NotFound,
     /// A `store` would have refused what the function has made, too.
     Refused(Refusal),
 }
@@ -166,7 +166,7 @@ pub enum UpdateRefusal {
 impl fmt::Display for UpdateRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Absent => f.write_str("no fragment has that key"),
+            Self::NotFound => f.write_str("no fragment has that key"),
             Self::Refused(refusal) => refusal.fmt(f),
         }
     }

@@ -20,6 +20,11 @@ impl Operation {
         }
     }
 
+    /// Whether it may store again after a try that was refused, and ended as any store does.
+    pub fn tries_again(&self) -> bool {
+        matches!(self, Self::GetOrStoreWith(..) | Self::Update(..))
+    }
+
     /// What it answers when it has stored.
     pub fn done(&self, stored: Stored<Value>) -> Outcome {
         match self {
@@ -54,13 +59,13 @@ impl Checker<'_> {
             Operation::ReplaceIf(key, old, value) => {
                 let reason = match now.board.peek(&key) {
                     _ if old == foreign() => ReplaceIfRefusal::OtherStore,
-                    None => ReplaceIfRefusal::Absent,
+                    None => ReplaceIfRefusal::NotFound,
                     Some(Fragment { tier, version, .. }) => ReplaceIfRefusal::Changed { tier, version },
                 };
                 refuse(Outcome::ReplacedIf(Err(StoreError { key, value, reason })), next);
             }
             Operation::Update(key, value) => {
-                let absent = |value| Err(StoreError { key, value, reason: UpdateRefusal::Absent });
+                let absent = |value| Err(StoreError { key, value, reason: UpdateRefusal::NotFound });
                 refuse(Outcome::Updated(absent(None)), next);
                 if self.overlaps(flight.call) {
                     // It was there when the new value was made.

@@ -18,7 +18,7 @@
 //! | `peek`, `contains`, `tier_of`, `hot_budget` | read |
 //! | `get` | read; fix the use's place; land: from here on evictions see the use (if that very fragment is still there) |
 //! | `store` | fix the use's place, at any time before the effect; make room; effect; end |
-//! | a store that depends on what is there | the same, with the effect at an instant when it is so; or refused at one when it is not. `get_or_store_with` then goes on as a `get`, and ends |
+//! | a store that depends on what is there | the same, with the effect at an instant when it is so; or refused at one when it is not. `get_or_store_with` then goes on as a `get`, and ends; or ends, as `update` may, and tries again |
 //! | `promote` | the same; or *not found*, *over budget* at an instant when it is so, or *contended* |
 //! | `demote`, `remove` | effect, or found absent; end |
 //! | `evict_lru` | move, or found empty; end |

@@ -57,10 +57,11 @@ pub enum Phase {
     Relying(Value),
     /// A call that is to demote while hot is over the budget has demoted so many.
     Enforcing(usize),
-    /// The call has had its effect. It has handed so many fragments to the overflow hook, and may have claimed to push one out of a tier.
+    /// The call has had its effect, or (`is_again`) is to try again after one that was refused. It may have claimed to push a fragment out of a
+    /// tier.
     Ending {
-        overflowed: usize,
         claim: Option<Tier>,
+        is_again: bool,
     },
     /// A call that changes nothing is over.
     Done,
@@ -87,6 +88,8 @@ pub struct Flight {
     pub short: bool,
     /// Whether the place of the call's use is fixed.
     pub fixed: bool,
+    /// How many fragments it has handed to the overflow hook.
+    pub overflowed: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -116,6 +119,7 @@ impl Configuration {
             highest: self.budget,
             short: false,
             fixed: false,
+            overflowed: 0,
         };
         let place = self.flights.partition_point(|other| other.call < call);
         self.flights.insert(place, flight);

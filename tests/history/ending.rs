@@ -3,9 +3,9 @@
 use tierstack::{Capacity, Tier};
 
 use crate::checker::Checker;
-use crate::configuration::{Configuration, Phase};
+use crate::configuration::{Configuration, Flight, Phase};
 use crate::recorder::{Key, Operation};
-use crate::steps::Next;
+use crate::steps::{END, Next};
 
 impl Checker<'_> {
     /// What a call looks at while it ends.
@@ -23,9 +23,9 @@ impl Checker<'_> {
         let flight = &now.flights[at];
         match flight.phase {
             Phase::Done => true,
-            Phase::Ending { overflowed, claim: None } => {
+            Phase::Ending { claim: None, is_again: false } => {
                 let call = &self.calls[flight.call];
-                let handed_over = self.open == Some(flight.call) || overflowed == call.overflow.len();
+                let handed_over = self.open == Some(flight.call) || flight.overflowed == call.overflow.len();
                 handed_over && (self.others_change(now, at) || self.holds(now))
             }
             _ => false,
@@ -85,9 +85,9 @@ impl Checker<'_> {
         }
     }
 
-    /// Sees to the budget and to the capacities.
-    pub fn end(&self, now: &Configuration, at: usize, overflowed: usize, claim: Option<Tier>, next: &mut Next) {
-        let call = now.flights[at].call;
+    /// Sees to the budget and to the capacities; where it `is_again`, before it tries again.
+    pub fn end(&self, now: &Configuration, at: usize, claim: Option<Tier>, is_again: bool, next: &mut Next) {
+        let Flight { call, overflowed, .. } = now.flights[at];
         let push = |victim, next: &mut Next| {
             let mut then = now.clone();
             let evicted = then.evict(at, victim);
@@ -95,8 +95,14 @@ impl Checker<'_> {
             let out = evicted.to.is_none();
             let handed = self.calls[call].overflow.get(overflowed);
             if !out || self.open == Some(call) || handed == Some(&(evicted.key, evicted.value)) {
-                let overflowed = overflowed + usize::from(out);
-                then.flights[at].phase = Phase::Ending { overflowed, claim: None };
+                then.flights[at].overflowed += usize::from(out);
+                if is_again {
+                    then.flights[at].phase = Phase::Waiting;
+                    then.own_step(at, &[Tier::Hot]);
+                    then.unfix(at);
+                } else {
+                    then.flights[at].phase = END;
+                }
                 next.push(then);
             }
         };
@@ -112,15 +118,15 @@ impl Checker<'_> {
             may_pass &= self.others_change(now, at) || self.too_heavy(now, tier).next().is_none();
             if may_pass && self.is_over(now, tier) {
                 let mut then = now.clone();
-                then.flights[at].phase = Phase::Ending { overflowed, claim: Some(tier) };
+                then.flights[at].phase = Phase::Ending { claim: Some(tier), is_again };
                 next.push(then);
             }
             may_pass &= self.others_change(now, at) || !self.is_over(now, tier);
         }
         // A call that answers how many it has demoted does so before.
         let counts = matches!(self.calls[call].operation, Operation::SetHotBudget(_) | Operation::EnforceHotBudget);
-        if self.lowered[call] && !counts {
-            self.demote_while_over(now, at, Phase::Ending { overflowed, claim: None }, next);
+        if self.lowered[call] && !counts && !is_again {
+            self.demote_while_over(now, at, END, next);
         }
     }
 }

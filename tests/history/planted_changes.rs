@@ -1,12 +1,14 @@
 //! Histories made by hand of stores that depend on what is there.
 
 use tierstack::{
-    GetOrStored, Moved, ReplaceIfRefusal, StoreError, StoreIfAbsentRefusal, Stored, Tier, UpdateRefusal, Version,
+    Capacity, GetOrStored, Moved, ReplaceIfRefusal, StoreError, StoreIfAbsentRefusal, Stored, Tier, UpdateRefusal,
+    Version,
 };
 
+use crate::checker::check;
 use crate::model::Operation as Op;
 use crate::planted::{A, B, TEN, accepted, call, found, in_tier, rejected, store, stored, then, value, version};
-use crate::recorder::{Call, Key, Outcome, Value};
+use crate::recorder::{Call, Key, Outcome, Setup, Value};
 
 use Tier::{Hot, Warm};
 
@@ -56,7 +58,7 @@ fn a_replacement_that_is_refused_for_nothing_is_rejected() {
     };
     accepted(&TEN, &moved(done(4, 1)));
     rejected(&TEN, &moved(changed(4, 1)), 4, &[done(4, 1)]);
-    let absent = || replaced(Err(StoreError { key: A, value: value(4, 3), reason: ReplaceIfRefusal::Absent }));
+    let absent = || replaced(Err(StoreError { key: A, value: value(4, 3), reason: ReplaceIfRefusal::NotFound }));
     rejected(&TEN, &moved(absent()), 4, &[done(4, 1)]);
 }
 
@@ -72,14 +74,14 @@ fn an_update_of_what_is_not_there_any_more_is_rejected() {
     let four = Outcome::Updated(Ok(stored(5, Hot, Some(value(4, 3)))));
     rejected(&TEN, &then([update(10, 20, 4, 1), update(11, 21, 5, 1)]), 4, &[four]);
     let absent = |returned, value| {
-        let absent = Outcome::Updated(Err(StoreError { key: A, value, reason: UpdateRefusal::Absent }));
+        let absent = Outcome::Updated(Err(StoreError { key: A, value, reason: UpdateRefusal::NotFound }));
         let removed = call(10, returned, Op::Remove(A), found(self::value(1, 3), Hot));
         then([removed, call(15, 30, Op::Update(A, self::value(4, 3)), absent)])
     };
     accepted(&TEN, &absent(12, None));
     accepted(&TEN, &absent(20, None));
     accepted(&TEN, &absent(20, Some(value(4, 3))));
-    let nothing = Outcome::Updated(Err(StoreError { key: A, value: None, reason: UpdateRefusal::Absent }));
+    let nothing = Outcome::Updated(Err(StoreError { key: A, value: None, reason: UpdateRefusal::NotFound }));
     rejected(&TEN, &absent(12, Some(value(4, 3))), 4, &[nothing]);
 }
 
@@ -145,6 +147,26 @@ fn what_two_make_for_one_key_is_stored_once() {
     let uses = |then_evicts| then([call(30, 31, Op::GetOrStoreWith(A, value(6, 3)), of_a.clone()), then_evicts]);
     accepted(&TEN, &uses(evict(B, 2)));
     rejected(&TEN, &uses(evict(A, 1)), 4, &[evict(B, 2).answer]);
+}
+
+/// It was refused by what another has stored, which is over the capacity; pushed that out; and stored.
+#[test]
+fn a_try_that_was_refused_ends_as_any_store_does() {
+    let none = Setup { budget: 10, warm: Capacity::entries(0), cold: Capacity::entries(0) };
+    let (own, other) = (value(2, 1), value(1, 11));
+    let warm = call(12, 13, Op::Store(A, other), in_tier(1, Warm, None));
+    let history = |operation, answer: Outcome| {
+        let mut calls =
+            vec![call(10, 30, operation, answer), warm.clone(), call(14, 15, Op::Peek(A), found(other, Warm))];
+        calls[0].overflow = vec![(A, other)];
+        calls
+    };
+    let Outcome::Fragment(Some(fragment)) = found(own, Hot) else { unreachable!() };
+    let made = Outcome::GotOrStored(Ok(GetOrStored::Stored { fragment, contended: false }));
+    accepted(&none, &history(Op::GetOrStoreWith(A, own), made));
+    // One that tries once does nothing after its refusal but hand it on.
+    let stored = Outcome::StoredIfAbsent(Ok(stored(2, Hot, None)));
+    assert!(check(&none, &history(Op::StoreIfAbsent(A, own), stored)).is_err());
 }
 
 #[test]

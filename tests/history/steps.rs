@@ -8,7 +8,7 @@ use crate::checker::Checker;
 use crate::configuration::{Configuration, Flight, Phase};
 use crate::recorder::{Call, Key, Operation, Outcome, Value};
 
-pub const END: Phase = Phase::Ending { overflowed: 0, claim: None };
+pub const END: Phase = Phase::Ending { claim: None, is_again: false };
 
 /// More than any hot tier holds here.
 const ANY: u64 = 1 << 60;
@@ -101,7 +101,7 @@ impl Checker<'_> {
         let phase = now.flights[at].phase;
         match (phase, &self.calls[call].operation) {
             (Phase::Done, _) => {}
-            (Phase::Ending { overflowed, claim }, _) => self.end(now, at, overflowed, claim, next),
+            (Phase::Ending { claim, is_again }, _) => self.end(now, at, claim, is_again, next),
             (Phase::Enforcing(demoted), operation) => {
                 let answer = if *operation == Operation::EnforceHotBudget {
                     Outcome::Enforced(demoted)
@@ -319,6 +319,9 @@ impl Checker<'_> {
         let applies = operation.applies(&now.board);
         if !applies {
             self.decline(now, at, operation, next);
+        }
+        if operation.tries_again() && self.overlaps(flight.call) {
+            self.end(now, at, None, true, next);
         }
         let predecessor = now.board.peek(&key).filter(|_| applies);
         let hot = predecessor.as_ref().filter(|old| old.tier == Tier::Hot);

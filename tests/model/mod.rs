@@ -116,7 +116,7 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
         let reason = match self.fragments.get(&key) {
             _ if old == versions::foreign() => ReplaceIfRefusal::OtherStore,
             _ if weight > MAX_BYTES => Refusal::TooHeavy { weight }.into(),
-            None => ReplaceIfRefusal::Absent,
+            None => ReplaceIfRefusal::NotFound,
             Some(entry) if entry.version == old => {
                 return Ok(self.store(key, value, weight, version).expect("light enough"));
             }
@@ -134,7 +134,7 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
         version: Version,
     ) -> Result<Stored<V>, StoreError<K, Option<V>, UpdateRefusal>> {
         if !self.contains(&key) {
-            return Err(StoreError { key, value: None, reason: UpdateRefusal::Absent });
+            return Err(StoreError { key, value: None, reason: UpdateRefusal::NotFound });
         }
         let refused = |StoreError { key, value, reason }: StoreError<K, V>| StoreError {
             key,

@@ -131,7 +131,7 @@ impl Kept {
             }
             (Operation::ReplaceIf(_, _, value), Outcome::ReplacedIf(Err(_))) => ledger.leave(*value.account),
             (Operation::Update(_, value), Outcome::Updated(Err(refused))) => {
-                assert_eq!(refused.reason, UpdateRefusal::Absent);
+                assert_eq!(refused.reason, UpdateRefusal::NotFound);
                 ledger.leave(*value.account);
                 return false;
             }

@@ -96,14 +96,14 @@ fn what_is_removed_meanwhile_is_not_replaced() {
         let old = store.store(1, 1).unwrap().version;
         at(step, &store, |store| assert!(store.remove(&1).is_some()));
         let refused = store.replace_if(1, &old, 3).unwrap_err();
-        assert_eq!((refused.value, refused.reason), (3, ReplaceIfRefusal::Absent), "{step:?}");
+        assert_eq!((refused.value, refused.reason), (3, ReplaceIfRefusal::NotFound), "{step:?}");
         settled(&store, 0);
 
         let store = weights(10);
         store.store(1, 1).unwrap();
         at(step, &store, |store| assert!(store.remove(&1).is_some()));
         let refused = store.update(1, |old| old + 1).unwrap_err();
-        assert_eq!((refused.value, refused.reason), (Some(2), UpdateRefusal::Absent));
+        assert_eq!((refused.value, refused.reason), (Some(2), UpdateRefusal::NotFound));
         settled(&store, 0);
     }
 }
