@@ -37,6 +37,8 @@ fn what_a_store_refuses_is_explained() {
     let reason = Refusal::ClockExhausted;
     let message = "the fragment was not stored: the store's clock has no ticks left";
     says(StoreError { key: Opaque, value: Opaque, reason }, message);
+    let message = "the allocator has placed the fragment at too high an address";
+    assert_eq!(Refusal::AddressTooHigh.to_string(), message);
 }
 
 #[test]

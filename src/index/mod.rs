@@ -73,6 +73,8 @@ pub mod cell;
 mod find;
 mod grow;
 mod line;
+#[cfg(test)]
+pub mod pretend;
 pub mod remains;
 mod room;
 pub mod table;
@@ -147,6 +149,17 @@ impl<K, V> Index<K, V> {
         // SAFETY: never null; the table is freed through the epoch after the root has passed it.
         // Acquire: pairs with the CAS that advanced the root.
         unsafe { &*self.root.load(Ordering::Acquire) }
+    }
+
+    /// Whether the node's address fits into a cell: see [`cell`].
+    #[inline]
+    #[expect(clippy::unused_self, reason = "it is asked of the index that is to hold it")]
+    pub fn can_hold(&self, node: ptr::NonNull<Node<K, V>>) -> bool {
+        #[cfg(test)]
+        if pretend::ARE_HIGH.get() {
+            return false;
+        }
+        Content::can_be(node.as_ptr())
     }
 
     fn is_root(&self, table: &Table<Node<K, V>>) -> bool {

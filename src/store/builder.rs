@@ -133,11 +133,28 @@ impl<K, V, S> Builder<K, V, S> {
     }
 
     /// Hashes the keys.
+    ///
+    /// Two keys of one hash are told apart by `Eq`. The index walks past all keys of that hash: with `n` of them an operation takes O(n).
+    ///
+    /// - *Keys of your own* (numbers, paths, identifiers that the program makes): the default does. Its seed is random. A hasher that gives a
+    ///   number back as it is does, too: the store spreads the hashes.
+    /// - *Keys from outside* (what a user or a network sends): somebody may choose keys that collide. Take a hasher with a secret key that is made
+    ///   to withstand that, such as the standard library's [`RandomState`](std::hash::RandomState).
+    ///
+    /// ```
+    /// use std::hash::RandomState;
+    /// use tierstack::TierStore;
+    ///
+    /// let store = TierStore::builder(1024).hasher(RandomState::new()).build()?;
+    /// store.store("from outside", 1)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn hasher<S2: BuildHasher>(self, hasher: S2) -> Builder<K, V, S2> {
         Builder { settings: self.settings, weigher: self.weigher, hook: self.hook, hasher }
     }
 
-    /// Makes room in the index for so many fragments at once, up to about twelve million; it grows beyond.
+    /// Makes room in the index for so many fragments at once, up to about twelve million. It grows beyond that, and shrinks again as
+    /// fragments leave the store, but not below what was asked for here.
     pub fn expected_fragments(mut self, fragments: usize) -> Self {
         self.settings.expected_fragments = fragments;
         self

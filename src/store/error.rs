@@ -74,6 +74,9 @@ pub enum Refusal {
     },
     /// The store's clock has given out all of its 2⁵⁸ ticks.
     ClockExhausted,
+    /// The allocator has placed the fragment at an address that the store's index cannot hold: above 47 bits on `x86_64`, above 48 on `aarch64`. Only
+    /// an allocator does so that asks the system for such addresses.
+    AddressTooHigh,
 }
 
 impl fmt::Display for Refusal {
@@ -83,6 +86,7 @@ impl fmt::Display for Refusal {
                 write!(f, "a weight of {weight} bytes is above the limit of {} bytes", crate::MAX_BYTES)
             }
             Self::ClockExhausted => f.write_str("the store's clock has no ticks left"),
+            Self::AddressTooHigh => f.write_str("the allocator has placed the fragment at too high an address"),
         }
     }
 }

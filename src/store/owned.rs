@@ -71,8 +71,8 @@ where
     ///
     /// # Progress
     ///
-    /// Lock-free. Expected O(1) amortized, and the number of fragments demoted. A call that makes the index grow allocates the next
-    /// table, O(n) for n fragments; those that follow move a share of it each.
+    /// Lock-free. Expected O(1) amortized, and the number of fragments demoted. A call that makes the index grow or shrink asks the allocator for the next
+    /// table, zeroed; those that follow move a share of the index each.
     ///
     /// # Panics
     ///

@@ -140,6 +140,9 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
     ) -> Result<Stored<&'g Node<K, V>>, C::Refusal> {
         let (core, guard) = (self.core, self.guard);
         let (hash, weight) = (new.hash(), new.weight());
+        if !core.index.can_hold(new.node) {
+            return Err(Refusal::AddressTooHigh.into());
+        }
         loop {
             let found = core.observe_spot(hash, |key| key == new.key(), guard);
             condition.check(core, found.as_ref().map(|(found, _)| *found))?;

@@ -119,6 +119,18 @@ fn remove(count: Count<'_>) {
     });
 }
 
+/// One key, which is stored and removed again and again beside others: two operations an operation.
+fn cycle(count: Count<'_>) {
+    let store = store(2 * HELD, HELD);
+    let (again, mut keys): (_, Vec<String>) = (key(HELD), (0..N).map(|_| key(HELD)).collect());
+    count(&mut || {
+        for key in keys.drain(..) {
+            put(&store, key);
+            black_box(store.remove(&again).expect("it is there"));
+        }
+    });
+}
+
 /// Into the changeset on top of a few.
 fn record(count: Count<'_>) {
     let plan: PlanContext<u64> = PlanContext::new();
@@ -143,7 +155,7 @@ fn snapshot(count: Count<'_>) {
 }
 
 /// All of them.
-pub const JOBS: [Job; 9] = [
+pub const JOBS: [Job; 10] = [
     Job { name: "get_pinned", operations: N, run: get_pinned },
     Job { name: "get_owned", operations: N, run: get_owned },
     Job { name: "store_new", operations: N, run: store_new },
@@ -151,6 +163,7 @@ pub const JOBS: [Job; 9] = [
     Job { name: "demote_promote", operations: N, run: demote_promote },
     Job { name: "evict", operations: N, run: evict },
     Job { name: "remove", operations: N, run: remove },
+    Job { name: "cycle", operations: N, run: cycle },
     Job { name: "record", operations: N, run: record },
     Job { name: "snapshot", operations: N, run: snapshot },
 ];

@@ -1,6 +1,8 @@
 //! Tests from within: threads stopped at each step of the protocols, schedules, interleavings that once failed, answers to what is half done, changes that depend on what is there, entries of moves that are lost, the end of the clock, values that go at once, and the sweep of a store at rest.
 
 #[cfg(not(tierstack_shuttle))]
+mod addresses;
+#[cfg(not(tierstack_shuttle))]
 mod bounds;
 #[cfg(not(tierstack_shuttle))]
 mod changes;
