@@ -211,6 +211,8 @@ pub mod internals {
     pub use crate::entries::{Entries, Met, Placement};
     #[cfg(all(fuzzing, not(test)))]
     pub use crate::failpoint::{Step, watch};
+    #[cfg(tierstack_loom)]
+    pub use crate::index::vector::model::IS_COMPARED;
     pub use crate::index::{Index, Inserted};
     pub use crate::node::{LastUse, Node};
     pub use crate::order::Order;

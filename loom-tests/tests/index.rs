@@ -8,7 +8,7 @@ use std::sync::Arc;
 use loom_tests::collected::{collected, spawn};
 use loom_tests::{both_hold, holds};
 use tierstack::Tier;
-use tierstack::internals::{Index, Inserted, Node, Outcome, Place, State, Stats};
+use tierstack::internals::{IS_COMPARED, Index, Inserted, Node, Outcome, Place, State, Stats};
 
 type Numbered = Node<u64, u64>;
 
@@ -18,10 +18,13 @@ struct Table {
     stats: Arc<Stats>,
 }
 
+/// Where the bits of a hash begin that are its fingerprint.
+const FINGERPRINT: u32 = 16;
+
 /// Where a key's probe starts, by its top bits: those of one tens digit start at one cell. Keys a thousand apart have one hash.
 fn hash(key: u64) -> u64 {
     let key = key % 1_000;
-    (key / 10) << 62 | key
+    (key / 10) << 62 | key << FINGERPRINT | key
 }
 
 impl Table {
@@ -372,4 +375,64 @@ fn a_lookup_beside_two_that_insert_and_remove() {
             assert_eq!([11, 12, 14].map(|key| table.find(key)), [None, Some(12), Some(200)]);
         });
     });
+}
+
+/// As [`beside`], with lines compared by fingerprints, which may be old.
+fn beside_compared<A: Send + 'static, B: Send + 'static>(
+    name: &str,
+    keys: &'static [u64],
+    first: fn(&Table) -> A,
+    second: fn(&Table) -> B,
+    check: fn(&Table, A, B),
+) {
+    IS_COMPARED.set(true);
+    beside(name, keys, first, second, check);
+    IS_COMPARED.set(false);
+}
+
+#[test]
+fn a_present_key_is_never_missed_by_fingerprints() {
+    beside_compared(
+        "find by fingerprints, insert, grow",
+        &[90, 12, 91],
+        |table| (table.find(12), table.find(13)),
+        |table| table.insert(14, 200),
+        |table, found, inserted| {
+            assert_eq!((found, inserted), ((Some(12), None), Inserted::Done));
+            assert_eq!([12, 14].map(|key| table.find(key)), [12, 200].map(Some));
+        },
+    );
+    beside_compared(
+        "find by fingerprints, replace",
+        &[90, 11],
+        |table| table.find(11),
+        |table| table.replace(11, 100),
+        |table, found, replaced| {
+            assert!(replaced && [Some(11), Some(100)].contains(&found), "{found:?}");
+            has_one_cell(table, 11);
+        },
+    );
+}
+
+#[test]
+fn of_two_inserts_of_a_key_one_is_in_by_fingerprints() {
+    let (first, second) = (|table: &Table| table.insert(11, 100), |table: &Table| table.insert(11, 200));
+    beside_compared("insert, insert by fingerprints", &[12], first, second, one_of_two);
+    beside_compared("insert, insert by fingerprints, over a tombstone", &[95], 
+        |table| table.insert(95, 100), |table| table.insert(95, 200), |table, first, second| {
+        one_of_two_of(95, table, first, second);
+    });
+    beside_compared(
+        "insert, remove another of the hash and insert, by fingerprints",
+        &[1_011],
+        |table| table.insert(11, 100),
+        |table| {
+            assert_eq!(table.remove(1_011), Some(1_011));
+            table.insert(11, 200)
+        },
+        |table, first, second| {
+            one_of_two(table, first, second);
+            assert_eq!(table.find(1_011), None);
+        },
+    );
 }

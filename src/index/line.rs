@@ -26,6 +26,9 @@ pub struct Line<N>(pub [Cell<N>; WIDTH]);
 pub struct Open(pub u32);
 
 impl Open {
+    #[cfg(tierstack_loom)]
+    pub const ALL: Self = Self((1 << WIDTH) - 1);
+
     /// The first of them, which is taken out.
     #[inline]
     pub const fn take(&mut self) -> Option<usize> {

@@ -80,7 +80,7 @@ mod room;
 pub mod table;
 #[cfg(all(test, not(any(tierstack_loom, tierstack_shuttle, fuzzing))))]
 mod tests;
-mod vector;
+pub mod vector;
 mod write;
 
 use core::ptr;
