@@ -64,6 +64,35 @@ pub struct Stats {
     crowded: AtomicU64,
 }
 
+/// The counters of one thread, or those that all others share.
+#[derive(Clone, Copy)]
+pub struct Stripe<'s> {
+    counters: &'s [AtomicU64; EVENTS],
+    is_shared: bool,
+}
+
+impl Stripe<'_> {
+    /// Counts one.
+    #[inline]
+    pub fn count(self, event: Event) {
+        self.add(event, 1);
+    }
+
+    #[inline]
+    fn add(self, event: Event, amount: u64) {
+        let counter = &self.counters[event as usize];
+        // Relaxed: see the head of the module.
+        if self.is_shared {
+            counter.fetch_add(amount, Ordering::Relaxed);
+        } else {
+            // Relaxed: only this thread changes its own stripe.
+            let sum = counter.load(Ordering::Relaxed).wrapping_add(amount);
+            // Relaxed: as above.
+            counter.store(sum, Ordering::Relaxed);
+        }
+    }
+}
+
 /// Flushing for less would cost more than the memory is worth.
 const LEAST_PATIENCE: u64 = 32 << 10;
 /// However light they are, so many fragments are worth a flush, which runs 512 deferrals, four times as many as they make.
@@ -103,16 +132,13 @@ impl Stats {
     /// Adds to a counter in the calling thread's stripe.
     #[inline]
     fn add_in(&self, slot: usize, event: Event, amount: u64) {
-        let counter = &self.stripes[slot].0[event as usize];
-        // Relaxed: see the head of the module.
-        if slot == SHARED {
-            counter.fetch_add(amount, Ordering::Relaxed);
-        } else {
-            // Relaxed: only this thread changes its own stripe.
-            let sum = counter.load(Ordering::Relaxed).wrapping_add(amount);
-            // Relaxed: as above.
-            counter.store(sum, Ordering::Relaxed);
-        }
+        Stripe { counters: &self.stripes[slot].0, is_shared: slot == SHARED }.add(event, amount);
+    }
+
+    /// The calling thread's counters, for who counts again and again.
+    pub fn stripe(&self) -> Stripe<'_> {
+        let slot = slot::of_this_thread();
+        Stripe { counters: &self.stripes[slot].0, is_shared: slot == SHARED }
     }
 
     /// The sum over the stripes.

@@ -418,10 +418,15 @@ fn a_present_key_is_never_missed_by_fingerprints() {
 fn of_two_inserts_of_a_key_one_is_in_by_fingerprints() {
     let (first, second) = (|table: &Table| table.insert(11, 100), |table: &Table| table.insert(11, 200));
     beside_compared("insert, insert by fingerprints", &[12], first, second, one_of_two);
-    beside_compared("insert, insert by fingerprints, over a tombstone", &[95], 
-        |table| table.insert(95, 100), |table| table.insert(95, 200), |table, first, second| {
-        one_of_two_of(95, table, first, second);
-    });
+    beside_compared(
+        "insert, insert by fingerprints, over a tombstone",
+        &[95],
+        |table| table.insert(95, 100),
+        |table| table.insert(95, 200),
+        |table, first, second| {
+            one_of_two_of(95, table, first, second);
+        },
+    );
     beside_compared(
         "insert, remove another of the hash and insert, by fingerprints",
         &[1_011],

@@ -7,12 +7,14 @@ use super::TierStore;
 use super::condition::Condition;
 use super::error::{PromoteError, Refusal, StoreError};
 use super::operation::Operation;
+use super::pin::Pin;
 use super::view::View;
 use super::write::{Newcomer, Written};
 use crate::budget::MAX_BYTES;
 use crate::fragment::{Evicted, Fragment, Moved};
 use crate::node::{Claim, Node};
 use crate::reclaim::drop_box;
+use crate::stats::Stripe;
 use crate::tier::Tier;
 
 impl<K, V, S> View<'_, K, V, S>
@@ -23,6 +25,17 @@ where
 {
     pub(super) fn operation(&self) -> Operation<'_, '_, K, V> {
         Operation::new(&self.store.core, &self.outflow.outflow, &self.guard)
+    }
+
+    /// The thread's counts, which are looked up once.
+    #[inline]
+    fn stripe(&self) -> Stripe<'_> {
+        if let Some(stripe) = self.stripe.get() {
+            return stripe;
+        }
+        let stripe = self.store.core.stats.stripe();
+        self.stripe.set(Some(stripe));
+        stripe
     }
 
     pub(super) fn evict(&self, tier: Tier) -> Option<Evicted<&K, &Node<K, V>>> {
@@ -42,14 +55,6 @@ where
         }
     }
 
-    #[inline]
-    pub(super) fn get_claimed<Q: Eq + ?Sized>(&self, hash: u64, key: &Q) -> Option<Fragment<Claim<'_, K, V>>>
-    where
-        K: Borrow<Q>,
-    {
-        self.store.core.get_claimed(hash, |other| other.borrow() == key, &self.guard)
-    }
-
     pub(super) fn enforce_hot_budget(&self) -> usize {
         self.operation().finish()
     }
@@ -67,7 +72,8 @@ where
     where
         K: Borrow<Q>,
     {
-        self.store.core.get(hash, |other| other.borrow() == key, self.recent.replace(hash) == hash, &self.guard)
+        let is_again = self.recent.replace(hash) == hash;
+        self.store.core.get(hash, |other| other.borrow() == key, is_again, || self.stripe(), &self.guard)
     }
 
     /// As [`Self::get_hashed`], counting no miss.
@@ -76,7 +82,7 @@ where
         K: Borrow<Q>,
     {
         let is_again = self.recent.replace(hash) == hash;
-        self.store.core.use_lent(hash, |other| other.borrow() == key, is_again, &self.guard)
+        self.store.core.use_lent(hash, |other| other.borrow() == key, is_again, || self.stripe(), &self.guard)
     }
 
     #[inline]
@@ -146,9 +152,9 @@ where
         K: Borrow<Q>,
         V: Clone,
     {
-        let view = View::for_an_owned_operation(self);
-        let (found, left) = read(self.core.peek_claimed(hash, |other| other.borrow() == key, &view.guard)?);
-        drop(view);
+        let pin = Pin::new();
+        let (found, left) = read(self.core.peek_claimed(hash, |other| other.borrow() == key, pin.guard())?);
+        drop(pin);
         drop_left(left);
         Some(found)
     }
@@ -159,9 +165,9 @@ where
         K: Borrow<Q>,
         V: Clone,
     {
-        let view = View::for_an_owned_operation(self);
-        let (found, left) = read(self.core.use_claimed(hash, |other| other.borrow() == key, &view.guard)?);
-        drop(view);
+        let pin = Pin::new();
+        let (found, left) = read(self.core.use_claimed(hash, |other| other.borrow() == key, pin.guard())?);
+        drop(pin);
         drop_left(left);
         Some(found)
     }

@@ -31,6 +31,7 @@ mod moves;
 mod operation;
 mod outflow;
 mod owned;
+mod pin;
 mod read;
 mod scan;
 mod view;

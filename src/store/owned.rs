@@ -7,6 +7,7 @@ use super::TierStore;
 use super::condition::Always;
 use super::error::{BudgetError, PromoteError, StoreError};
 use super::hashed::{drop_left, read};
+use super::pin::Pin;
 use super::view::View;
 use crate::budget::MAX_BYTES;
 use crate::fragment::{Evicted, Fragment, Moved, Stored};
@@ -136,9 +137,9 @@ where
         V: Clone,
     {
         let hash = self.hash(key);
-        let view = View::for_an_owned_operation(self);
-        let (found, left) = read(view.get_claimed(hash, key)?);
-        drop(view);
+        let pin = Pin::new();
+        let (found, left) = read(self.core.get_claimed(hash, |other| other.borrow() == key, pin.guard())?);
+        drop(pin);
         drop_left(left);
         Some(found)
     }
@@ -225,7 +226,8 @@ where
         Q: Hash + Eq + ?Sized,
     {
         let hash = self.hash(key);
-        View::for_an_owned_operation(self).peek_hashed(hash, key).map(|fragment| fragment.tier)
+        let pin = Pin::new();
+        self.core.peek(hash, |other| other.borrow() == key, pin.guard()).map(|fragment| fragment.tier)
     }
 
     /// Moves a fragment one tier up; counts as a use. From hot it stays in hot.

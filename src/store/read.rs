@@ -20,22 +20,23 @@ use crate::failpoint::{Step, reach};
 use crate::fragment::Fragment;
 use crate::node::{Claim, Node};
 use crate::place::{Outcome, Place};
-use crate::stats::Event;
+use crate::stats::{Event, Stripe};
 
 impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
     /// For a view, which may lend the value, and knows whether the use before was of the same key: for else to ask the clock whether
-    /// anything else was used since is likely in vain, and moves its cache line once more.
+    /// anything else was used since is likely in vain, and moves its cache line once more. It knows its thread's counts, too.
     #[inline]
     pub fn get<'g>(
         &self,
         hash: u64,
         is_key: impl Fn(&K) -> bool,
         is_again: bool,
+        counts: impl Fn() -> Stripe<'g>,
         guard: &'g Guard,
     ) -> Option<Fragment<&'g V>> {
-        let found = self.use_lent(hash, is_key, is_again, guard);
+        let found = self.use_lent(hash, is_key, is_again, &counts, guard);
         if found.is_none() {
-            self.stats.count(Event::Miss);
+            counts().count(Event::Miss);
         }
         found
     }
@@ -47,10 +48,11 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         hash: u64,
         is_key: impl Fn(&K) -> bool,
         is_again: bool,
+        counts: impl Fn() -> Stripe<'g>,
         guard: &'g Guard,
     ) -> Option<Fragment<&'g V>> {
         let (node, place) = self.observe(hash, is_key, guard)?;
-        self.touch(node, place, is_again);
+        self.touch(node, place, is_again, counts);
         self.fragment(node, place).map(|found| found.map(Node::value))
     }
 
@@ -89,7 +91,7 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         guard: &'g Guard,
     ) -> Option<Fragment<Claim<'g, K, V>>> {
         let (claim, place) = self.claim(hash, is_key, guard)?;
-        self.touch(claim.node(), place, true);
+        self.touch(claim.node(), place, true, || self.stats.stripe());
         self.fragment(claim.node(), place).map(|found| found.map(|_| claim))
     }
 
@@ -117,19 +119,20 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         }
     }
 
+    /// `counts` are the thread's: asked for only where a use is counted, as one that takes a tick is not.
     #[inline]
-    fn touch(&self, node: &Node<K, V>, place: Place, may_be_latest: bool) {
+    fn touch<'s>(&self, node: &Node<K, V>, place: Place, may_be_latest: bool, counts: impl FnOnce() -> Stripe<'s>) {
         if self.recency_slack > 0 && self.clock.now().saturating_sub(node.recency(place)) < self.recency_slack {
-            self.stats.count(Event::QuietHit);
+            counts().count(Event::QuietHit);
             return;
         }
         if may_be_latest && self.is_latest(node, place) {
-            self.stats.count(Event::QuietHit);
+            counts().count(Event::QuietHit);
             return;
         }
         let Some(tick) = self.clock.tick() else {
             // No tick is left to order this use by.
-            self.stats.count(Event::QuietHit);
+            counts().count(Event::QuietHit);
             return;
         };
         node.last_use.raise(tick);
@@ -148,6 +151,7 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
     }
 
     /// Wait-free, but for other threads' changes of the word, each of which sends it round once.
+    #[cold]
     fn mark_touched(node: &Node<K, V>, mut place: Place, tick: u64) {
         while place.tier().is_some() && place.tick() < tick && !place.is_touched() {
             match node.place.touch(place) {

@@ -16,6 +16,7 @@ use crate::claim::Registration;
 use crate::fragment::{Evicted, Fragment, Item, Moved, Stored};
 use crate::node::Node;
 use crate::reclaim;
+use crate::stats::Stripe;
 use crate::tier::Tier;
 
 /// A pinned view of a [`TierStore`]: its operations lend `&V` instead of cloning, and the cost of pinning is paid once.
@@ -41,6 +42,8 @@ where
     pub(super) guard: Guard,
     /// The hash of the key that was used last.
     pub(super) recent: Cell<u64>,
+    /// The counts of its thread, once they were asked for.
+    pub(super) stripe: Cell<Option<Stripe<'s>>>,
     /// None for the length of an owned operation, which lends nothing out.
     _registration: Option<Registration<'s>>,
     pub(super) outflow: Delivery<'s, K, V, S>,
@@ -100,7 +103,14 @@ where
     #[inline]
     fn with(store: &'s TierStore<K, V, S>, registration: Option<Registration<'s>>) -> Self {
         let outflow = Delivery { store, outflow: Outflow::new() };
-        Self { store, guard: crossbeam_epoch::pin(), recent: Cell::new(0), _registration: registration, outflow }
+        Self {
+            store,
+            guard: crossbeam_epoch::pin(),
+            recent: Cell::new(0),
+            stripe: Cell::new(None),
+            _registration: registration,
+            outflow,
+        }
     }
 
     /// Unpins and pins again, so that what has left the store can be freed, and gives the overflow hook what has left through this view.

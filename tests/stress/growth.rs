@@ -139,3 +139,49 @@ fn inserters_of_one_key_meet() {
         assert_eq!(audit(&store, 0..KEYS).len() as u64, KEYS);
     });
 }
+
+/// Threads store and remove the same few keys over and over, and others beside them: a key comes back to the cell that it had, and two that
+/// bring it back meet there. What came less what went is what is there.
+fn come_and_go<S: BuildHasher + Clone + Sync>(hasher: &S, each: u64) {
+    const SHARED: u64 = 6;
+    for_about(STORM, |round| {
+        let store = TierStore::<u64, u64>::builder(1 << 20).weigher(|_, _| 1).hasher(hasher.clone()).build().unwrap();
+        let changes: i64 = together(4, |thread| {
+            let mut dice = dice([round, thread as u64, 17]);
+            let own = (thread as u64 + 1) << 32;
+            let mut balance = 0;
+            for number in 0..each {
+                let key = dice.random_range(0..SHARED);
+                if dice.random() {
+                    balance += i64::from(store.store(key, number).unwrap().replaced.is_none());
+                } else {
+                    balance -= i64::from(store.remove(&key).is_some());
+                }
+                // Keys that come once: tables are replaced for them.
+                assert_eq!(store.store(own + number, number).unwrap().replaced, None);
+                assert_eq!(store.remove(&(own + number)).map(|removed| removed.value), Some(number));
+            }
+            balance
+        })
+        .iter()
+        .sum();
+        let there = audit(&store, 0..SHARED).len();
+        assert_eq!(i64::try_from(there).unwrap(), changes, "a key came or went twice");
+        for key in 0..SHARED {
+            store.remove(&key);
+            assert!(!store.contains(&key), "key {key} has another fragment");
+        }
+        assert_eq!(store.len(Tier::Hot), 0);
+    });
+}
+
+#[test]
+fn keys_that_come_and_go_are_one_fragment_each() {
+    come_and_go(&DefaultHasher::default(), 3000);
+}
+
+#[test]
+fn keys_that_come_and_go_are_one_fragment_each_where_hashes_collide() {
+    come_and_go(&FewHashes(5), 300);
+    come_and_go(&FewHashes::ONE, 100);
+}
