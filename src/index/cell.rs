@@ -91,11 +91,10 @@ impl<N> Content<N> {
         (self.0.addr() ^ class_of(hash)) & Self::PRINT == 0
     }
 
-    /// The node in the cell, frozen or not, if its fingerprint is that of the hash.
+    /// The node in the cell, frozen or not.
     #[inline]
-    pub fn node_of(self, hash: u64) -> Option<NonNull<N>> {
-        // The class has no flags.
-        if (self.0.addr() ^ class_of(hash)) & (Self::PRINT | TOMB) != 0 {
+    pub fn node(self) -> Option<NonNull<N>> {
+        if self.0.addr() & TOMB != 0 {
             return None;
         }
         NonNull::new(self.0.map_addr(|address| address & Self::ADDRESS))

@@ -5,7 +5,7 @@ use core::ptr;
 use crossbeam_epoch::Guard;
 
 use super::cell::Cell;
-use super::line::{Lines, Open, WIDTH};
+use super::line::{Line, Lines, Open, WIDTH};
 use super::room::{Claim, Counted, Room, limit_of};
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering, Padded};
 
@@ -83,11 +83,20 @@ impl<N> Table<N> {
         (hash >> self.shift) as usize
     }
 
+    /// The line where probes for that hash begin.
+    #[inline]
+    fn home_line(&self, hash: u64) -> &Line<N> {
+        let home = self.home(hash);
+        debug_assert!(home < self.lines.len());
+        // SAFETY: the shift leaves as many bits as number the lines, of which there is a power of two.
+        unsafe { self.lines.get_unchecked(home) }
+    }
+
     /// The first of the cells of its home line that are open to that hash.
     #[inline]
     pub fn first_open(&self, hash: u64) -> Option<&Cell<N>> {
         steps::count();
-        let line = &self.lines[self.home(hash)];
+        let line = self.home_line(hash);
         line.open(hash).take().map(|place| line.cell(place))
     }
 
