@@ -69,7 +69,7 @@ pub fn visit_readers<V: Payload>(visitor: &mut impl Visitor<V>) {
 /// thread pinned, each round advances the epoch once.
 fn collect_garbage() {
     // What the thread has retired of any store of the crate's goes with a flush of another.
-    tierstack::TierStore::<u8, u8>::new(0).expect("no budget is too large").flush();
+    ::tierstack::TierStore::<u8, u8>::new(0).expect("no budget is too large").flush();
     for _ in 0..512 {
         crossbeam_epoch::pin().flush();
     }
