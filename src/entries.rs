@@ -81,7 +81,7 @@ impl Met {
 
 /// The orders of the tiers, and the moves that keep their entries.
 ///
-/// A store's are three [`crate::order::Order`]s; a model's are bare segments.
+/// A store's are three [`crate::order::Order`]s; a model's are bare cells.
 pub trait Entries<K, V> {
     /// Fills the cell of a placement.
     fn fill(&self, node: &Node<K, V>, to: Placement, guard: &Guard);

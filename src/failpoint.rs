@@ -18,7 +18,7 @@ pub enum Step {
     Moved,
     /// A fragment is removed; it is still in its cell and in the index.
     Removed,
-    /// A node is in its order cell; the bit is not set.
+    /// A node is in its place in an order; that is not counted.
     InCell,
     /// An entry is filled; the move that it is for is not made.
     Filled,
@@ -28,9 +28,9 @@ pub enum Step {
     Settled,
     /// A new fragment is published; what it replaced is not cleared.
     Published,
-    /// An order cell is emptied; its bit is still set.
+    /// An entry of an order is cleared; what is empty by that is not taken out.
     Emptied,
-    /// A segment is sealed; it is still in the directory.
+    /// A page is sealed; it is still in the directory.
     Sealed,
     /// Room in the index is claimed; the cell is not filled.
     RoomClaimed,

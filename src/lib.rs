@@ -215,8 +215,9 @@ pub mod internals {
     pub use crate::index::vector::model::IS_COMPARED;
     pub use crate::index::{Index, Inserted};
     pub use crate::node::{LastUse, Node};
-    pub use crate::order::Order;
-    pub use crate::order::segment::{Placed, Segment, WIDTH};
+    pub use crate::order::block::{Block, Counted};
+    pub use crate::order::page::{Filled, Page};
+    pub use crate::order::{FAN, Order, SPAN};
     pub use crate::place::{Outcome, Place, PlaceWord, Standing, State};
     pub use crate::reclaim::flush;
     pub use crate::stats::Stats;

@@ -17,8 +17,8 @@
 //!     - A storer that gives up its node clears the entry before it retires the node. Nobody else fills a cell with it.
 //!
 //!   So whoever reads the cell is pinned while a clearer is that is pinned since before the retirement, and thus at most one epoch after
-//!   it: `reader <= clearer + 1 <= retired + 1`. (A late fill may be in a segment that is sealed and removed already. Then the reader has
-//!   found that segment before it was removed, and so before the filler unpins: the same holds.) The node's memory is freed by a *second*
+//!   it: `reader <= clearer + 1 <= retired + 1`. (A late fill may be in a block that was taken out already. Then the reader has
+//!   found that block before it was taken out, and so before the filler unpins: the same holds.) The node's memory is freed by a *second*
 //!   deferral, made by the first, which is not before epoch `retired + 4`, and not while the reader is pinned. The same
 //!   holds for the node's successors, which died after it, and so after that thread had pinned.
 //!

@@ -1,7 +1,9 @@
 //! Models in which something is retired: crossbeam-epoch's default collector takes part, in its own loom mode.
 
 use std::hash::{BuildHasher, Hasher};
+use std::ops::Deref;
 
+use crossbeam_epoch::Guard;
 use loom::thread;
 use tierstack::TierStore;
 use tierstack::internals::flush;
@@ -16,6 +18,48 @@ const STACK: usize = 64 << 10;
 /// Where the model has more threads than loom allows.
 pub fn spawn<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> thread::JoinHandle<T> {
     thread::Builder::new().stack_size(STACK).spawn(run).expect("loom has room for the thread")
+}
+
+/// A pin that is made before its thread is spawned, and ends after that was joined. What a thread does to pin and unpin would else multiply the
+/// schedules; what it retires under the pin is freed afterwards, as it should be.
+pub struct Pinned(Guard);
+
+// SAFETY: it is made from a place of its own in the collector, and goes from thread to thread by spawning and joining.
+unsafe impl Send for Pinned {}
+
+impl Pinned {
+    /// A pin with a place of its own in the collector.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(crossbeam_epoch::default_collector().register().pin())
+    }
+}
+
+impl Default for Pinned {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Deref for Pinned {
+    type Target = Guard;
+
+    fn deref(&self) -> &Guard {
+        &self.0
+    }
+}
+
+/// As [`spawn`], with a pin; both come back by the join.
+///
+/// # Panics
+///
+/// Where the model has more threads than loom allows.
+pub fn spawn_pinned<T: Send + 'static>(run: impl FnOnce(&Guard) -> T + Send + 'static) -> thread::JoinHandle<(T, Pinned)> {
+    let pinned = Pinned::new();
+    spawn(move || {
+        let result = run(&pinned);
+        (result, pinned)
+    })
 }
 
 /// Runs `body` as a thread of the model, and then has the collector free everything: a first deferral makes a second one, which it

@@ -1,7 +1,7 @@
 //! The entries of one fragment in the tiers' orders, while two or three threads move it: at rest there is one exactly where the word says that
 //! the fragment is, or lower at the same tick where the word says that it is prefilled; and once the fragment is removed there is none.
 //!
-//! The moves are the crate's own, over bare segments, one for each cell: no container orders the threads.
+//! The moves are the crate's own, over bare blocks of cells, one for each entry: no container orders the threads.
 
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crossbeam_epoch::{Guard, unprotected};
 use loom_tests::collected::spawn;
 use loom_tests::{both_hold, holds};
 use tierstack::Tier;
-use tierstack::internals::{Entries, Node, Outcome, Place, Placed, Placement, Segment, Standing, Stats};
+use tierstack::internals::{Block, Counted, Entries, Node, Outcome, Place, Placement, Standing, Stats};
 
 type Fragment = Node<(), ()>;
 
@@ -21,16 +21,18 @@ const TICKS: u64 = 8;
 struct Trial {
     node: Box<Fragment>,
     successor: Box<Fragment>,
-    cells: Vec<Segment<Fragment>>,
+    cells: Vec<Block<Fragment>>,
 }
 
 impl Entries<(), ()> for Trial {
     fn fill(&self, node: &Fragment, to: Placement, _: &Guard) {
-        assert_eq!(self.cell(to).fill(0, node), Placed::Listed);
+        self.cell(to).at(0).put(node);
+        assert_eq!(self.cell(to).count(0), Counted::Open);
     }
 
     fn clear(&self, node: &Fragment, from: Placement, _: &Guard) {
-        self.cell(from).clear(0, node);
+        assert!(self.cell(from).at(0).node(unpinned()).is_none_or(|there| std::ptr::eq(there, node)));
+        self.cell(from).at(0).empty();
     }
 }
 
@@ -59,20 +61,20 @@ impl Trial {
     fn new(tier: Tier, tick: u64) -> Self {
         let stats = Arc::new(Stats::new());
         let node = || Box::new(Node::new(0, (), (), 1, tick, &stats));
-        let cells = (0..3 * TICKS).map(|_| Segment::new(0)).collect();
+        let cells = (0..3 * TICKS).map(|_| Block::new()).collect();
         let trial = Self { node: node(), successor: node(), cells };
         trial.node.place.prepare(Place::fresh(tier, tick));
         trial.fill(&trial.node, (tier, tick), unpinned());
         trial
     }
 
-    fn cell(&self, (tier, tick): Placement) -> &Segment<Fragment> {
+    fn cell(&self, (tier, tick): Placement) -> &Block<Fragment> {
         let number = tier as u64 * TICKS + tick;
         &self.cells[usize::try_from(number).unwrap()]
     }
 
     fn holds(&self, placement: Placement) -> bool {
-        self.cell(placement).first_from(0, unpinned()).is_some()
+        self.cell(placement).at(0).node(unpinned()).is_some()
     }
 
     fn run(&self, moves: &[Move]) {

@@ -1,4 +1,4 @@
-//! The ordered map from a segment's index to the segment: the one seam to crossbeam-skiplist.
+//! The ordered map from a page's index to the page: the one seam to crossbeam-skiplist.
 //!
 //! What is assumed of the map: it is lock-free, `get_or_insert_with` on keys that are never overwritten is linearizable, and an
 //! entry that stands throughout a search is found by it. It has no hooks for a model checker, so that under loom a locked
@@ -25,7 +25,7 @@ mod real {
 
     use super::{Arc, Guard};
 
-    /// Segments by their index.
+    /// Pages by their index.
     pub struct Directory<T>(SkipList<u64, Arc<T>>);
 
     impl<T> Directory<T> {
@@ -46,26 +46,26 @@ mod real {
             guard: &'g Guard,
         ) -> &'g Arc<T> {
             let entry = self.0.get_or_insert_with(index, make, guard);
-            let segment: *const Arc<T> = entry.value();
+            let page: *const Arc<T> = entry.value();
             entry.release(guard);
             // SAFETY: an entry that is removed is freed through the epoch, after this pin.
-            unsafe { &*segment }
+            unsafe { &*page }
         }
 
         /// The first entry at or above `index`.
         #[inline]
-        pub fn first_from<'g>(&self, index: u64, guard: &'g Guard) -> Option<&'g T> {
+        pub fn first_from<'g>(&self, index: u64, guard: &'g Guard) -> Option<&'g Arc<T>> {
             let entry =
                 if index == 0 { self.0.front(guard) } else { self.0.lower_bound(Bound::Included(&index), guard) };
-            let segment = Arc::as_ptr(entry?.value());
+            let page: *const Arc<T> = entry?.value();
             // SAFETY: as above; and the map outlives the operations on it.
-            Some(unsafe { &*segment })
+            Some(unsafe { &*page })
         }
 
         /// Removes the entry at `index` if it is this very one; it is dropped when the current pins are gone.
-        pub fn remove(&self, index: u64, segment: &T, guard: &Guard) {
+        pub fn remove(&self, index: u64, page: &T, guard: &Guard) {
             if let Some(entry) = self.0.get(&index, guard)
-                && core::ptr::eq(Arc::as_ptr(entry.value()), segment)
+                && core::ptr::eq(Arc::as_ptr(entry.value()), page)
             {
                 entry.remove();
             }
@@ -81,7 +81,7 @@ mod stand_in {
 
     use super::{Arc, Guard};
 
-    /// Segments by their index; a stand-in, in models only.
+    /// Pages by their index; a stand-in, in models only.
     pub struct Directory<T>(Mutex<BTreeMap<u64, Arc<Arc<T>>>>);
 
     impl<T> Directory<T> {
@@ -103,16 +103,16 @@ mod stand_in {
             unsafe { &*entry }
         }
 
-        pub fn first_from<'g>(&self, index: u64, _guard: &'g Guard) -> Option<&'g T> {
+        pub fn first_from<'g>(&self, index: u64, _guard: &'g Guard) -> Option<&'g Arc<T>> {
             let map = self.0.lock().unwrap();
-            let segment = map.range(index..).next().map(|(_, entry)| Arc::as_ptr(entry))?;
+            let page = map.range(index..).next().map(|(_, entry)| Arc::as_ptr(entry))?;
             // SAFETY: as above.
-            Some(unsafe { &**segment })
+            Some(unsafe { &*page })
         }
 
-        pub fn remove(&self, index: u64, segment: &T, guard: &Guard) {
+        pub fn remove(&self, index: u64, page: &T, guard: &Guard) {
             let mut map = self.0.lock().unwrap();
-            if map.get(&index).is_some_and(|entry| core::ptr::eq(Arc::as_ptr(&**entry), segment)) {
+            if map.get(&index).is_some_and(|entry| core::ptr::eq(Arc::as_ptr(&**entry), page)) {
                 let entry = map.remove(&index);
                 drop(map);
                 // SAFETY: those who still read the entry are pinned.

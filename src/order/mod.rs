@@ -1,309 +1,280 @@
-//! A tier's recency order: a chunked skip list keyed by tick.
+//! A tier's recency order: pages of ticks in a skip list, and in each page a tree of slots that grows with what is in it.
 //!
-//! Ticks are unique (see [`crate::clock`]), so tick `t` owns cell `t mod WIDTH` of segment `t div WIDTH`; the directory holds
-//! the segments, sorted. Filling touches one cell and one bit, clearing one cell; the oldest is the lowest bit of the first segment.
-//! Source of the directory: lock-free skip lists (Fraser, "Practical lock-freedom", 2004) as crossbeam-skiplist builds them.
+//! Ticks are unique (see [`crate::clock`]), so tick `t` owns entry `t mod SPAN` of page `t div SPAN`; the directory holds the pages, sorted.
+//! Source of the directory: lock-free skip lists (Fraser, "Practical lock-freedom", 2004) as crossbeam-skiplist builds them. Source of the
+//! pages: tries that grow where two keys meet (Prokopec et al., "Concurrent tries with efficient non-blocking snapshots", 2012), of which they
+//! have the singles; a block is sealed by a count, not by nodes of indirection.
 //!
 //! # Hints, never authority
 //!
-//! A cell says "this node may stand in this tier at this tick". Whether it does is said by the node's place word: an entry is
-//! valid only if the word names this very tier and tick. What the order promises is the converse: what was filled is in its cell, and
-//! its bit is set, until it is cleared. [`crate::entries`] says who fills and clears, and when.
+//! An entry says "this node may stand in this tier at this tick". Whether it does is said by the node's place word: an entry is
+//! valid only if the word names this very tier and tick. What the order promises is the converse: a placement that was filled, and not cleared,
+//! is met by every scan that comes by.
+//!
+//! # A page
+//!
+//! A page has one slot, for all its ticks. A slot that stands for more than one tick holds
+//!
+//! ```text
+//!               fill                    fill of another tick                 all slots empty: sealed, taken out
+//!    (empty) ────────► single(tick, node) ────────► block, fresh ──► block ───────────────────────────► (empty)
+//!       ▲                     │ clear                      counted
+//!       └─────────────────────┘
+//! ```
+//!
+//! A *block* has `FAN` slots, each for its share of the ticks, down to the *cells*, which stand for one tick and hold a node or nothing. So ticks that
+//! are dense cost a cell each and their share of a block; a tick that is alone among many costs a word. Nobody moves an entry but down, into a block
+//! that takes the place of its single.
 //!
 //! # Steps
 //!
-//! - *Fill*: find or make the segment; store the node in the cell; set the bit. Several may do it: same cell, same node.
-//!   Where the segment is sealed, the cell is emptied and all is done anew in another.
-//! - *Clear*: store null in the cell. The bit stays. A set bit over an empty cell means that the placement has ended, as the
-//!   cell is filled before the bit is set and emptied only after the end: readers pass it by. (A late filler may put the node
-//!   there once more, and clears it again.)
-//! - *Seal*: once every cell whose bit is set is empty, and the segment is below the clock's own, CAS its word from those very bits →
-//!   sealed, then remove that very entry. Who meets a sealed segment removes it too. A filler that has not set its bit finds the seal, and starts again. Where the
-//!   bit was set before, by another, the filler is late, and its cell may be sealed with the node in it: nobody looks into a sealed segment.
+//! - *Fill*: go down to where the entry belongs; put the node there: into a cell by a plain store, into a slot above by a CAS from
+//!   empty; then *count* the fill in the block, by one `fetch_add`. If the count says that the block is sealed, what was put is taken out again, the
+//!   block too, and all is done anew from the top. Where another single is in the way, a block takes its place, with the
+//!   single inside, and the fill goes on in there.
+//! - *Clear*: go down to the entry; empty its cell by a plain store, or its slot by a CAS. A CAS that is lost was lost to a block, and the entry is in
+//!   there by now. Then, from the bottom up, each block that is empty is sealed and taken out.
+//! - *Seal a block*: read its count; find all its slots empty; CAS the count → the same, closed. Then a CAS of the slot that holds it, block → empty.
+//! - *Seal a page*, if it is below the clock's own: CAS its slot, empty → sealed; then remove that very entry of the directory. Who meets a
+//!   sealed page removes it too.
+//!
+//! # Why nothing is filled where nobody looks
+//!
+//! *A fill that was counted before the seal is seen by the sealer*: the count that it reads is the one that its CAS goes by, so that the fill was
+//! counted before that reading, and the sealer, who reads the slots after it, finds the node, or that it was cleared. A fill that was not counted
+//! before the seal finds the seal when it counts. It does not help that the slot is found empty again after it was used: the count has
+//! gone up, where a set of bits would be as before.
+//!
+//! *Whoever goes down through a block knows that the one above is not sealed.* A block is put into a slot as *fresh*, and is counted in the block
+//! that the slot is of like any fill; whoever finds it fresh counts it first, and then marks it as no more fresh, and goes up again if the block above
+//! is sealed. From the count on the block above is not sealed before this one is taken out, and that is after it was sealed itself. (Without the mark, a
+//! thread could fill, count and return in a child that its maker has not counted, in a block that is sealed meanwhile.) So a fill
+//! counts in one block, not in all those above. The page's own slot needs neither count nor mark: it is sealed by a CAS from empty.
+//!
+//! *Several may fill one entry*, with the same node (see [`crate::entries`]). Each counts it, also where it finds it filled: the one
+//! that put it there may not have counted yet.
+//!
+//! The plain store of a fill and that of a clear could settle in either order, unless something orders them. That is the caller's: whoever
+//! leaves an entry filled has made a read-modify-write of the node's word after the fill, so that the clear, which follows a change of
+//! the word, comes after it. Whoever comes too late for that clears the entry itself. Of several clears any may be the last.
 //!
 //! # Scanning
 //!
-//! A scan goes up, and returns the first entry that it finds. What it must not do is pass over a node that stands in the tier
+//! A scan goes up, tick by tick, and reads each slot when it comes to it. What it must not do is pass over a node that stands in the tier
 //! throughout, though the node moves up meanwhile (it never moves down within its tier). That holds by two rules:
 //!
-//! - *Filled first*: a node's next cell is filled, and its bit set, before its last cell is emptied.
-//! - *Read again*: after each empty cell under a set bit the scan reads the bits again, and it looks for the next segment only after it
-//!   has found all that the bits name empty.
+//! - *Filled first*: a node's next entry is filled, and counted, before its last one is cleared.
+//! - *Read late*: what is read for a tick is read after the entries of all ticks below were found empty or passed. A slot is read after those below it,
+//!   the next page is searched after all of this one was read, and a slot that held a single is read again when the single was passed: a block may have taken its place. A
+//!   scan that read a block's slots at once, or which of them are in use, and then went through them would pass over what has moved from one of them to
+//!   the next.
 //!
-//! Say that the node stands at or above the scan, as it does at the start. The scan comes to its cell and finds it empty. Then the scan has seen
-//! what the clearer did before: the bit of the next cell, if that is in this segment, is in what the scan reads next; and if it is in a
-//! later segment, that one is in the directory before the scan searches it. So the node stands above the scan again. One reading for
-//! the whole segment is not enough, and neither is a second one for all: a node that moves up k times within it takes k more.
+//! Say that the node stands at or above the scan, as it does at the start. The scan comes to its entry and finds it empty. Then it has seen
+//! what the clearer did before; so it finds the next entry, which is above, filled when it comes there: what it reads later is no older.
+//! This goes for each move anew, however many there are. It goes for a block that was taken out while the scan was in it,
+//! too: nothing that was counted is in it, and what comes to those ticks from below came before the scan had passed the entry below.
 //!
-//! The scan of a segment ends all the same: each step takes a cell off the `WIDTH` that are left, and an empty cell under a set bit stays
-//! so, or is filled only by one that is late. So it is wait-free. The scan of an order goes on to a next segment only while
-//! others take ticks.
+//! Cells below the scan that are filled while it runs are not looked back for: what is filled there comes into the tier during the scan.
 //!
-//! A cell may hold a node whose placement has ended for as long as whoever ended or filled it has not cleared it, who is pinned:
-//! [`crate::node`] says why it is not freed under a reader. Nobody waits for anybody: each loop runs again only when another
-//! thread sealed a segment or set a bit.
+//! # Progress
 //!
-//! # The tail
+//! Filling and clearing are lock-free: a CAS is lost to another fill, clear or seal, and a sealed block or page, which is met by one who fills, was emptied
+//! by others, and is taken out by whoever meets it. A page is scanned in at most `SPAN` steps, wait-free but for what the caller does with the
+//! entries; the scan of an order goes on to a next page only while others take ticks. A thread that stops between any two steps has left
+//! at most an entry that is not counted, which nobody relies on, a fresh block, which the next one counts, or an
+//! empty block or page, which the next scan takes out.
 //!
-//! Most placements go to the youngest segment, which is kept in a pointer of its own that owns a count. It is a shortcut: a
-//! stale one costs a search.
+//! Two that empty the last two slots of a block at once may each see the other's still filled, so that neither seals it. It is taken
+//! out by the next who clears in it or scans it.
+//!
+//! # Freeing
+//!
+//! A block is freed through the epoch by whoever took it out of its slot, a page by the directory. A block that was taken out holds no
+//! other by the time that those who saw it have unpinned: who puts a child into a sealed block finds the seal, and takes the child out. An entry may hold a node
+//! whose placement has ended for as long as whoever ended or filled it has not cleared it, who is pinned: [`crate::node`] says why it is not freed
+//! under a reader.
+//!
+//! # Shortcuts
+//!
+//! Pointers that own a count lead to the youngest page that was filled, to another that was filled several times in turn, and to the oldest
+//! that something was cleared in: most fills and clears find their page without a search. A page that is emptied while one of them leads to
+//! it stays, as it will mostly be filled again; when it is left it is looked at again.
 
+pub mod block;
+mod cursor;
 pub mod directory;
-pub mod segment;
+pub mod page;
+mod shortcut;
 
-use core::ptr;
 use std::sync::Arc;
 
 use crossbeam_epoch::Guard;
 
+#[cfg_attr(not(any(tierstack_loom, fuzzing)), allow(unused_imports, reason = "for those who look inside"))]
+pub use block::FAN;
+pub use block::SPAN;
+use block::Swap;
+use cursor::Cursor;
+use directory::Directory;
+use page::{Filled, Page};
+use shortcut::Shortcut;
+
 use crate::clock::Clock;
 use crate::failpoint::{Step, reach};
-use crate::sync::{AtomicPtr, Ordering};
-use directory::Directory;
-use segment::{Placed, Segment, WIDTH};
+use crate::sync::{AtomicU64, Ordering};
 
 /// The recency order of one tier.
-pub struct Order<N> {
-    directory: Directory<Segment<N>>,
-    /// The youngest segment that anything was placed in, or null; owns a count of it.
-    tail: AtomicPtr<Segment<N>>,
-}
-
-// SAFETY: an order shares nodes between the threads that use it; it neither owns nor drops them.
-unsafe impl<N: Sync> Send for Order<N> {}
-// SAFETY: as above.
-unsafe impl<N: Sync> Sync for Order<N> {}
-
-impl<N> Order<N> {
-    pub fn new() -> Self {
-        Self { directory: Directory::new(), tail: AtomicPtr::new(ptr::null_mut()) }
-    }
+pub struct Order<N: Send + Sync + 'static> {
+    directory: Directory<Page<N>>,
+    /// The youngest page that anything was filled in.
+    young: Shortcut<N>,
+    /// Of the others, one that several fills in turn were for.
+    filled: Shortcut<N>,
+    /// The oldest page, when something was last cleared in it.
+    oldest: Shortcut<N>,
+    /// The index of the last page that a fill had to search for. Anyone may write it.
+    searched: AtomicU64,
 }
 
 impl<N: Send + Sync + 'static> Order<N> {
-    /// Puts `node` into the cell of `tick`.
+    pub fn new() -> Self {
+        Self {
+            directory: Directory::new(),
+            young: Shortcut::new(),
+            filled: Shortcut::new(),
+            oldest: Shortcut::new(),
+            searched: AtomicU64::new(u64::MAX),
+        }
+    }
+
+    /// Fills the entry of `tick` with `node`, which is the only one that it is ever filled with.
     pub fn fill(&self, tick: u64, node: &N, clock: &Clock, guard: &Guard) {
-        loop {
-            let segment = self.segment_for(tick / WIDTH, clock, guard);
-            match segment.fill(tick % WIDTH, node) {
-                Placed::Listed => return,
-                Placed::Sealed => self.directory.remove(segment.index(), segment, guard),
-            }
+        let (index, offset) = (tick / SPAN, tick % SPAN);
+        let is_it = |page: &&Page<N>| page.index() == index;
+        let known = self.young.get(guard).filter(is_it).or_else(|| self.filled.get(guard).filter(is_it));
+        let mut page = known.unwrap_or_else(|| self.find_or_make(index, clock, guard));
+        while page.fill(offset, node, guard) == Filled::Sealed {
+            self.directory.remove(index, page, guard);
+            page = self.find_or_make(index, clock, guard);
         }
     }
 
-    /// Empties the cell of `tick`: the placement is over.
+    /// Clears the entry of `tick`: the placement is over.
     pub fn clear(&self, tick: u64, node: &N, clock: &Clock, guard: &Guard) {
-        let Some(segment) = self.find(tick / WIDTH, guard) else { return };
-        segment.clear(tick % WIDTH, node);
-        reach(Step::Emptied);
-        self.seal_if_done(segment, clock, guard);
-    }
-
-    /// The segment at `index`: the youngest and the oldest, which most are looked for in, without a search.
-    fn find<'g>(&self, index: u64, guard: &'g Guard) -> Option<&'g Segment<N>> {
-        if let Some(tail) = self.tail(guard)
-            && tail.index() == index
-            && !tail.is_sealed()
-        {
-            return Some(tail);
+        let (index, offset) = (tick / SPAN, tick % SPAN);
+        // Where it is sealed the entry is in a page that has taken its place.
+        let is_it = |page: &&Page<N>| page.index() == index && !page.is_sealed(guard);
+        if let Some(page) = self.young.get(guard).filter(is_it) {
+            page.clear(offset, node, guard);
+        } else if let Some(page) = self.oldest.get(guard).filter(is_it) {
+            page.clear(offset, node, guard);
+        } else {
+            self.search_and_clear(index, offset, node, clock, guard);
         }
-        let oldest = self.directory.first_from(0, guard)?;
-        let segment = if oldest.index() < index { self.directory.first_from(index, guard)? } else { oldest };
-        (segment.index() == index).then_some(segment)
     }
 
-    /// A walk from the oldest entry up.
-    pub fn cursor<'g>(&self, guard: &'g Guard) -> Cursor<'_, 'g, N> {
-        Cursor { order: self, segment: self.directory.first_from(0, guard), slot: 0, guard }
+    #[cold]
+    #[inline(never)]
+    fn search_and_clear(&self, index: u64, offset: u64, node: &N, clock: &Clock, guard: &Guard) {
+        let is_it = |page: &&Page<N>| page.index() == index && !page.is_sealed(guard);
+        if let Some(page) = self.filled.get(guard).filter(is_it) {
+            return page.clear(offset, node, guard);
+        }
+        let Some(oldest) = self.directory.first_from(0, guard) else { return };
+        if oldest.index() == index {
+            oldest.clear(offset, node, guard);
+            let _ = self.lead(&self.oldest, self.oldest.get(guard), oldest, clock, guard);
+        } else if let Some(page) = self.directory.first_from(index, guard)
+            && page.index() == index
+        {
+            page.clear(offset, node, guard);
+            self.seal_if_done(page, clock, guard);
+        }
+    }
+
+    /// A walk up from the oldest entry.
+    #[inline]
+    pub fn cursor<'o, 'g>(&'o self, guard: &'g Guard) -> Cursor<'o, 'g, N> {
+        Cursor::new(self, 0, guard)
     }
 
     /// The oldest entry with a tick of at least `from`.
     #[cfg(any(test, tierstack_loom, fuzzing))]
     pub fn first_from<'g>(&self, from: u64, clock: &Clock, guard: &'g Guard) -> Option<(u64, &'g N)> {
-        let segment = self.directory.first_from(from / WIDTH, guard);
-        let slot = if segment.is_some_and(|segment| segment.index() == from / WIDTH) { from % WIDTH } else { 0 };
-        Cursor { order: self, segment, slot, guard }.here(clock)
+        Cursor::new(self, from, guard).here(clock)
     }
 
     /// Calls `visit` with every entry, oldest first.
     pub fn visit<'g>(&self, guard: &'g Guard, mut visit: impl FnMut(u64, &'g N)) {
         let mut index = 0;
-        while let Some(segment) = self.directory.first_from(index, guard) {
-            let mut from = 0;
-            while let Some((slot, node)) = segment.first_from(from, guard) {
-                visit(segment.index() * WIDTH + slot, node);
-                from = slot + 1;
-            }
-            index = segment.index() + 1;
-        }
-    }
-
-    fn tail<'g>(&self, _guard: &'g Guard) -> Option<&'g Segment<N>> {
-        // SAFETY: the pointer is null or owns a count, which is given up through the epoch after it was swapped out.
-        // Acquire: pairs with the swap that published the segment.
-        unsafe { self.tail.load(Ordering::Acquire).as_ref() }
-    }
-
-    #[inline]
-    fn segment_for<'g>(&self, index: u64, clock: &Clock, guard: &'g Guard) -> &'g Segment<N> {
-        match self.tail(guard) {
-            Some(tail) if tail.index() == index && !tail.is_sealed() => tail,
-            tail => self.find_or_make(index, tail, clock, guard),
+        while let Some(page) = self.directory.first_from(index, guard) {
+            let base = page.index() * SPAN;
+            page.visit(guard, |offset, node| visit(base + offset, node));
+            index = page.index() + 1;
         }
     }
 
     #[cold]
-    fn find_or_make<'g>(
-        &self,
-        index: u64,
-        tail: Option<&'g Segment<N>>,
-        clock: &Clock,
-        guard: &'g Guard,
-    ) -> &'g Segment<N> {
-        let segment = self.directory.get_or_insert_with(index, || Arc::new(Segment::new(index)), guard);
-        // Until the tail is this one or a younger: an unsealed segment that never was the tail would not be sealed when the
-        // clock passes it.
-        let mut tail = tail;
-        while tail.is_none_or(|tail| tail.index() < index || tail.is_sealed()) && !segment.is_sealed() {
-            if self.try_advance_tail(tail, segment, clock, guard) {
+    #[inline(never)]
+    fn find_or_make<'g>(&self, index: u64, clock: &Clock, guard: &'g Guard) -> &'g Page<N> {
+        let page = self.directory.get_or_insert_with(index, || Arc::new(Page::new(index)), guard);
+        // Until the youngest is this one or a younger: an unsealed page that never was the youngest would not be sealed when it is emptied
+        // before the clock passes it.
+        loop {
+            let young = self.young.get(guard);
+            if young.is_some_and(|young| young.index() > index) {
                 break;
             }
-            tail = self.tail(guard);
-        }
-        // SAFETY: the directory keeps a count until the entry is removed, and then until the current pins are gone.
-        unsafe { &*Arc::as_ptr(segment) }
-    }
-
-    /// Swaps the tail, unless another thread has.
-    fn try_advance_tail(&self, old: Option<&Segment<N>>, new: &Arc<Segment<N>>, clock: &Clock, guard: &Guard) -> bool {
-        let new = Arc::into_raw(Arc::clone(new)).cast_mut();
-        let expected = old.map_or(ptr::null_mut(), |old| ptr::from_ref(old).cast_mut());
-        // Release: publishes the segment to `tail`. Relaxed on a loss: nothing is read through what was found.
-        if let Ok(former) = self.tail.compare_exchange(expected, new, Ordering::AcqRel, Ordering::Relaxed) {
-            if let Some(old) = old {
-                // It may have become empty while the clock was still in it.
-                self.seal_if_done(old, clock, guard);
-                // SAFETY: the tail's count is this thread's since the swap; those who still read the segment are pinned.
-                unsafe { guard.defer_unchecked(move || drop(Arc::from_raw(former))) };
+            if self.lead(&self.young, young, page, clock, guard) == Swap::Done {
+                return page;
             }
-            true
+        }
+        // Relaxed: a guess. Fills that go back and forth are not worth the swaps.
+        if self.searched.load(Ordering::Relaxed) == index {
+            let _ = self.lead(&self.filled, self.filled.get(guard), page, clock, guard);
         } else {
-            // SAFETY: the count made above, which nobody else saw.
-            drop(unsafe { Arc::from_raw(new) });
-            false
+            // Relaxed: as above.
+            self.searched.store(index, Ordering::Relaxed);
         }
+        page
     }
 
-    /// Seals a segment that is empty and below the clock's own, and removes a sealed one.
-    fn seal_if_done(&self, segment: &Segment<N>, clock: &Clock, guard: &Guard) {
-        if segment.is_sealed() || (segment.index() < clock.now() / WIDTH && segment.try_seal()) {
+    /// Has a shortcut that leads to `former` lead to the page. The former may have become empty before.
+    fn lead(
+        &self,
+        shortcut: &Shortcut<N>,
+        former: Option<&Page<N>>,
+        page: &Arc<Page<N>>,
+        clock: &Clock,
+        guard: &Guard,
+    ) -> Swap {
+        let swap = shortcut.replace(former, page, guard);
+        if let (Swap::Done, Some(former)) = (swap, former) {
+            self.seal_if_done(former, clock, guard);
+        }
+        swap
+    }
+
+    /// Seals a page that is empty and below the clock's own, and removes a sealed one.
+    fn seal_if_done(&self, page: &Page<N>, clock: &Clock, guard: &Guard) {
+        if page.is_sealed(guard) || (page.index() < clock.now() / SPAN && page.try_seal(guard)) {
             reach(Step::Sealed);
-            self.directory.remove(segment.index(), segment, guard);
+            self.directory.remove(page.index(), page, guard);
         }
     }
 }
 
-/// A walk from the oldest entry up: see [`Order::cursor`].
-pub struct Cursor<'o, 'g, N> {
-    order: &'o Order<N>,
-    segment: Option<&'g Segment<N>>,
-    slot: u64,
-    guard: &'g Guard,
-}
-
-impl<'g, N: Send + Sync + 'static> Cursor<'_, 'g, N> {
-    /// The first entry that was not passed. It is a hint: the node's place word decides.
-    pub fn here(&mut self, clock: &Clock) -> Option<(u64, &'g N)> {
-        loop {
-            let segment = self.segment?;
-            if let Some((slot, node)) = segment.first_from(self.slot, self.guard) {
-                return Some((segment.index() * WIDTH + slot, node));
-            }
-            self.order.seal_if_done(segment, clock, self.guard);
-            self.segment = self.order.directory.first_from(segment.index() + 1, self.guard);
-            self.slot = 0;
-        }
-    }
-
-    /// Goes on behind the entry of that tick, which is the one that it stands at.
-    pub fn pass(&mut self, tick: u64) {
-        self.slot = tick % WIDTH + 1;
-    }
-}
-
-impl<N> Drop for Order<N> {
+impl<N: Send + Sync + 'static> Drop for Order<N> {
     fn drop(&mut self) {
-        // Relaxed: exclusive access.
-        let tail = self.tail.load(Ordering::Relaxed);
-        if !tail.is_null() {
-            // SAFETY: the tail's own count, given up once.
-            drop(unsafe { Arc::from_raw(tail) });
+        let guard = crossbeam_epoch::pin();
+        let mut index = 0;
+        while let Some(page) = self.directory.first_from(index, &guard) {
+            index = page.index() + 1;
+            // SAFETY: `&mut self` is the only access to the order, and so to its pages.
+            unsafe { page.tear_down() };
         }
     }
 }
 
 #[cfg(all(test, not(any(tierstack_loom, tierstack_shuttle))))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_at_or_above_a_tick_is_found_also_beyond_segments_that_are_not_there() {
-        let ticks = [3, WIDTH + 1, WIDTH + 4, 3 * WIDTH, 5 * WIDTH + 2];
-        let (order, clock, guard) = (Order::new(), Clock::starting_at(1), crossbeam_epoch::pin());
-        for tick in ticks.iter().rev() {
-            order.fill(*tick, tick, &clock, &guard);
-            assert_eq!(order.tail(&guard).map(Segment::index), Some(5), "the tail is the youngest");
-        }
-        for from in 0..6 * WIDTH {
-            let expected = ticks.iter().find(|tick| **tick >= from).map(|tick| (*tick, tick));
-            assert_eq!(order.first_from(from, &clock, &guard), expected, "from {from}");
-        }
-        let mut visited = Vec::new();
-        order.visit(&guard, |tick, node| visited.push((tick, *node)));
-        assert_eq!(visited, ticks.map(|tick| (tick, tick)));
-    }
-
-    #[test]
-    fn a_segment_goes_once_it_is_empty_and_behind_the_clock() {
-        let (order, guard) = (Order::new(), crossbeam_epoch::pin());
-        let oldest = || order.directory.first_from(0, &guard).map(Segment::index);
-        let (inside, behind) = (Clock::starting_at(WIDTH - 1), Clock::starting_at(WIDTH));
-        let ticks = [1, 2, WIDTH];
-        for tick in &ticks {
-            order.fill(*tick, tick, &inside, &guard);
-        }
-        order.clear(1, &ticks[0], &behind, &guard);
-        assert_eq!(oldest(), Some(0), "another is in it");
-        order.clear(2, &ticks[1], &inside, &guard);
-        assert_eq!(oldest(), Some(0), "ticks of it are still to come");
-        assert_eq!(order.first_from(0, &behind, &guard), Some((WIDTH, &ticks[2])));
-        assert_eq!(oldest(), Some(1), "whoever passes an empty one takes it away");
-    }
-
-    #[test]
-    fn segments_that_were_emptied_while_the_clock_was_in_them_do_not_pile_up() {
-        let (order, clock, guard) = (Order::new(), Clock::starting_at(1), crossbeam_epoch::pin());
-        let node = 0;
-        for _ in 0..20 * WIDTH {
-            let tick = clock.tick().unwrap();
-            // Not the last of a segment, behind which the clock is in the next.
-            if tick % WIDTH < WIDTH / 2 {
-                order.fill(tick, &node, &clock, &guard);
-                order.clear(tick, &node, &clock, &guard);
-            }
-        }
-        let oldest = order.directory.first_from(0, &guard).map(Segment::index);
-        assert!(oldest.is_some_and(|oldest| oldest >= clock.now() / WIDTH - 1), "{oldest:?}");
-    }
-
-    #[test]
-    fn an_order_gives_up_its_segments_when_it_is_dropped() {
-        let (order, clock, guard) = (Order::new(), Clock::starting_at(1), crossbeam_epoch::pin());
-        order.fill(1, &0, &clock, &guard);
-        let segment = Arc::clone(order.directory.get_or_insert_with(0, || unreachable!("it is there"), &guard));
-        assert_eq!(Arc::strong_count(&segment), 3, "the directory's, the tail's, and this");
-        drop((order, guard));
-        assert_eq!(Arc::strong_count(&segment), 1);
-    }
-}
+mod tests;

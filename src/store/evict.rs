@@ -32,7 +32,7 @@
 //! Say that a key has a fragment in the tier, all through the walk, which nobody uses. Within the tier its tick only rises: re-listing and rising raise
 //! it, and a successor takes a tick above its predecessor's (see [`super::write`]). Its entry is filled before the word comes to it.
 //! So the walk does not get above the fragment without meeting it: where it finds an empty cell, or an entry that the word is beyond, the
-//! fragment was moved up before, and what the walk reads after that shows the next entry, further up. (That this holds within a segment,
+//! fragment was moved up before, and what the walk reads after that shows the next entry, further up. (That this holds within a page of the order,
 //! too, is said at the head of [`crate::order`].) Met, it is moved, or re-listed further up, or it is the caller's own. What replaced it
 //! is published before its entry is cleared, and by the walk itself where the entry is met: so it is not passed by further up.
 //!

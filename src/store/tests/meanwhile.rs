@@ -7,7 +7,7 @@ use std::thread;
 
 use super::sweep::validate;
 use crate::failpoint::{Step, arm};
-use crate::order::segment::WIDTH;
+use crate::order::SPAN;
 use crate::store::operation::Operation;
 use crate::store::outflow::Outflow;
 use crate::{Capacity, Moved, PromoteError, Tier, TierStore};
@@ -110,15 +110,15 @@ fn what_the_budget_has_no_room_for_by_now_is_not_contended() {
 fn an_eviction_that_decides_after_a_use_may_take_its_fragment_where_older_ones_came_in_behind_the_pass() {
     let store = weights(100, Capacity::UNBOUNDED);
     let get = |key| assert!(store.get(&key).is_some());
-    // An empty segment of warm, which is not sealed as the clock is still in it.
+    // An empty page of warm, which is not sealed as the clock is still in it.
     store.store(0, 1).unwrap();
     store.demote(&0).unwrap();
     store.remove(&0).unwrap();
     for key in 1..=4 {
         store.store(key, 1).unwrap();
     }
-    // Another is in the next segment, and fragment 1 the most recently used of all.
-    for _ in 0..WIDTH {
+    // Another is in the next page, and fragment 1 the most recently used of all.
+    for _ in 0..SPAN {
         get(4);
         get(1);
     }

@@ -56,6 +56,13 @@ fn provoke(store: &Store, step: Step) {
                 }
                 // A refused one has no node, or gives it up.
                 _ if round % 3 == 0 => drop(store.update(key, |old| old + 1)),
+                Step::Sealed => {
+                    // The clock goes on, from page to page of an order.
+                    for used in (0..64).map(|i| (key + i) % KEYS) {
+                        store.get(&used);
+                    }
+                    store.store(key, round).unwrap();
+                }
                 _ => drop(store.store(key, round).unwrap()),
             }
         }
@@ -170,8 +177,8 @@ stop_at_each! {
     a_mover_that_has_filled_and_not_moved: Filled,
     a_remover_that_has_not_cleaned_up: Removed,
     a_filler_between_cell_and_bit: InCell,
-    a_clearer_that_has_not_looked_at_the_segment: Emptied,
-    a_sealer_that_has_not_removed_the_segment: Sealed,
+    a_clearer_that_has_not_looked_at_the_block: Emptied,
+    a_sealer_that_has_not_removed_the_page: Sealed,
     a_tidier_before_its_swing: Tidying,
     a_remover_that_has_not_counted_the_tombstone: Buried,
     an_inserter_that_has_claimed_room: RoomClaimed,
