@@ -1,7 +1,7 @@
 //! Reclamation: nothing is freed while it can be reached, with crossbeam-epoch's own loom mode in the path.
 //!
 //! Two things watch. A value is in a cell that loom watches, which its drop writes: to read it without being ordered before the drop is a
-//! race, and to read it after the drop finds the mark that the drop has left. And the memory of a node is poisoned when it is freed, and kept: to look
+//! race, and to read it after the drop finds the mark that the drop has left. And the memory of nodes, and of an order's blocks, is poisoned when it is freed, and kept: to look
 //! at a word in it fails the model. The collector is driven hard, so that frees do happen beside the readers; each test asserts it.
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -13,15 +13,16 @@ use crossbeam_epoch::{Guard, LocalHandle};
 use loom::cell::UnsafeCell;
 use loom_tests::collected::{Plain, collect, collected, spawn};
 use loom_tests::holds;
-use tierstack::internals::{Clock, Node, Order, Outcome, Place, Stats};
+use tierstack::internals::{Block, Clock, Filled, Node, Order, Outcome, Page, Place, Stats};
 use tierstack::{Tier, TierStore};
 
-/// Poisons the memory of nodes when it is freed, and keeps it for the test's process.
+/// Poisons the memory of nodes and blocks when it is freed, and keeps it for the test's process.
 struct Poisoning;
 
 const NODE: Layout = Layout::new::<Node<u64, Watched>>();
+const BLOCK: Layout = Layout::new::<Block<u64>>();
 
-// SAFETY: the system's allocator, but for nodes, which are never given out again.
+// SAFETY: the system's allocator, but for nodes and blocks, which are never given out again.
 unsafe impl GlobalAlloc for Poisoning {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as the caller vouches.
@@ -29,8 +30,9 @@ unsafe impl GlobalAlloc for Poisoning {
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        if layout == NODE {
-            NODES_FREED.fetch_add(1, Ordering::Relaxed);
+        if layout == NODE || layout == BLOCK {
+            let freed = if layout == NODE { &NODES_FREED } else { &BLOCKS_FREED };
+            freed.fetch_add(1, Ordering::Relaxed);
             // SAFETY: the caller has given it up.
             unsafe { memory.write_bytes(0xA5, layout.size()) };
         } else {
@@ -44,6 +46,7 @@ unsafe impl GlobalAlloc for Poisoning {
 static ALLOCATOR: Poisoning = Poisoning;
 
 static NODES_FREED: AtomicUsize = AtomicUsize::new(0);
+static BLOCKS_FREED: AtomicUsize = AtomicUsize::new(0);
 
 const DEAD: u64 = u64::MAX;
 
@@ -313,4 +316,49 @@ fn a_node_is_not_freed_under_who_found_it_in_an_order() {
         }
     }
     assert!(NODES_FREED.load(Ordering::Relaxed) > before, "no node was freed");
+}
+
+/// Clears the last entry of a page, whose blocks are taken out, and has the collector free what is due, beside a scan.
+fn scan_beside_a_clear(scan_is_spawned: bool) {
+    let page = Arc::new(Page::new(0));
+    {
+        let guard = crossbeam_epoch::pin();
+        for offset in [0, 1] {
+            assert_eq!(page.fill(offset, &NUMBER, &guard), Filled::Done);
+        }
+        page.clear(1, &NUMBER, &guard);
+    }
+    let clear = {
+        let page = Arc::clone(&page);
+        move || {
+            page.clear(0, &NUMBER, &crossbeam_epoch::pin());
+            churn();
+        }
+    };
+    let scan = move || {
+        let guard = crossbeam_epoch::pin();
+        assert!(page.first_from(0, &guard).is_none_or(|(offset, number)| (offset, *number) == (0, NUMBER)));
+    };
+    if scan_is_spawned {
+        let scanning = spawn(scan);
+        clear();
+        scanning.join().unwrap();
+    } else {
+        let clearing = spawn(clear);
+        scan();
+        clearing.join().unwrap();
+    }
+    loom::skip_branch();
+}
+
+static NUMBER: u64 = 7;
+
+#[test]
+fn a_block_is_not_freed_under_who_scans_it() {
+    let before = BLOCKS_FREED.load(Ordering::Relaxed);
+    for scan_is_spawned in [true, false] {
+        let name = format!("clear the last, scan; scan spawned: {scan_is_spawned}");
+        holds(&name, 1, move || collected(move || scan_beside_a_clear(scan_is_spawned)));
+    }
+    assert!(BLOCKS_FREED.load(Ordering::Relaxed) > before, "no block was freed");
 }

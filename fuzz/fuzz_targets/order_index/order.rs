@@ -23,6 +23,8 @@ pub enum Step {
     /// Looks for the first entry from a tick on.
     First(Which),
     Visit,
+    /// Walks up past so many entries, and clears those of them that the flag says.
+    Walk(u8, bool),
     /// Clears all, from the oldest on.
     Empty,
     /// Unpins and pins again.
@@ -76,6 +78,23 @@ impl Trial {
         assert!(entries.iter().copied().eq(self.model.iter().map(|(tick, number)| (*tick, *number))), "{entries:?}");
     }
 
+    fn walk(&mut self, entries: u8, clears: bool) {
+        let mut cursor = self.order.cursor(&self.guard);
+        let mut from = 0;
+        for _ in 0..entries % 40 {
+            let here = cursor.here(&self.clock).map(|(tick, node)| (tick, *node));
+            let expected = self.model.range(from..).next().map(|(tick, number)| (*tick, *number));
+            assert_eq!(here, expected, "in a walk, from {from} on");
+            let Some((tick, number)) = here else { break };
+            if clears {
+                self.order.clear(tick, &self.nodes[number], &self.clock, &self.guard);
+                self.model.remove(&tick);
+            }
+            cursor.pass(tick);
+            from = tick + 1;
+        }
+    }
+
     fn step(&mut self, step: &Step) {
         match *step {
             Step::Take => self.take(),
@@ -105,6 +124,7 @@ impl Trial {
                 }
             }
             Step::Visit => self.visit(),
+            Step::Walk(entries, clears) => self.walk(entries, clears),
             Step::Empty => {
                 while let Some(number) = self.model.first_key_value().map(|(_, number)| *number) {
                     self.first_from(0);
