@@ -8,8 +8,8 @@
 //! # Hints, never authority
 //!
 //! An entry says "this node may stand in this tier at this tick". Whether it does is said by the node's place word: an entry is
-//! valid only if the word names this very tier and tick. What the order promises is the converse: a placement that was filled, and not cleared,
-//! is met by every scan that comes by.
+//! valid only if the word names this very tier and tick. What the order promises is the converse: every scan that comes by meets an entry that
+//! was filled and not cleared. [`crate::entries`] says who fills and clears, and when.
 //!
 //! # A page
 //!
@@ -22,18 +22,17 @@
 //!       └─────────────────────┘
 //! ```
 //!
-//! A *block* has `FAN` slots, each for its share of the ticks, down to the *cells*, which stand for one tick and hold a node or nothing. So ticks that
-//! are dense cost a cell each and their share of a block; a tick that is alone among many costs a word. Nobody moves an entry but down, into a block
-//! that takes the place of its single.
+//! A *block* has `FAN` slots, each for its share of the ticks. At the bottom are the *cells*: a cell stands for one tick and holds a node or
+//! nothing. So dense ticks cost a cell each, and a share of a block; a tick that is alone among many costs a word. An entry moves only down, into a
+//! block that takes the place of its single.
 //!
 //! # Steps
 //!
-//! - *Fill*: go down to where the entry belongs; put the node there: into a cell by a plain store, into a slot above by a CAS from
-//!   empty; then *count* the fill in the block, by one `fetch_add`. If the count says that the block is sealed, what was put is taken out again, the
-//!   block too, and all is done anew from the top. Where another single is in the way, a block takes its place, with the
-//!   single inside, and the fill goes on in there.
-//! - *Clear*: go down to the entry; empty its cell by a plain store, or its slot by a CAS. A CAS that is lost was lost to a block, and the entry is in
-//!   there by now. Then, from the bottom up, each block that is empty is sealed and taken out.
+//! - *Fill*: go down to where the entry belongs. Put the node there: into a cell by a plain store, into a slot above by a CAS from
+//!   empty. Then *count* the fill in the block, by one `fetch_add`. If the count says that the block is sealed, take the node out again, and the
+//!   block too, and start again from the top. Where another single is in the way, put a block in its place, with the single inside, and go on in there.
+//! - *Clear*: go down to the entry. Empty its cell by a plain store, or its slot by a CAS. A CAS is lost to a block, and then the entry is in
+//!   there. At last, from the bottom up, seal each block that is empty, and take it out.
 //! - *Seal a block*: read its count; find all its slots empty; CAS the count → the same, closed. Then a CAS of the slot that holds it, block → empty.
 //! - *Seal a page*, if it is below the clock's own: CAS its slot, empty → sealed; then remove that very entry of the directory. Who meets a
 //!   sealed page removes it too.
@@ -42,14 +41,14 @@
 //!
 //! *A fill that was counted before the seal is seen by the sealer*: the count that it reads is the one that its CAS goes by, so that the fill was
 //! counted before that reading, and the sealer, who reads the slots after it, finds the node, or that it was cleared. A fill that was not counted
-//! before the seal finds the seal when it counts. It does not help that the slot is found empty again after it was used: the count has
-//! gone up, where a set of bits would be as before.
+//! before the seal finds the seal when it counts. A slot is used again and again, so that a set of bits would not do: it could be the same after
+//! a fill as before. The count has gone up.
 //!
-//! *Whoever goes down through a block knows that the one above is not sealed.* A block is put into a slot as *fresh*, and is counted in the block
-//! that the slot is of like any fill; whoever finds it fresh counts it first, and then marks it as no more fresh, and goes up again if the block above
-//! is sealed. From the count on the block above is not sealed before this one is taken out, and that is after it was sealed itself. (Without the mark, a
-//! thread could fill, count and return in a child that its maker has not counted, in a block that is sealed meanwhile.) So a fill
-//! counts in one block, not in all those above. The page's own slot needs neither count nor mark: it is sealed by a CAS from empty.
+//! *Whoever goes down through a block knows that the one above is not sealed.* A block is put into a slot as *fresh*. Whoever finds it fresh counts
+//! it in the block above, as any fill, and then takes the mark off; if the block above is sealed, it starts again from the top. Once it
+//! is counted, the block above cannot be sealed before this one is taken out, and this one is not taken out before it is sealed itself. (Without the
+//! mark, a thread could fill, count and return in a child that its maker has not counted, in a block that is sealed meanwhile.) So a fill
+//! counts in one block, and not in all those above. The page's own slot needs neither count nor mark: it is sealed by a CAS from empty.
 //!
 //! *Several may fill one entry*, with the same node (see [`crate::entries`]). Each counts it, also where it finds it filled: the one
 //! that put it there may not have counted yet.
@@ -64,35 +63,39 @@
 //! throughout, though the node moves up meanwhile (it never moves down within its tier). That holds by two rules:
 //!
 //! - *Filled first*: a node's next entry is filled, and counted, before its last one is cleared.
-//! - *Read late*: what is read for a tick is read after the entries of all ticks below were found empty or passed. A slot is read after those below it,
-//!   the next page is searched after all of this one was read, and a slot that held a single is read again when the single was passed: a block may have taken its place. A
-//!   scan that read a block's slots at once, or which of them are in use, and then went through them would pass over what has moved from one of them to
-//!   the next.
+//! - *Read late*: what is read for a tick is read after the entries of all ticks below were found empty or passed. A slot is read after those
+//!   below it. The next page is searched after all of this one was read. A slot that held a single is read again when the single was passed, as a block
+//!   may have taken its place. (A scan that reads the slots of a block at once, or which of them are in use, and then goes through them, passes over
+//!   what has moved from one of them to the next.)
 //!
 //! Say that the node stands at or above the scan, as it does at the start. The scan comes to its entry and finds it empty. Then it has seen
 //! what the clearer did before; so it finds the next entry, which is above, filled when it comes there: what it reads later is no older.
 //! This goes for each move anew, however many there are. It goes for a block that was taken out while the scan was in it,
 //! too: nothing that was counted is in it, and what comes to those ticks from below came before the scan had passed the entry below.
 //!
-//! Cells below the scan that are filled while it runs are not looked back for: what is filled there comes into the tier during the scan.
+//! The scan does not look back for what is filled below it: that comes into the tier during the scan.
+//!
+//! *Left out.* A scan that finds the first slots of a block empty notes how many they are, beside the count, by a CAS from the count that it has read
+//! before them. Later scans begin above them. A fill of one of them sees the note when it counts, and takes it back before it returns. So no scan
+//! leaves out an entry that was filled before it: if the fill was counted before the note, the CAS of the note has failed, or the scan has seen the fill; if
+//! after, the fill has taken the note back.
 //!
 //! # Progress
 //!
-//! Filling and clearing are lock-free: a CAS is lost to another fill, clear or seal, and a sealed block or page, which is met by one who fills, was emptied
-//! by others, and is taken out by whoever meets it. A page is scanned in at most `SPAN` steps, wait-free but for what the caller does with the
-//! entries; the scan of an order goes on to a next page only while others take ticks. A thread that stops between any two steps has left
-//! at most an entry that is not counted, which nobody relies on, a fresh block, which the next one counts, or an
-//! empty block or page, which the next scan takes out.
+//! Filling and clearing are lock-free. A CAS is lost to another fill, clear or seal. A fill that meets a sealed block or page takes it out and starts
+//! again, and each was emptied by others. The scan of a page is wait-free: it goes up at each step. The scan of an order goes on to a next page only
+//! while others take ticks. A thread that stops between two steps leaves at most an entry that is not counted, which nobody relies on; a fresh
+//! block, which the next one counts; or an empty block or page, which the next scan takes out.
 //!
 //! Two that empty the last two slots of a block at once may each see the other's still filled, so that neither seals it. It is taken
 //! out by the next who clears in it or scans it.
 //!
 //! # Freeing
 //!
-//! A block is freed through the epoch by whoever took it out of its slot, a page by the directory. A block that was taken out holds no
-//! other by the time that those who saw it have unpinned: who puts a child into a sealed block finds the seal, and takes the child out. An entry may hold a node
-//! whose placement has ended for as long as whoever ended or filled it has not cleared it, who is pinned: [`crate::node`] says why it is not freed
-//! under a reader.
+//! Whoever takes a block out of its slot frees it through the epoch; the directory frees a page. A block that was taken out holds no
+//! other by the time that those who saw it have unpinned: whoever puts a child into a sealed block finds the seal, and takes the child out. An entry may
+//! hold a node whose placement has ended, until whoever ended or filled it, who is pinned, has cleared it: [`crate::node`] says why it is not
+//! freed under a reader.
 //!
 //! # Shortcuts
 //!
@@ -184,7 +187,11 @@ impl<N: Send + Sync + 'static> Order<N> {
         if oldest.index() == index {
             oldest.clear(offset, node, guard);
             let _ = self.lead(&self.oldest, self.oldest.get(guard), oldest, clock, guard);
-        } else if let Some(page) = self.directory.first_from(index, guard)
+            return;
+        }
+        // Whoever emptied it by a shortcut has left it.
+        self.seal_if_done(oldest, clock, guard);
+        if let Some(page) = self.directory.first_from(index, guard)
             && page.index() == index
         {
             page.clear(offset, node, guard);
