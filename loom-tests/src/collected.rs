@@ -54,7 +54,9 @@ impl Deref for Pinned {
 /// # Panics
 ///
 /// Where the model has more threads than loom allows.
-pub fn spawn_pinned<T: Send + 'static>(run: impl FnOnce(&Guard) -> T + Send + 'static) -> thread::JoinHandle<(T, Pinned)> {
+pub fn spawn_pinned<T: Send + 'static>(
+    run: impl FnOnce(&Guard) -> T + Send + 'static,
+) -> thread::JoinHandle<(T, Pinned)> {
     let pinned = Pinned::new();
     spawn(move || {
         let result = run(&pinned);

@@ -202,8 +202,20 @@ fn a_taker_beside_a_fill_takes_what_is_there() {
         }
     };
     let check: Run<Alone> = |alone, guard| assert!(matches!(alone.by(guard).all()[..], [] | [1 | 2]));
-    pair("fill of a neighbour, take", 4, || Alone::after(&[0, 1]), (|alone: &Alone, guard| alone.by(guard).fill(1), take), check);
-    pair("fill of a slot, take", 4, || Alone::after(&[0]), (|alone: &Alone, guard| alone.by(guard).fill(2), take), check);
+    pair(
+        "fill of a neighbour, take",
+        4,
+        || Alone::after(&[0, 1]),
+        (|alone: &Alone, guard| alone.by(guard).fill(1), take),
+        check,
+    );
+    pair(
+        "fill of a slot, take",
+        4,
+        || Alone::after(&[0]),
+        (|alone: &Alone, guard| alone.by(guard).fill(2), take),
+        check,
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! compare-and-swap; and whoever has seen the successor is followed by walks that meet it.
 //!
 //! What a walk makes of an entry is the crate's own, as are the moves; the walk itself, and the steps of the store, are written out, over bare
-//! segments: no container orders the threads.
+//! blocks of cells: no container orders the threads.
 
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use loom::sync::atomic::{AtomicBool, Ordering};
 use loom_tests::collected::spawn;
 use loom_tests::{both_hold, fails, holds};
 use tierstack::Tier;
-use tierstack::internals::{Entries, Met, Node, Outcome, Place, Placed, Placement, Segment, Stats};
+use tierstack::internals::{Block, Counted, Entries, Met, Node, Outcome, Place, Placement, Stats};
 
 type Fragment = Node<(), u64>;
 
@@ -23,17 +23,18 @@ const TICKS: u64 = 8;
 struct Trial {
     first: Box<Fragment>,
     second: Box<Fragment>,
-    cells: Vec<Segment<Fragment>>,
+    cells: Vec<Block<Fragment>>,
 }
 
 impl Entries<(), u64> for Trial {
     fn fill(&self, node: &Fragment, (tier, tick): Placement, _: &Guard) {
         assert_eq!(tier, Tier::Hot, "all stay there");
-        assert_eq!(self.cell(tick).fill(0, node), Placed::Listed);
+        self.cell(tick).at(0).put(node);
+        assert_eq!(self.cell(tick).count(0), Counted::Open);
     }
 
-    fn clear(&self, node: &Fragment, (_, tick): Placement, _: &Guard) {
-        self.cell(tick).clear(0, node);
+    fn clear(&self, _: &Fragment, (_, tick): Placement, _: &Guard) {
+        self.cell(tick).at(0).empty();
     }
 }
 
@@ -58,7 +59,7 @@ impl Trial {
     fn new() -> Arc<Self> {
         let stats = Arc::new(Stats::new());
         let node = |value| Box::new(Node::new(0, (), value, 1, 1, &stats));
-        let cells = (0..TICKS).map(|_| Segment::new(0)).collect();
+        let cells = (0..TICKS).map(|_| Block::new()).collect();
         let trial = Self { first: node(1), second: node(2), cells };
         trial.first.place.prepare(Place::fresh(Tier::Hot, 1));
         trial.fill(&trial.first, (Tier::Hot, 1), unpinned());
@@ -66,7 +67,7 @@ impl Trial {
         Arc::new(trial)
     }
 
-    fn cell(&self, tick: u64) -> &Segment<Fragment> {
+    fn cell(&self, tick: u64) -> &Block<Fragment> {
         &self.cells[usize::try_from(tick).unwrap()]
     }
 
@@ -118,7 +119,7 @@ impl Trial {
     fn walk(&self) -> Option<u64> {
         let guard = unpinned();
         (1..TICKS).find_map(|tick| {
-            let (_, node) = self.cell(tick).first_from(0, guard)?;
+            let node = self.cell(tick).at(0).node(guard)?;
             match Met::at(node, (Tier::Hot, tick)) {
                 Met::NotYet => None,
                 Met::Here(_) => Some(*node.value()),

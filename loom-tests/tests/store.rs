@@ -45,8 +45,8 @@ fn pair(first: Option<Tier>, one: Op, other: Op) {
     pair_after(first, false, one, other);
 }
 
-/// As [`pair`], of a fragment that was promoted in place before or was not: what moves on from its first tick stays in its segment
-/// of the order, and what moves on from its second comes into the next.
+/// As [`pair`], of a fragment that was promoted in place before or was not: what moves on from its first tick comes into the next block
+/// of the order, and what moves on from its second stays in its block.
 fn pair_after(first: Option<Tier>, is_promoted: bool, one: Op, other: Op) {
     let name = format!("{first:?}{}: {one:?}, {other:?}", if is_promoted { " promoted" } else { "" });
     let model = |own: Op, spawned: Op| {

@@ -2,7 +2,7 @@
 //!
 //! `RUSTFLAGS="--cfg tierstack_shuttle" cargo test --release --lib schedules`; `PROGRAMS`, `SCHEDULES` and `SEED` in the environment change
 //! how many, and which. Sequentially consistent, and the epoch and the directory run as single steps: orderings and
-//! reclamation are not tested here. Segments and tables are tiny, so that sealing and growth are.
+//! reclamation are not tested here. Blocks and tables are tiny, so that sealing and growth are.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher};
