@@ -24,7 +24,7 @@ pub enum Filled {
     Sealed,
 }
 
-/// Where a fill or a clear of an entry has got to.
+/// Where a fill has got to, or a look at the blocks that an entry would be in.
 struct Spot<'p, N> {
     slot: &'p Slot<N>,
     level: u32,
@@ -191,24 +191,26 @@ impl<N: 'static> Page<N> {
         self.tidy(offset, guard);
     }
 
-    /// Empties the slot of the entry at `offset`, which is the given one or below it.
-    fn take_out(slot: &Slot<N>, level: u32, offset: u64, node: &N, guard: &Guard) {
-        let mut spot = Spot { slot, level, within: None };
-        while spot.level > 0 {
-            let seen = spot.slot.load(guard);
+    /// Empties the slot of the entry at `offset`, which is the given one, of that level, or below it.
+    fn take_out<'g>(mut slot: &'g Slot<N>, mut level: u32, offset: u64, node: &N, guard: &'g Guard) {
+        while level > 0 {
+            let seen = slot.load(guard);
             match seen.content() {
-                Content::Block(child) => spot = spot.inside(child.block, offset),
+                Content::Block(child) => {
+                    level -= 1;
+                    slot = child.block.at(number_of(offset, level));
+                }
                 Content::Single(other, there) if other == offset => {
                     debug_assert!(ptr::eq(there, node), "a tick has one node");
-                    if spot.slot.swap(seen, Word::EMPTY) == Swap::Done {
+                    if slot.swap(seen, Word::EMPTY) == Swap::Done {
                         return;
                     }
                 }
                 Content::Single(..) | Content::Empty | Content::Sealed => return,
             }
         }
-        debug_assert!(spot.slot.node(guard).is_none_or(|there| ptr::eq(there, node)), "a tick has one node");
-        spot.slot.empty();
+        debug_assert!(slot.node(guard).is_none_or(|there| ptr::eq(there, node)), "a tick has one node");
+        slot.empty();
     }
 
     /// Takes out the blocks that an entry at `offset` would be in, from the bottom up, as far as they are empty.
