@@ -161,66 +161,52 @@
 #[cfg(all(test, tierstack_shuttle))]
 extern crate self as tierstack;
 
-mod budget;
-mod census;
 mod changeset;
-mod claim;
-mod clock;
 pub mod docs;
-mod entries;
+mod drops;
+mod engine;
 mod failpoint;
-mod fragment;
-mod index;
-mod metrics;
-mod node;
-mod order;
-mod place;
-mod reclaim;
-mod stats;
 mod store;
 mod sync;
 mod tier;
-mod version;
 
-pub use budget::MAX_BYTES;
-pub use census::Capacity;
 pub use changeset::{
     Audit, Change, Changes, ChangesetHandle, ChangesetId, ChangesetView, Conflict, Content, Diff, Digest, Event,
     EventKind, NetChange, NetOperation, NotOpen, Operation, ParseDigestError, ParseIdError, PlanContext, Record,
     RecordError, RecordRefusal, Recorded, RecordedAll, ReplayError, ReplayRefusal, Savepoint, SavepointError, Sequence,
     Side, Snapshot, StaleBase, Staleness, Status,
 };
-pub use claim::HEAVY;
-pub use fragment::{Evicted, Fragment, GetOrStored, Item, Moved, Stored};
-pub use metrics::{Metrics, TierMetrics};
+pub use engine::budget::MAX_BYTES;
+pub use engine::census::Capacity;
+pub use engine::claim::HEAVY;
 pub use store::{
-    BudgetError, BuildError, Builder, DefaultHasher, Departure, PromoteError, Refusal, ReplaceIfRefusal, StoreError,
-    StoreIfAbsentRefusal, TierStore, UpdateRefusal, View,
+    BudgetError, BuildError, Builder, DefaultHasher, Departure, Evicted, Fragment, GetOrStored, Item, Metrics, Moved,
+    PromoteError, Refusal, ReplaceIfRefusal, StoreError, StoreIfAbsentRefusal, Stored, TierMetrics, TierStore,
+    UpdateRefusal, Version, View,
 };
 pub use tier::Tier;
-pub use version::Version;
 
 /// The parts, for models and fuzz targets of them. Not there without the model checkers' and the fuzzer's cfg flags.
 #[cfg(any(tierstack_loom, tierstack_shuttle, fuzzing))]
 #[doc(hidden)]
 pub mod internals {
-    pub use crate::budget::{Budget, Reservation};
-    pub use crate::census::{Census, Tally};
-    pub use crate::claim::{Claims, Left, Views};
-    pub use crate::clock::Clock;
-    pub use crate::entries::{Entries, Met, Placement};
+    pub use crate::engine::budget::{Budget, Reservation};
+    pub use crate::engine::census::{Census, Tally};
+    pub use crate::engine::claim::{Claims, Left, Views};
+    pub use crate::engine::clock::Clock;
+    pub use crate::engine::entries::{Entries, Met, Placement};
+    #[cfg(tierstack_loom)]
+    pub use crate::engine::index::vector::model::IS_COMPARED;
+    pub use crate::engine::index::{Index, Inserted};
+    pub use crate::engine::node::{LastUse, Node};
+    pub use crate::engine::order::block::{Block, Counted};
+    pub use crate::engine::order::page::{Filled, Page};
+    pub use crate::engine::order::{FAN, Order, SPAN};
+    pub use crate::engine::place::{Outcome, Place, PlaceWord, Standing, State};
+    pub use crate::engine::reclaim::flush;
+    pub use crate::engine::stats::Stats;
     #[cfg(all(fuzzing, not(test)))]
     pub use crate::failpoint::{Step, watch};
-    #[cfg(tierstack_loom)]
-    pub use crate::index::vector::model::IS_COMPARED;
-    pub use crate::index::{Index, Inserted};
-    pub use crate::node::{LastUse, Node};
-    pub use crate::order::block::{Block, Counted};
-    pub use crate::order::page::{Filled, Page};
-    pub use crate::order::{FAN, Order, SPAN};
-    pub use crate::place::{Outcome, Place, PlaceWord, Standing, State};
-    pub use crate::reclaim::flush;
-    pub use crate::stats::Stats;
     #[cfg(all(fuzzing, not(test)))]
     pub use crate::store::sweep::validate;
 }

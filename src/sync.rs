@@ -4,7 +4,7 @@
 //! `--cfg tierstack_shuttle` swap them all. Statistics come from [`stat`], which is never swapped: no protocol reads them,
 //! and a model checker would only multiply its schedules by them. Nor is [`deferred`]. So it is with what is kept for each thread.
 //!
-//! The ordered map that a tier's order uses as its directory is behind [`crate::order::directory`]; it has no hooks for a
+//! The ordered map that a tier's order uses as its directory is behind [`crate::engine::order::directory`]; it has no hooks for a
 //! model checker, so that its linearizability is assumed.
 
 #[cfg(not(any(tierstack_loom, tierstack_shuttle)))]

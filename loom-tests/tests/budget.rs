@@ -120,7 +120,7 @@ fn two_lowerings_beside_a_reserver_leave_what_the_limit_says() {
         let lowerings = [4, 2].map(|limit| lowered_to(&budget, limit));
         let mut reservation = Reservation::empty(&budget);
         let got = reservation.try_grow_to(5);
-        lowerings.map(|lowering| lowering.join().unwrap());
+        let _ = lowerings.map(|lowering| lowering.join().unwrap());
         let limit = budget.limit();
         assert!([2, 4].contains(&limit) && !reservation.try_grow_to(5 + limit), "above either limit");
         assert_eq!(budget.free(), limit as i64 - if got { 5 } else { 0 });
@@ -253,7 +253,7 @@ fn a_raise_beside_a_lowering_under_which_all_fits_is_not_overdrawn() {
         };
         let setters = [20, 10].map(set);
         assert!(!budget.is_overdrawn());
-        setters.map(|setter| setter.join().unwrap());
+        let _ = setters.map(|setter| setter.join().unwrap());
     });
 }
 

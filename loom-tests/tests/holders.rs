@@ -3,7 +3,7 @@
 //! The source of the module itself is compiled here over loom's atomics: in the crate the word is the standard library's also in models, as the
 //! collector runs deferrals when no model is running.
 
-#[path = "../../src/node/holders.rs"]
+#[path = "../../src/engine/node/holders.rs"]
 #[allow(clippy::new_without_default, dead_code, reason = "as the crate has it")]
 mod holders;
 

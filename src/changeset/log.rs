@@ -16,7 +16,7 @@ use core::ptr;
 use core::slice;
 
 use super::id::ChangesetId;
-use crate::reclaim;
+use crate::drops;
 use crate::sync::{AtomicPtr, Ordering};
 
 /// What an entry holds.
@@ -200,9 +200,9 @@ impl<C, N> Drop for Log<C, N> {
             // panic while the first unwinds would be the end of the process.
             match entry.into_content() {
                 Content::Batch(batch) => {
-                    batch.into_vec().into_iter().rev().for_each(|change| reclaim::quietly(|| drop(change)));
+                    batch.into_vec().into_iter().rev().for_each(|change| drops::quietly(|| drop(change)));
                 }
-                content => reclaim::quietly(|| drop(content)),
+                content => drops::quietly(|| drop(content)),
             }
         }
     }

@@ -8,9 +8,9 @@ use super::TierStore;
 use super::core::{Core, Settings};
 use super::departure::{Departure, Hook, OverflowHook};
 use super::error::BuildError;
-use crate::budget::MAX_BYTES;
-use crate::census::Capacity;
-use crate::reclaim::Callback;
+use crate::drops::Callback;
+use crate::engine::budget::MAX_BYTES;
+use crate::engine::census::Capacity;
 
 /// The hasher of a store that is not given one: fast, seeded at random, and not meant to withstand keys that are chosen to collide.
 pub type DefaultHasher = foldhash::fast::RandomState;

@@ -11,8 +11,8 @@
 
 use super::core::Core;
 use super::error::{Refusal, ReplaceIfRefusal, StoreIfAbsentRefusal};
-use crate::index::Found;
-use crate::version::Version;
+use crate::engine::index::Found;
+use crate::store::version::Version;
 
 /// A condition for a store to take effect.
 pub trait Condition: Copy {

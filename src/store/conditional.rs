@@ -11,10 +11,10 @@ use super::core::Core;
 use super::error::{Refusal, ReplaceIfRefusal, StoreError, StoreIfAbsentRefusal, UpdateRefusal};
 use super::view::View;
 use super::write::{Newcomer, Written};
-use crate::fragment::{Fragment, GetOrStored, Stored};
-use crate::node::Node;
-use crate::stats::Event;
-use crate::version::Version;
+use crate::engine::node::Node;
+use crate::engine::stats::Event;
+use crate::store::fragment::{Fragment, GetOrStored, Stored};
+use crate::store::version::Version;
 
 /// What a `replace_if` within an `update` came to.
 enum Updated<K, V, S> {

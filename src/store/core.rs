@@ -1,25 +1,26 @@
-//! What the protocols of a store share: its parts, and how they find a key's fragment, and publish what they find. See [`crate::entries`] for
+//! What the protocols of a store share: its parts, and how they find a key's fragment, and publish what they find. See [`crate::engine::entries`] for
 //! both publication and how the orders get their entries.
 
 use std::sync::Arc;
 
 use crossbeam_epoch::Guard;
 
-use crate::budget::Budget;
-use crate::census::{Capacity, Census};
-use crate::claim::Views;
-use crate::clock::Clock;
-use crate::entries::{Entries, Placement};
-use crate::fragment::Fragment;
-use crate::index::{Found, FoundAt, Index};
-use crate::metrics::{Metrics, TierMetrics};
-use crate::node::Node;
-use crate::order::Order;
-use crate::place::Place;
-use crate::reclaim;
-use crate::stats::{Event, Stats};
+use crate::drops;
+use crate::engine::budget::Budget;
+use crate::engine::census::{Capacity, Census};
+use crate::engine::claim::Views;
+use crate::engine::clock::Clock;
+use crate::engine::entries::{Entries, Placement};
+use crate::engine::index::{Found, FoundAt, Index};
+use crate::engine::node::Node;
+use crate::engine::order::Order;
+use crate::engine::place::Place;
+use crate::engine::reclaim;
+use crate::engine::stats::{Event, Stats};
+use crate::store::fragment::Fragment;
+use crate::store::metrics::{Metrics, TierMetrics};
+use crate::store::version::{StoreNumber, Version};
 use crate::tier::Tier;
-use crate::version::{StoreNumber, Version};
 
 /// The parts of a store, without the caller's functions.
 pub struct Core<K: Send + Sync + 'static, V: Send + Sync + 'static> {
@@ -178,8 +179,8 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Drop for Core<K, V> {
     fn drop(&mut self) {
         // SAFETY: `&mut self` is the only access to the store, and so to its nodes. The orders only point to them.
         unsafe { self.index.tear_down() };
-        // What it has retired has a count of its own. Within a destructor that waits: see `crate::reclaim`.
-        if Arc::strong_count(&self.stats) > 1 && !reclaim::is_running() {
+        // What it has retired has a count of its own. Within a destructor that waits: see `crate::engine::reclaim`.
+        if Arc::strong_count(&self.stats) > 1 && !drops::is_running() {
             reclaim::collect();
         }
     }

@@ -3,8 +3,8 @@
 use core::fmt;
 
 use super::core::Core;
-use crate::node::Node;
-use crate::reclaim::Callback;
+use crate::drops::Callback;
+use crate::engine::node::Node;
 
 /// A fragment that has left the store: what the overflow hook is given. See [`Builder::overflow_hook`](crate::Builder::overflow_hook).
 ///

@@ -2,8 +2,8 @@
 
 use core::fmt;
 
+use crate::store::version::Version;
 use crate::tier::Tier;
-use crate::version::Version;
 
 /// Why [`Builder::build`](crate::Builder::build) made no store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

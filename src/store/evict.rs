@@ -33,22 +33,22 @@
 //! it, and a successor takes a tick above its predecessor's (see [`super::write`]). Its entry is filled before the word comes to it.
 //! So the walk does not get above the fragment without meeting it: where it finds an empty cell, or an entry that the word is beyond, the
 //! fragment was moved up before, and what the walk reads after that shows the next entry, further up. (That this holds within a page of the order,
-//! too, is said at the head of [`crate::order`].) Met, it is moved, or re-listed further up, or it is the caller's own. What replaced it
+//! too, is said at the head of [`crate::engine::order`].) Met, it is moved, or re-listed further up, or it is the caller's own. What replaced it
 //! is published before its entry is cleared, and by the walk itself where the entry is met: so it is not passed by further up.
 //!
 //! "Empty" is answered at the end of a walk that moved nothing. So it is true: no fragment stood there throughout. And what stood there, older
 //! and unused, from the start of the call to the move, was in the way. (What comes into the tier behind the walk is not looked back for.
-//! For evictions and iterations a stored fragment stands in its tier from its publication on: see [`crate::entries`].)
+//! For evictions and iterations a stored fragment stands in its tier from its publication on: see [`crate::engine::entries`].)
 //!
 //! A stalled evictor has at most left an entry that others pass by, and holds the bytes of one fragment.
 
 use super::operation::Operation;
-use crate::entries::{Entries, Met};
+use crate::engine::entries::{Entries, Met};
+use crate::engine::node::{Node, NodeRef};
+use crate::engine::place::{Outcome, Place};
+use crate::engine::stats::Event;
 use crate::failpoint::{Step, reach};
-use crate::fragment::Evicted;
-use crate::node::{Node, NodeRef};
-use crate::place::{Outcome, Place};
-use crate::stats::Event;
+use crate::store::fragment::Evicted;
 use crate::tier::Tier;
 
 /// On whose account a fragment is evicted.
@@ -230,7 +230,7 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
     /// The budget and the capacities hold, as far as this operation and those that have returned are concerned.
     ///
     /// Lock-free: after a refused claim it is looked again whether the tier is over, which ends, or is paid for by another: see
-    /// [`crate::census`]. Where nothing stands, those in flight see to it.
+    /// [`crate::engine::census`]. Where nothing stands, those in flight see to it.
     pub(super) fn enforce(&mut self) {
         self.enforce_budget();
         self.account();

@@ -1,7 +1,7 @@
 //! Freeing at the caller's word.
 
 use super::TierStore;
-use crate::reclaim;
+use crate::engine::reclaim;
 
 impl<K, V, S> TierStore<K, V, S>
 where

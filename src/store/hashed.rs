@@ -10,11 +10,11 @@ use super::operation::Operation;
 use super::pin::Pin;
 use super::view::View;
 use super::write::{Newcomer, Written};
-use crate::budget::MAX_BYTES;
-use crate::fragment::{Evicted, Fragment, Moved};
-use crate::node::{Claim, Node};
-use crate::reclaim::drop_box;
-use crate::stats::Stripe;
+use crate::drops::drop_box;
+use crate::engine::budget::MAX_BYTES;
+use crate::engine::node::{Claim, Node};
+use crate::engine::stats::Stripe;
+use crate::store::fragment::{Evicted, Fragment, Moved};
 use crate::tier::Tier;
 
 impl<K, V, S> View<'_, K, V, S>
@@ -48,7 +48,7 @@ where
         V: Clone,
     {
         if ended.is_claimed() && self.store.core.views.none() {
-            // SAFETY: ended under this pin, and no view can read it: see `crate::claim`.
+            // SAFETY: ended under this pin, and no view can read it: see `crate::engine::claim`.
             unsafe { ended.take_or_clone() }
         } else {
             ended.value().clone()

@@ -4,8 +4,8 @@ use core::hash::{BuildHasher, Hash};
 use std::vec;
 
 use super::TierStore;
-use crate::fragment::Item;
-use crate::metrics::Metrics;
+use crate::store::fragment::Item;
+use crate::store::metrics::Metrics;
 use crate::tier::Tier;
 
 impl<K, V, S> TierStore<K, V, S>

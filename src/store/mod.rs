@@ -12,9 +12,10 @@
 //! | `outflow` | what left cold, on its way to the hook |
 //! | `departure` | the hook, and what it is given |
 //! | `flush` | freeing at the caller's word |
-//! | `inspect` | counts and metrics |
+//! | `inspect`, `metrics` | counts |
 //! | `view`, `owned`; `hashed` | the two ways to call all of it; what they share |
 //! | `conditional` | changes that depend on what is there, called either way |
+//! | `fragment`, `version` | what callers are given |
 //! | `error` | why an operation was refused |
 
 mod builder;
@@ -25,8 +26,10 @@ mod departure;
 mod error;
 mod evict;
 mod flush;
+mod fragment;
 mod hashed;
 mod inspect;
+mod metrics;
 mod moves;
 mod operation;
 mod outflow;
@@ -34,6 +37,7 @@ mod owned;
 mod pin;
 mod read;
 mod scan;
+mod version;
 mod view;
 mod write;
 
@@ -49,7 +53,7 @@ use ::core::fmt;
 use ::core::hash::{BuildHasher, Hash};
 use ::core::panic::{RefUnwindSafe, UnwindSafe};
 
-use crate::reclaim::Callback;
+use crate::drops::Callback;
 use crate::tier::Tier;
 
 pub use builder::{Builder, DefaultHasher};
@@ -57,6 +61,9 @@ pub use departure::Departure;
 pub use error::{
     BudgetError, BuildError, PromoteError, Refusal, ReplaceIfRefusal, StoreError, StoreIfAbsentRefusal, UpdateRefusal,
 };
+pub use fragment::{Evicted, Fragment, GetOrStored, Item, Moved, Stored};
+pub use metrics::{Metrics, TierMetrics};
+pub use version::Version;
 pub use view::View;
 
 /// A concurrent store of fragments in three tiers, with a strict byte budget for the hot one.
@@ -117,7 +124,7 @@ where
 {
     #[inline]
     fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
-        crate::index::spread(self.hasher.hash_one(key))
+        crate::engine::index::spread(self.hasher.hash_one(key))
     }
 
     fn weigh(&self, key: &K, value: &V) -> u64 {

@@ -7,12 +7,12 @@
 use super::error::PromoteError;
 use super::evict::Room;
 use super::operation::Operation;
-use crate::entries::Entries;
+use crate::engine::entries::Entries;
+use crate::engine::node::Node;
+use crate::engine::place::Outcome;
+use crate::engine::stats::Event;
 use crate::failpoint::{Step, reach};
-use crate::fragment::{Fragment, Moved};
-use crate::node::Node;
-use crate::place::Outcome;
-use crate::stats::Event;
+use crate::store::fragment::{Fragment, Moved};
 use crate::tier::Tier;
 
 impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K, V> {

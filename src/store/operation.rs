@@ -4,10 +4,10 @@ use crossbeam_epoch::Guard;
 
 use super::core::Core;
 use super::outflow::Outflow;
-use crate::budget::{Budget, Reservation};
-use crate::census::Tally;
-use crate::node::Node;
-use crate::reclaim;
+use crate::engine::budget::{Budget, Reservation};
+use crate::engine::census::Tally;
+use crate::engine::node::Node;
+use crate::engine::reclaim;
 use crate::tier::Tier;
 
 /// An operation in progress. However it ends, also by a panic of the caller's `Eq`, it gives back what it has reserved, adds its tally to
@@ -63,7 +63,7 @@ impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'c, '
         self.has_published |= tier == Tier::Hot;
     }
 
-    /// Before the CAS that takes a fragment out of a tier: see [`crate::census`].
+    /// Before the CAS that takes a fragment out of a tier: see [`crate::engine::census`].
     pub(super) fn before_departure(&mut self, node: &Node<K, V>, tier: Tier) {
         self.tally.leave_early(tier, node.weight(), self.core.census(tier));
     }

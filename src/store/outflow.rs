@@ -20,7 +20,7 @@ use std::panic::{catch_unwind, resume_unwind};
 
 use super::core::Core;
 use super::departure::{Departure, Hook};
-use crate::node::NodeRef;
+use crate::engine::node::NodeRef;
 use crate::sync::per_thread;
 
 /// What is to be handed over, in the order in which it left.
@@ -43,7 +43,7 @@ impl<K: Send + Sync, V: Send + Sync> Outflow<K, V> {
     /// the hook goes on to the caller after the rest was handed over too.
     pub(super) fn deliver(&self, hook: Option<&Hook<K, V>>, core: &Core<K, V>) {
         let Some(hook) = hook else {
-            // Destructors that this runs, and that push out more, are no hooks: see `crate::reclaim`.
+            // Destructors that this runs, and that push out more, are no hooks: see `crate::engine::reclaim`.
             for node in take(&mut *self.0.borrow_mut()) {
                 let_go(&node, core);
             }
@@ -107,7 +107,7 @@ type Payload = Box<dyn core::any::Any + Send>;
 
 fn let_go<K: Send + Sync, V: Send + Sync>(node: &NodeRef<K, V>, core: &Core<K, V>) {
     if node.is_claimed() && core.views.none() {
-        // SAFETY: the operation that pushed it out ended it, and no view can read it: see `crate::claim`.
+        // SAFETY: the operation that pushed it out ended it, and no view can read it: see `crate::engine::claim`.
         unsafe { node.let_go() };
     }
 }

@@ -9,8 +9,8 @@ use super::error::{BudgetError, PromoteError, StoreError};
 use super::hashed::{drop_left, read};
 use super::pin::Pin;
 use super::view::View;
-use crate::budget::MAX_BYTES;
-use crate::fragment::{Evicted, Fragment, Moved, Stored};
+use crate::engine::budget::MAX_BYTES;
+use crate::store::fragment::{Evicted, Fragment, Moved, Stored};
 use crate::tier::Tier;
 
 impl<K, V, S> TierStore<K, V, S>

@@ -2,7 +2,7 @@
 
 use crossbeam_epoch::Guard;
 
-use crate::reclaim;
+use crate::engine::reclaim;
 
 /// Pins the thread for as long as it lives.
 pub struct Pin(Guard);

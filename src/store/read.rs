@@ -16,11 +16,11 @@
 use crossbeam_epoch::Guard;
 
 use super::core::Core;
+use crate::engine::node::{Claim, Node};
+use crate::engine::place::{Outcome, Place};
+use crate::engine::stats::{Event, Stripe};
 use crate::failpoint::{Step, reach};
-use crate::fragment::Fragment;
-use crate::node::{Claim, Node};
-use crate::place::{Outcome, Place};
-use crate::stats::{Event, Stripe};
+use crate::store::fragment::Fragment;
 
 impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
     /// For a view, which may lend the value, and knows whether the use before was of the same key: for else to ask the clock whether

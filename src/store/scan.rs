@@ -6,9 +6,9 @@ use std::collections::HashSet;
 use crossbeam_epoch::Guard;
 
 use super::core::Core;
-use crate::entries::{Entries, Met};
-use crate::fragment::Item;
-use crate::node::Node;
+use crate::engine::entries::{Entries, Met};
+use crate::engine::node::Node;
+use crate::store::fragment::Item;
 use crate::tier::Tier;
 
 /// A node that equals every node of its key.

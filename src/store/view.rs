@@ -12,11 +12,11 @@ use super::TierStore;
 use super::condition::Always;
 use super::error::{PromoteError, StoreError};
 use super::outflow::Outflow;
-use crate::claim::Registration;
-use crate::fragment::{Evicted, Fragment, Item, Moved, Stored};
-use crate::node::Node;
-use crate::reclaim;
-use crate::stats::Stripe;
+use crate::engine::claim::Registration;
+use crate::engine::node::Node;
+use crate::engine::reclaim;
+use crate::engine::stats::Stripe;
+use crate::store::fragment::{Evicted, Fragment, Item, Moved, Stored};
 use crate::tier::Tier;
 
 /// A pinned view of a [`TierStore`]: its operations lend `&V` instead of cloning, and the cost of pinning is paid once.
@@ -94,7 +94,7 @@ where
         Self::with(store, Some(store.core.views.register()))
     }
 
-    /// One that must lend no value out, but claim what it reads: see [`crate::claim`].
+    /// One that must lend no value out, but claim what it reads: see [`crate::engine::claim`].
     #[inline]
     pub(super) fn for_an_owned_operation(store: &'s TierStore<K, V, S>) -> Self {
         Self::with(store, None)

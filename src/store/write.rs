@@ -51,14 +51,14 @@ use super::core::Core;
 use super::error::{Refusal, StoreError};
 use super::evict::Room;
 use super::operation::Operation;
-use crate::budget::Limit;
-use crate::entries::Entries;
+use crate::engine::budget::Limit;
+use crate::engine::entries::Entries;
+use crate::engine::index::{Inserted, Spot};
+use crate::engine::node::Node;
+use crate::engine::place::{Outcome, Place};
+use crate::engine::stats::Event;
 use crate::failpoint::{Step, reach};
-use crate::fragment::Stored;
-use crate::index::{Inserted, Spot};
-use crate::node::Node;
-use crate::place::{Outcome, Place};
-use crate::stats::Event;
+use crate::store::fragment::Stored;
 use crate::tier::Tier;
 
 /// A fragment to store, with what the caller's functions said of it.

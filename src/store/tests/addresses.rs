@@ -1,7 +1,7 @@
 //! Addresses that the index cannot hold.
 
 use super::sweep::validate;
-use crate::index::pretend::ARE_HIGH;
+use crate::engine::index::pretend::ARE_HIGH;
 use crate::{Refusal, Tier, TierStore};
 
 #[test]

@@ -1,7 +1,7 @@
 //! The end of the clock.
 
 use super::sweep::validate;
-use crate::place::MAX_TICK;
+use crate::engine::place::MAX_TICK;
 use crate::{PromoteError, Refusal, StoreIfAbsentRefusal, Tier, TierStore};
 
 #[test]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::thread;
 
 use super::sweep::validate;
+use crate::engine::order::SPAN;
 use crate::failpoint::{Step, arm};
-use crate::order::SPAN;
 use crate::store::operation::Operation;
 use crate::store::outflow::Outflow;
 use crate::{Capacity, Moved, PromoteError, Tier, TierStore};
@@ -61,7 +61,7 @@ fn an_iteration_meets_a_successor_that_its_storer_has_not_published() {
 fn a_promotion_that_stays_in_its_tier_and_is_overtaken_by_a_use_counts_nothing() {
     let store = weights(0, Capacity::entries(2));
     store.store(1, 1).unwrap();
-    let hash = crate::index::spread(store.hasher.hash_one(1_u32));
+    let hash = crate::engine::index::spread(store.hasher.hash_one(1_u32));
     let (guard, outflow, is_first) = (crossbeam_epoch::pin(), Outflow::new(), Cell::new(true));
     let moved = Operation::new(&store.core, &outflow, &guard).promote(
         hash,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash};
 
-use crate::node::Node;
+use crate::engine::node::Node;
 use crate::{Tier, TierStore};
 
 /// Asserts that at rest the place words, the orders, the index, the counts and the budget say the same; how many fragments.

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::sweep::validate;
-use crate::claim::HEAVY;
+use crate::engine::claim::HEAVY;
 use crate::failpoint::{Step, arm};
 use crate::{Capacity, Departure, Tier, TierStore};
 
@@ -266,7 +266,7 @@ fn every_value_is_dropped_once_whoever_ends_it() {
     // Other tests of the process are pinned now and then.
     let until = Instant::now() + Duration::from_mins(1);
     while counts.dropped.load(Ordering::Relaxed) < all() && Instant::now() < until {
-        crate::reclaim::collect();
+        crate::engine::reclaim::collect();
         thread::yield_now();
     }
     assert_eq!(counts.dropped.load(Ordering::Relaxed), all());

@@ -1,0 +1,165 @@
+//! Lookups. They change nothing.
+
+use crossbeam_epoch::Guard;
+
+use super::cell::{Cell, Content, Kind};
+use super::table::Table;
+use super::{Found, Index, end};
+use crate::engine::node::Node;
+
+/// The cell of the root that led to a node, and what it held.
+///
+/// Who replaces the node swings this very cell, and who removes it buries it. That needs no look at older tables, as there is none before the root; and while
+/// the cell is not frozen nobody has copied it.
+pub struct Spot<'g, K, V> {
+    pub(super) table: &'g Table<Node<K, V>>,
+    pub(super) cell: &'g Cell<Node<K, V>>,
+    pub(super) seen: Content<Node<K, V>>,
+    /// The node that it held.
+    pub(super) first: *mut Node<K, V>,
+}
+
+/// A node, and the cell that led to it, where it is to be swung or buried by who ends the node.
+pub type FoundAt<'g, K, V> = (Found<'g, K, V>, Option<Spot<'g, K, V>>);
+
+impl<K, V> Index<K, V> {
+    /// The live node of a key. `is_key` is the caller's `Eq`. Wait-free but for the walk along replacements in progress.
+    #[inline]
+    pub fn find<'g>(&self, hash: u64, is_key: impl Fn(&K) -> bool, guard: &'g Guard) -> Option<Found<'g, K, V>> {
+        let root = self.root(guard);
+        if root.next(guard).is_none() {
+            match look_at_home(root, hash, &is_key, guard) {
+                AtHome::Node(found) => return Some(found),
+                AtHome::Absent => return None,
+                AtHome::Unclear => {}
+            }
+        }
+        Self::find_further(root, hash, &is_key, guard)
+    }
+
+    /// As [`Self::find`]; and the cell.
+    pub fn find_spot<'g>(&self, hash: u64, is_key: impl Fn(&K) -> bool, guard: &'g Guard) -> Option<FoundAt<'g, K, V>> {
+        let root = self.root(guard);
+        if root.next(guard).is_none() {
+            match look(root, hash, &is_key, guard) {
+                Look::Node { node, cell, seen } => {
+                    let found = alive(node, guard)?;
+                    let Kind::Node(first) = seen.kind() else { return Some((found, None)) };
+                    return Some((found, Some(Spot { table: root, cell, seen, first })));
+                }
+                Look::Absent => return None,
+                Look::Further => {}
+            }
+        }
+        Self::find_further(root, hash, &is_key, guard).map(|found| (found, None))
+    }
+
+    /// The same where the home line does not tell, or the root is moved. Where the key is in the home line of the next table, as most that were
+    /// moved are, that is all that is read: so a move that nobody goes on with costs lookups little. Otherwise the tables are looked through in
+    /// the order in which keys move.
+    #[inline(never)]
+    fn find_further<'g>(
+        root: &'g Table<Node<K, V>>,
+        hash: u64,
+        is_key: &impl Fn(&K) -> bool,
+        guard: &'g Guard,
+    ) -> Option<Found<'g, K, V>> {
+        if let Some(next) = root.next(guard)
+            && let AtHome::Node(found) = look_at_home(next, hash, is_key, guard)
+        {
+            return Some(found);
+        }
+        let mut table = root;
+        loop {
+            match look(table, hash, is_key, guard) {
+                Look::Node { node, .. } => return alive(node, guard),
+                Look::Absent => return None,
+                Look::Further => table = table.next(guard)?,
+            }
+        }
+    }
+}
+
+/// The end of a chain, if it is alive.
+#[inline]
+fn alive<'g, K, V>(node: &'g Node<K, V>, guard: &'g Guard) -> Option<Found<'g, K, V>> {
+    let (node, place) = end(node, guard);
+    place.tier().is_some().then_some((node, place))
+}
+
+/// What a table says of a key.
+enum Look<'g, K, V> {
+    /// It has this node of the key, in this cell.
+    Node { node: &'g Node<K, V>, cell: &'g Cell<Node<K, V>>, seen: Content<Node<K, V>> },
+    /// The key is absent.
+    Absent,
+    /// The key may be in the next table.
+    Further,
+}
+
+/// Looks through a table for a key.
+fn look<'g, K, V>(
+    table: &'g Table<Node<K, V>>,
+    hash: u64,
+    is_key: &impl Fn(&K) -> bool,
+    guard: &'g Guard,
+) -> Look<'g, K, V> {
+    let mut moved = false;
+    for cell in table.probe(hash) {
+        let seen = cell.load();
+        if let Some(node) = is_of(seen, hash, is_key, guard) {
+            return Look::Node { node, cell, seen };
+        }
+        match seen.kind() {
+            Kind::Null => break,
+            // No key of the class is beyond it.
+            Kind::Tomb if seen.serves(hash) => break,
+            Kind::FrozenNull => return Look::Further,
+            Kind::Moved => moved = true,
+            Kind::Tomb | Kind::Node(_) | Kind::FrozenNode(_) => {}
+        }
+    }
+    if moved { Look::Further } else { Look::Absent }
+}
+
+/// What the home line of a table says of a key.
+enum AtHome<'g, K, V> {
+    /// It has its live node.
+    Node(Found<'g, K, V>),
+    /// The key is not in the table.
+    Absent,
+    Unclear,
+}
+
+/// Looks for a key at the first open cell of its home line: there nearly all keys are that have hashes of their own, and nearly all nulls that say that
+/// a key is absent.
+#[inline]
+fn look_at_home<'g, K, V>(
+    table: &'g Table<Node<K, V>>,
+    hash: u64,
+    is_key: &impl Fn(&K) -> bool,
+    guard: &'g Guard,
+) -> AtHome<'g, K, V> {
+    let Some(cell) = table.first_open(hash) else { return AtHome::Unclear };
+    let content = cell.load();
+    if let Some(node) = is_of(content, hash, is_key, guard) {
+        let place = node.place.load();
+        return if place.tier().is_some() { AtHome::Node((node, place)) } else { AtHome::Unclear };
+    }
+    if content.is_null() { AtHome::Absent } else { AtHome::Unclear }
+}
+
+/// The node in a cell, if it is one of the key.
+#[inline]
+fn is_of<'g, K, V>(
+    content: Content<Node<K, V>>,
+    hash: u64,
+    is_key: &impl Fn(&K) -> bool,
+    _guard: &'g Guard,
+) -> Option<&'g Node<K, V>> {
+    // Of the open cells nearly all that hold a node hold the hash's: to compare the fingerprint once more would spare nothing.
+    let node = content.node()?;
+    // SAFETY: found in a cell under the guard.
+    let node = unsafe { node.as_ref() };
+    (node.hash() == hash && is_key(node.key())).then_some(node)
+}

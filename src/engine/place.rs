@@ -1,0 +1,373 @@
+//! The place word: where a fragment is, in one atomic.
+//!
+//! Every node has one place word, and it alone decides where the node's fragment is. The index finds nodes and the orders
+//! hint at them; neither has authority.
+//!
+//! # States
+//!
+//! ```text
+//!                  sink (demote, evict)
+//!   In(hot) ──────────────► In(warm) ──────────────► In(cold)
+//!      ▲                      ▲ │ ▲                     │
+//!      └──────────────────────┘ └─┴─────────────────────┘   rise (promote, a fresh tick)
+//!
+//!   In(any) ── relist ──► In(the same tier, the tick of the last use)
+//!   In(any) ── replace ──► Replaced(from which tier, by which node)
+//!   In(any) ── remove (also: evicted out of cold) ──► Removed
+//! ```
+//!
+//! `In` carries the *tick* that is the node's key in its tier's order, and three marks:
+//!
+//! - *Touched*: a use is younger than the tick, so that an eviction has to look at the last use.
+//! - *Unsure*: the tick is not the one that the node was stored with. A use may have been marked at an earlier tick, so that an
+//!   eviction has to look at the last use, too.
+//! - *Prefilled*: the order of a lower tier may have an entry of the node at this very tick. It is cleared by whoever moves the word
+//!   beyond that entry.
+//!
+//! `Replaced` carries the successor's address, and so is one CAS with its effect. `Replaced` and `Removed` are final.
+//!
+//! # A place word never recurs
+//!
+//! The tick never falls; at one tick the tier only sinks; at one (tick, tier) the marks only rise. So a CAS on the exact word that
+//! was read succeeds only if nothing happened in between, and (tier, tick) names one placement for ever.
+//!
+//! # Before, at, beyond
+//!
+//! The same order tells how a word stands to a placement, by the tick first and then by the tier: *before* it may still come to it,
+//! *at* it is there, *beyond* it never will be again. A dead word is beyond every placement. So whoever finds an entry in an order
+//! knows from the word alone whether the entry is not yet true, true, or over.
+//!
+//! # Orderings
+//!
+//! Every transition is a compare-exchange, `AcqRel` on success and `Acquire` on failure, and every load is `Acquire`: whoever
+//! reads a word sees all that its writer did before. Two things lean on it: the entry of the placement, and what the successor is
+//! made of. [`PlaceWord::confirm`] is a read-modify-write that changes nothing: what its caller did before is seen by whoever moves the word
+//! after it.
+
+use core::cmp;
+use core::ptr::{NonNull, with_exposed_provenance_mut};
+
+use crate::sync::{AtomicU64, Ordering};
+use crate::tier::Tier;
+
+const STATE: u64 = 0b111;
+const HOT: u64 = Tier::Hot as u64;
+const WARM: u64 = Tier::Warm as u64;
+const COLD: u64 = Tier::Cold as u64;
+const REMOVED: u64 = 4;
+/// And the tier's number: 5, 6, 7.
+const REPLACED: u64 = 5;
+const TOUCHED: u64 = 1 << 3;
+const UNSURE: u64 = 1 << 4;
+const PREFILLED: u64 = 1 << 5;
+const TICK_SHIFT: u32 = 6;
+/// The marks that stay when a node sinks at its tick.
+const MARKS: u64 = TOUCHED | UNSURE | PREFILLED;
+/// The bits of a replaced word that are the successor's address: nodes are aligned to 16.
+const ADDRESS: u64 = !0b1111;
+
+/// The largest tick that fits into a place word.
+pub const MAX_TICK: u64 = u64::MAX >> TICK_SHIFT;
+
+/// A snapshot of a place word.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Place(u64);
+
+/// What a place says, decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Present in that tier.
+    In(Tier),
+    /// Gone for good.
+    Removed,
+    /// Its successor is in its stead: see [`Place::successor`].
+    Replaced {
+        /// Where it stood when it was replaced.
+        from: Tier,
+    },
+}
+
+/// How a word stands to a placement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It may still come to it.
+    Before,
+    /// It is there.
+    At,
+    /// It will never be there again.
+    Beyond,
+}
+
+/// The outcome of a transition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Outcome {
+    /// It took effect; this is the word now.
+    Done(Place),
+    /// The word was another by then: this one.
+    Lost(Place),
+}
+
+impl Place {
+    /// The placement of a fragment that is stored there at that tick.
+    pub const fn fresh(tier: Tier, tick: u64) -> Self {
+        Self(tier as u64 | tick << TICK_SHIFT)
+    }
+
+    const fn unsure(tier: Tier, tick: u64) -> Self {
+        Self(Self::fresh(tier, tick).0 | UNSURE)
+    }
+
+    /// What the word says.
+    #[inline]
+    pub const fn state(self) -> State {
+        match self.0 & STATE {
+            HOT => State::In(Tier::Hot),
+            WARM => State::In(Tier::Warm),
+            COLD => State::In(Tier::Cold),
+            REPLACED => State::Replaced { from: Tier::Hot },
+            6 => State::Replaced { from: Tier::Warm },
+            7 => State::Replaced { from: Tier::Cold },
+            _ => State::Removed,
+        }
+    }
+
+    /// The tier, where the fragment is present.
+    #[inline]
+    pub const fn tier(self) -> Option<Tier> {
+        match self.state() {
+            State::In(tier) => Some(tier),
+            _ => None,
+        }
+    }
+
+    /// The tick of the placement; of a dead word, nothing.
+    #[inline]
+    pub const fn tick(self) -> u64 {
+        debug_assert!(self.tier().is_some());
+        self.0 >> TICK_SHIFT
+    }
+
+    /// What replaced the node, where that is what the word says.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "it was an address before")]
+    pub fn successor<N>(self) -> Option<NonNull<N>> {
+        match self.state() {
+            State::Replaced { .. } => NonNull::new(with_exposed_provenance_mut((self.0 & ADDRESS) as usize)),
+            _ => None,
+        }
+    }
+
+    /// Whether a use is younger than the tick.
+    #[inline]
+    pub const fn is_touched(self) -> bool {
+        self.0 & TOUCHED != 0
+    }
+
+    /// Whether an eviction has to look at the last use: a use may be younger than the tick. See [`crate::store`]'s `evict`.
+    #[inline]
+    pub const fn may_be_used(self) -> bool {
+        self.0 & (TOUCHED | UNSURE) != 0
+    }
+
+    /// Whether a lower tier's order may have an entry of the node at this tick.
+    #[inline]
+    pub const fn is_prefilled(self) -> bool {
+        self.0 & PREFILLED != 0
+    }
+
+    /// Whether both are live words of one placement: same tier, same tick.
+    #[inline]
+    pub const fn is_same_placement(self, other: Self) -> bool {
+        self.tier().is_some() && (self.0 ^ other.0) & !MARKS == 0
+    }
+
+    /// Whether this is the placement of that tier and tick.
+    #[inline]
+    pub const fn is_at(self, tier: Tier, tick: u64) -> bool {
+        self.is_same_placement(Self::fresh(tier, tick))
+    }
+
+    /// How the word stands to the placement of that tier and tick.
+    #[inline]
+    pub fn standing(self, tier: Tier, tick: u64) -> Standing {
+        let Some(now) = self.tier() else { return Standing::Beyond };
+        match (self.tick(), now as u64).cmp(&(tick, tier as u64)) {
+            cmp::Ordering::Less => Standing::Before,
+            cmp::Ordering::Equal => Standing::At,
+            cmp::Ordering::Greater => Standing::Beyond,
+        }
+    }
+}
+
+impl core::fmt::Debug for Place {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let State::In(tier) = self.state() else { return self.state().fmt(f) };
+        write!(f, "{tier:?}@{}", self.tick())?;
+        for (mark, name) in [(TOUCHED, " touched"), (UNSURE, " unsure"), (PREFILLED, " prefilled")] {
+            f.write_str(if self.0 & mark != 0 { name } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
+/// The atomic itself. Owned by its node; every thread may read it and make the transitions below.
+pub struct PlaceWord(AtomicU64);
+
+impl PlaceWord {
+    /// A word for a node that nobody else sees yet.
+    pub fn new(place: Place) -> Self {
+        Self(AtomicU64::new(place.0))
+    }
+
+    /// The word now.
+    #[inline]
+    pub fn load(&self) -> Place {
+        // Acquire: pairs with the release half of every transition.
+        Place(self.0.load(Ordering::Acquire))
+    }
+
+    /// The word now, by a read-modify-write: who moves the word after this sees what the caller did before.
+    pub fn confirm(&self) -> Place {
+        // AcqRel: pairs with the transition before and with the one after.
+        Place(self.0.fetch_or(0, Ordering::AcqRel))
+    }
+
+    /// Writes the word of a node that is not published: nobody else changes it, and nobody goes by it.
+    pub fn prepare(&self, place: Place) {
+        // Relaxed: published by the CAS that has the node found (its predecessor's word, or the index cell), and by the mark that has
+        // evictions look at it.
+        self.0.store(place.0, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn cas(&self, from: Place, to: Place) -> Outcome {
+        debug_assert!(from != to && from.tier().is_some());
+        match self.0.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => Outcome::Done(to),
+            Err(now) => Outcome::Lost(Place(now)),
+        }
+    }
+
+    /// Marks that a use is younger than the tick.
+    #[inline]
+    pub fn touch(&self, from: Place) -> Outcome {
+        debug_assert!(!from.is_touched());
+        self.cas(from, Place(from.0 | TOUCHED))
+    }
+
+    /// Marks that a lower tier's order may have an entry of the node at this tick.
+    pub fn mark_prefilled(&self, from: Place) -> Outcome {
+        debug_assert!(!from.is_prefilled());
+        self.cas(from, Place(from.0 | PREFILLED))
+    }
+
+    /// Moves the placement within its tier to the tick of its last use.
+    pub fn relist(&self, from: Place, tier: Tier, last_use: u64) -> Outcome {
+        debug_assert!(from.tier() == Some(tier) && from.tick() < last_use);
+        self.cas(from, Place::unsure(tier, last_use))
+    }
+
+    /// Moves down to `tier`, which is below; the tick and the marks are kept.
+    pub fn sink(&self, from: Place, tier: Tier) -> Outcome {
+        debug_assert!(from.tier().is_some_and(|now| now < tier));
+        self.cas(from, Place(Place::fresh(tier, from.tick()).0 | from.0 & MARKS))
+    }
+
+    /// Moves up to `tier` (or to the head of its own) with a fresh tick.
+    pub fn rise(&self, from: Place, tier: Tier, tick: u64) -> Outcome {
+        debug_assert!(from.tier().is_some_and(|now| now >= tier) && from.tick() < tick);
+        self.cas(from, Place::unsure(tier, tick))
+    }
+
+    /// Ends the fragment.
+    pub fn remove(&self, from: Place) -> Outcome {
+        self.cas(from, Place(REMOVED))
+    }
+
+    /// Ends the fragment in favour of `successor`, noting where it was.
+    ///
+    /// The successor's node is aligned to 16 bytes, as every [`crate::engine::node::Node`] is.
+    pub fn replace<N>(&self, from: Place, successor: NonNull<N>) -> Outcome {
+        const { assert!(align_of::<N>() >= 16, "the low bits of an address are the state's") };
+        let address = successor.as_ptr().expose_provenance() as u64;
+        self.cas(from, Place((REPLACED + (from.0 & STATE)) | address))
+    }
+}
+
+#[cfg(all(test, not(any(tierstack_loom, tierstack_shuttle))))]
+mod tests {
+    use super::*;
+
+    #[repr(align(16))]
+    struct Successor;
+
+    fn done(outcome: Outcome) -> Place {
+        let Outcome::Done(place) = outcome else { panic!("nobody else: {outcome:?}") };
+        place
+    }
+
+    #[test]
+    fn a_word_decodes_to_what_was_encoded() {
+        let successor = NonNull::from(Box::leak(Box::new(Successor)));
+        for tier in Tier::ALL {
+            for tick in [1, 77, MAX_TICK] {
+                let word = PlaceWord::new(Place::fresh(tier, tick));
+                let place = word.load();
+                assert_eq!((place.state(), place.tick(), place.tier()), (State::In(tier), tick, Some(tier)));
+                assert!(!place.is_touched() && !place.may_be_used() && !place.is_prefilled());
+                assert_eq!(place.successor::<Successor>(), None);
+                let touched = done(word.touch(place));
+                assert!(touched.is_touched() && touched.may_be_used() && touched.is_same_placement(place));
+                assert_eq!(word.touch(place), Outcome::Lost(touched));
+                let prefilled = done(word.mark_prefilled(touched));
+                assert!(prefilled.is_prefilled() && prefilled.is_touched() && prefilled.is_at(tier, tick));
+                assert_eq!((word.confirm(), word.load()), (prefilled, prefilled));
+                let dead = done(word.replace(prefilled, successor));
+                assert_eq!((dead.state(), dead.tier()), (State::Replaced { from: tier }, None));
+                assert_eq!(dead.successor(), Some(successor));
+                assert!(!dead.is_same_placement(dead), "it has none");
+                let word = PlaceWord::new(place);
+                let dead = done(word.remove(place));
+                assert_eq!((dead.state(), dead.tier(), dead.successor::<Successor>()), (State::Removed, None, None));
+            }
+        }
+        // SAFETY: leaked above, and nobody else has it.
+        drop(unsafe { Box::from_raw(successor.as_ptr()) });
+    }
+
+    #[test]
+    fn sinking_keeps_the_tick_and_the_marks_and_what_has_a_new_tick_is_unsure() {
+        let word = PlaceWord::new(Place::fresh(Tier::Hot, 5));
+        let sunk = done(word.sink(word.load(), Tier::Warm));
+        assert!(sunk.is_at(Tier::Warm, 5) && !sunk.may_be_used() && !sunk.is_prefilled());
+        let place = done(word.mark_prefilled(done(word.touch(sunk))));
+        let sunk = done(word.sink(place, Tier::Cold));
+        assert!(sunk.is_at(Tier::Cold, 5) && sunk.is_touched() && sunk.is_prefilled());
+        let relisted = done(word.relist(sunk, Tier::Cold, 6));
+        assert!(relisted.is_at(Tier::Cold, 6) && !relisted.is_touched() && !relisted.is_prefilled());
+        assert!(relisted.may_be_used(), "a use that marked the word before");
+        let risen = done(word.rise(relisted, Tier::Hot, 8));
+        assert!(risen.is_at(Tier::Hot, 8) && !risen.is_touched() && risen.may_be_used());
+        assert!(done(word.sink(risen, Tier::Warm)).may_be_used(), "at the same tick it stays so");
+    }
+
+    #[test]
+    fn a_word_stands_to_a_placement_by_the_tick_and_then_by_the_tier() {
+        let place = Place::fresh(Tier::Warm, 5);
+        for (tier, tick, standing) in [
+            (Tier::Hot, 4, Standing::Beyond),
+            (Tier::Cold, 4, Standing::Beyond),
+            (Tier::Hot, 5, Standing::Beyond),
+            (Tier::Warm, 5, Standing::At),
+            (Tier::Cold, 5, Standing::Before),
+            (Tier::Hot, 6, Standing::Before),
+            (Tier::Cold, 6, Standing::Before),
+        ] {
+            assert_eq!(place.standing(tier, tick), standing, "{tier:?}@{tick}");
+        }
+        let word = PlaceWord::new(place);
+        let dead = done(word.remove(place));
+        assert_eq!(dead.standing(Tier::Cold, MAX_TICK), Standing::Beyond);
+    }
+}
