@@ -11,6 +11,7 @@ mod collector;
 mod feeding;
 
 use std::cell::RefCell;
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -26,8 +27,8 @@ fn on_a_small_stack<R: Send>(work: impl FnOnce() -> R + Send) -> R {
 }
 
 thread_local! {
-    /// Whose destructors are in progress on this thread.
-    static IN_PROGRESS: RefCell<Vec<*const Depths>> = const { RefCell::new(Vec::new()) };
+    /// Whose destructors are in progress on this thread. Never dropped, since the last of them run after the thread's other locals have ended.
+    static IN_PROGRESS: ManuallyDrop<RefCell<Vec<*const Depths>>> = const { ManuallyDrop::new(RefCell::new(Vec::new())) };
 }
 
 /// Counts a scene's destructors, and how many of them were in progress on one thread.
@@ -40,7 +41,8 @@ struct Depths {
 impl Depths {
     /// Runs the body of a destructor.
     fn destructor(&self, body: impl FnOnce()) {
-        let depth = IN_PROGRESS.with_borrow_mut(|all| {
+        let depth = IN_PROGRESS.with(|all| {
+            let mut all = all.borrow_mut();
             all.push(self);
             // Those of other scenes may be collected by what a plan's change or a hook does, which is no destructor of a store's.
             all.iter().filter(|other| std::ptr::eq(**other, self)).count()
@@ -48,7 +50,14 @@ impl Depths {
         self.deepest.fetch_max(depth, Ordering::Relaxed);
         body();
         self.done.fetch_add(1, Ordering::Relaxed);
-        IN_PROGRESS.with_borrow_mut(Vec::pop);
+        IN_PROGRESS.with(|all| {
+            let mut all = all.borrow_mut();
+            all.pop();
+            if all.is_empty() {
+                // So that its memory goes with the last.
+                *all = Vec::new();
+            }
+        });
     }
 
     fn done(&self) -> usize {
