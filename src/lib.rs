@@ -1,9 +1,8 @@
-//! A lock-free, linearizable three-tier fragment store with a strict hot-tier byte budget, and the changesets of a plan.
+//! A lock-free, linearizable three-tier fragment store with a strict hot-tier byte budget, and changesets to record into in parallel.
 //!
-//! An agent's context is kept in three tiers: *hot* is what goes into the next prompt, under a strict byte budget; *warm* and
-//! *cold* are what overflowed. Many strategies run in parallel over that one context: they read, they promote what they pick and
-//! demote what they reject, while others go on storing. [`TierStore`] is that context as one concurrent structure: nothing is lost, the
-//! budget is never passed, and no thread ever waits for another.
+//! [`TierStore`] keeps the context of a running plan in three tiers. *Hot* goes into the next prompt and has a strict byte budget.
+//! *Warm* and *cold* take what does not fit. Many threads read, store, promote and demote at once. No call takes a lock,
+//! no fragment is lost, and hot never holds more than its budget.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -12,19 +11,19 @@
 //! let store: TierStore<String, Arc<str>> =
 //!     TierStore::builder(20).weigher(|_, text: &Arc<str>| text.len() as u64).build()?;
 //!
-//! store.store("goal".into(), "find the bug".into())?; // 12 bytes, hot
-//! store.store("note".into(), "it is in main".into())?; // 13 bytes: "goal" makes room
+//! store.store("goal".into(), "find the bug".into())?; // 12 bytes: hot
+//! store.store("note".into(), "it is in main".into())?; // 13 bytes: hot, and "goal" moves to warm
 //! assert_eq!(store.tier_of("goal"), Some(Tier::Warm));
 //!
-//! let view = store.pin(); // lends `&V`, and pays the pin once
+//! let view = store.pin(); // lends `&V`, and pins once for many calls
 //! assert_eq!(&**view.get("goal").unwrap().value, "find the bug");
-//! view.promote("goal")?; // hot again: "note" makes room
+//! view.promote("goal")?; // hot again, and "note" moves to warm
 //! assert_eq!(store.hot_bytes(), 12);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What the strategies change is recorded in changesets. [`PlanContext`] keeps them: each change lands in exactly the changeset that its
-//! strategy holds, or that is on top at that instant, whoever starts and closes others meanwhile.
+//! [`PlanContext`] records what the strategies changed, in changesets. Each change lands in the changeset that its strategy holds, or in the
+//! one on top at that instant.
 //!
 //! ```
 //! use tierstack::{Change, PlanContext};
@@ -33,43 +32,42 @@
 //! let mine = plan.start_changeset();
 //! let theirs = plan.start_changeset(); // on top now
 //! mine.record(Change::create("notes.md", None))?;
-//! plan.record_change(Change::delete("old.md", None))?; // into what is on top
+//! plan.record_change(Change::delete("old.md", None))?; // goes into the changeset on top
 //! theirs.abort()?;
 //!
 //! let snapshot = plan.snapshot(); // O(1), and never changes
 //! assert_eq!(snapshot.diff().changes()[0].path, "notes.md");
-//! assert_eq!(snapshot.audit().len(), 5); // what was aborted is in the trail
+//! assert_eq!(snapshot.audit().len(), 5); // the trail keeps what was aborted
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # Guarantees
 //!
-//! - **One place.** A key that is present is in exactly one tier at every instant. No reader misses a present key, or sees it twice,
+//! - **One place.** A key that is present is in exactly one tier at every instant. No reader misses a present key or sees it twice
 //!   while it moves, is replaced or is evicted.
-//! - **The budget.** The weights of the hot fragments never add up to more than the hot budget, at any instant, not only after a call
-//!   has returned. (While a call that lowers the budget runs, or a call that held a reservation then, the old one is the bound.)
+//! - **The budget.** The weights of the hot fragments never add up to more than the hot budget, at any instant. While a call that lowers the budget
+//!   runs, or a call that held a reservation then, the old budget is the bound.
 //! - **Nothing is lost.** Overflow demotes. A fragment leaves the store only by `remove`, by replacement, or out of the bottom of
-//!   cold, and then it is handed to the caller or to the overflow hook. A capacity pushes out no more than it must.
-//! - **Exact LRU.** With no overlapping call the victim is exactly the tier's least recently used fragment. Under overlap no
-//!   fragment that stood there, older and unused, from the start of the call to the move is passed over; and a `get` that has
-//!   returned makes a move fail that was decided before it.
-//! - **Linearizable.** Every operation on a key takes effect at one instant, which its documentation names. Two things are steps of their
-//!   own within the call: the demotions that a `store` or `promote` causes, and the instant that fixes a use's place in the recency order.
-//! - **The right changeset.** A change lands in the changeset that is on top, or open, at one instant: from the instant of a
-//!   [`start_changeset`](PlanContext::start_changeset) to that of the next start, close, abort or roll-back, every ambient record is in that one.
-//!   With none open it is an error, which hands the change back. A snapshot never changes.
-//! - **Lock-free.** No mutex, condition variable, wait loop, yield or sleep: a thread that is stopped at any instruction stops nobody
-//!   else.
+//!   cold. Then the caller or the overflow hook gets it. A capacity pushes out no more than it must.
+//! - **Exact LRU.** With no overlapping call, an eviction takes exactly the tier's least recently used fragment. Under overlap, it passes over no
+//!   fragment that stood in the tier, older and unused, from the start of the call to the move. A `get` that has returned makes a move fail
+//!   that was decided before it.
+//! - **Linearizable.** Every operation on a key takes effect at one instant, and its documentation names that instant. Two things are steps
+//!   of their own within the call: the demotions that a `store` or `promote` causes, and the instant that fixes a use's place in the recency order.
+//! - **The right changeset.** A change lands in the changeset that is open, or on top, at one instant. Between the instant of a
+//!   [`start_changeset`](PlanContext::start_changeset) and that of the next start, close, abort or roll-back, every ambient record goes into that
+//!   changeset. With none open, recording returns an error that holds the change.
+//! - **Lock-free.** No mutex, condition variable, wait loop, yield or sleep. A thread that is stopped at any instruction stops nobody else.
 //!
 //! # What is not guaranteed
 //!
-//! - *What left the store is not always freed at once*: see [reclamation](#reclamation).
+//! - *Freeing takes time*: see [reclamation](#reclamation).
 //! - *Iteration and counts* are exact at rest only: see [`TierStore::iter`], [`TierStore::len`], [`TierStore::metrics`].
-//! - *A plan keeps all of its events*, the rolled back ones too, for as long as it or a later snapshot lives: they are its audit trail.
-//! - *Fairness*: lock-free is not wait-free. A call can be overtaken again and again by others that make progress.
-//! - *Contention has an answer*: a `store` that finds the room it needs held by operations in flight goes to warm and
-//!   [says so](Stored::contended), and a `promote` returns [`PromoteError::Contended`], rather than wait.
-//! - The default hasher is fast and randomly seeded, and not meant to withstand keys chosen to collide.
+//! - *A plan keeps all its events* for as long as it or a later snapshot lives. They are its audit trail.
+//! - *Fairness.* Lock-free is not wait-free. Others that make progress can overtake a call again and again.
+//! - *Room under contention.* Calls in flight may hold the room that a `store` needs. Then it goes to warm and [says so](Stored::contended). A
+//!   `promote` returns [`PromoteError::Contended`]. Neither waits.
+//! - *Hostile keys.* The default hasher is fast and seeded at random. Keys chosen to collide make it slow: see [`Builder::hasher`].
 //!
 //! # Reclamation
 //!
@@ -77,25 +75,24 @@
 //!
 //! | what | when it is dropped |
 //! |---|---|
-//! | a [heavy](HEAVY) value that an owned operation or a capacity ended, while the store had no [`View`] | at once, when the last owned operation that reads it is done |
+//! | a [heavy](HEAVY) value that an owned operation or a capacity ended while the store had no [`View`] | at once, when the last owned operation that reads it is done |
 //! | every other key and value | when every thread that was pinned then has unpinned, by a later operation of any store |
 //! | the memory around it, about a hundred bytes | when that has come to pass once more |
 //! | what a dropped store holds | at once |
 //!
-//! - *A thread that stays pinned delays all of this*, in every store of the process; it delays no operation. A thread is pinned while it holds a
-//!   [`View`], and within each call. [`Metrics::retired_bytes`] says how much waits. Where more threads churn than there are cores, some of
-//!   them are always descheduled within a call, and the dead can outweigh the living.
-//! - *Nothing runs in the background.* In a program that falls idle, the last light values stay, up to some hundred for each thread,
-//!   until somebody goes on. [`TierStore::flush`] frees them.
+//! - *A thread that stays pinned delays all of this*, in every store of the process. It delays no operation. A thread is pinned while it holds a
+//!   [`View`], and inside each call. [`Metrics::retired_bytes`] says how much waits. Where more threads churn than there are cores, some of
+//!   them are always descheduled inside a call, and the dead can outweigh the living.
+//! - *Nothing runs in the background.* In a program that falls idle, the last light values stay until somebody goes on, up to some hundred for each
+//!   thread. [`TierStore::flush`] frees them.
 //! - *After a `fork`* the child has only the thread that forked. A thread of the parent that was pinned at that instant stays pinned in the
-//!   child for ever. Then the child frees nothing but heavy values and dropped stores, and its memory grows with what it retires. So
-//!   fork while no thread holds a view or is within a call, or replace the child by another program at once (`exec`).
-//! - *Destructors* of keys, values, hooks and weighers run on the thread that frees them, whichever it is. They may use any store. They never
-//!   run within each other: what one of them gives up comes after it. A store that a destructor drops, say, is emptied when the
-//!   destructor has returned. A panic of a destructor ends there. A plan that is owned by a change of another plan is dropped within that one's
-//!   drop, as boxes are, and so is a store that is owned by a hasher.
+//!   child for ever. Then the child frees nothing but heavy values and dropped stores, and its memory grows with what it retires. Fork
+//!   while no thread holds a view or is inside a call, or replace the child by another program at once (`exec`).
+//! - *Destructors* of keys, values, hooks and weighers run on whichever thread frees them. They may use any store. They never
+//!   run inside each other: a store that a destructor drops is emptied after the destructor has returned. A panic of a destructor ends there.
+//!   Two things are dropped where they are, as boxes are: a plan that a change of another plan owns, and a store that a hasher owns.
 //!
-//! What is lock-free here rests on [arc-swap], [crossbeam-epoch] and [crossbeam-skiplist], which are, and on the allocator, which may not be.
+//! The dependencies [arc-swap], [crossbeam-epoch] and [crossbeam-skiplist] are lock-free. The allocator may not be.
 //!
 //! # The race that users will write
 //!
@@ -104,22 +101,22 @@
 //! # let store = TierStore::<&str, u32>::new(1024)?;
 //! # store.store("key", 1)?;
 //! if store.tier_of("key") == Some(Tier::Hot) {
-//!     // Somebody else may have demoted or removed it by now: each call is one instant, two calls are two.
+//!     // Another thread may have demoted or removed it by now: two calls are two instants.
 //!     assert!(store.get("key").is_some_and(|fragment| fragment.value == 1));
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Act on what one call returned ([`get`](TierStore::get) says the tier, [`promote`](TierStore::promote) says from where to where) rather
-//! than on what an earlier call saw. So also [`current`](PlanContext::current): to record into the changeset on top, let
-//! [`record_change`](PlanContext::record_change) find it. Read, change and store back is not one step either: two who do so overwrite each other. These are one step:
+//! Act on what one call returned: [`get`](TierStore::get) says the tier, [`promote`](TierStore::promote) says from where to where. Do not
+//! ask for the [`current`](PlanContext::current) changeset and then record into it: [`record_change`](PlanContext::record_change) finds it
+//! in the same step. Reading, changing and storing back is not one step either: two threads that do so overwrite each other. These are one step:
 //!
 //! | instead of | call |
 //! |---|---|
 //! | `if !contains { store }` | [`store_if_absent`](TierStore::store_if_absent) |
 //! | `get`, or else make and `store` | [`get_or_store_with`](TierStore::get_or_store_with) |
-//! | `get`, then `store` what was made of it, at once | [`update`](TierStore::update) |
-//! | the same, much later, or by somebody else | [`replace_if`](TierStore::replace_if), with the [`Version`] that was read |
+//! | `get`, then `store` a new value made from it | [`update`](TierStore::update) |
+//! | the same, but much later or in another place | [`replace_if`](TierStore::replace_if), with the [`Version`] that was read |
 //!
 //! ```
 //! # use tierstack::TierStore;
@@ -128,27 +125,26 @@
 //!
 //! let text = store.get("text").expect("stored above");
 //! let summary = text.value.to_uppercase(); // takes a while
-//! store.store("text", "a newer text".into())?; // meanwhile, by another
+//! store.store("text", "a newer text".into())?; // another thread, meanwhile
 //! assert!(store.replace_if("text", &text.version, summary).is_err()); // the newer text stays
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # When something else is the better choice
 //!
-//! With one thread, or with calls so rare that they never meet, `lru::LruCache`s behind one mutex are simpler, and their `store` is
-//! faster. Without tiers and where a budget may be passed for a moment, a cache such as `moka` or `quick_cache` evicts by better policies
-//! than LRU and needs less memory for each entry.
+//! With one thread, or with calls so rare that they never meet, `lru::LruCache`s behind one mutex are simpler and use less memory. Without tiers,
+//! and where a budget may be passed for a moment, a cache such as `moka` or `quick_cache` evicts by better policies than LRU.
 //!
 //! # How it works
 //!
-//! Each fragment's node has a *place word*, one atomic that says everything about where it is; every move is one CAS of it. A lock-free
-//! open-addressing index finds nodes, a chunked skip list for each tier lists them by recency, and both are hints that the word overrules.
-//! Bytes of hot are reserved before a fragment becomes hot and released after it has left. The protocols stand at the heads of the modules.
+//! Each fragment's node has a *place word*: one atomic that says everything about where the fragment is. Every move is one CAS of that word. A lock-free
+//! open-addressing index finds nodes by key. A skip list for each tier, of pages of slots, lists them by recency. Both are hints; the word decides.
+//! Bytes of hot are reserved before a fragment becomes hot, and released after it has left. The protocols stand at the heads of the modules.
 //!
-//! A plan is a persistent stack of versions: records are pushed onto the newest one's log, and a start, close, abort or roll-back seals that log
-//! and publishes the next version; either is one CAS of the same word.
+//! A plan is a persistent stack of versions. A record is pushed onto the log of the newest version. A start, close, abort or roll-back seals that log
+//! and publishes the next version. Each is one CAS of the same word.
 //!
-//! [`docs::proof`] says in outline why all this holds, and what checks it.
+//! [`docs::proof`] outlines why this holds, and what checks it.
 //!
 //! [arc-swap]: https://docs.rs/arc-swap
 //! [crossbeam-epoch]: https://docs.rs/crossbeam-epoch
@@ -210,3 +206,8 @@ pub mod internals {
     #[cfg(all(fuzzing, not(test)))]
     pub use crate::store::sweep::validate;
 }
+
+/// The examples of the README, run with those of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
