@@ -189,17 +189,20 @@ impl Stats {
 
     /// Bytes that have left and are not freed yet.
     pub fn retired_bytes(&self) -> u64 {
-        // Freed first: what is retired and freed in between then counts as retired still. The difference is below zero only while what was
-        // freed at once is not retired yet.
-        let freed = self.sum(Event::FreedBytes);
-        self.sum(Event::RetiredBytes).saturating_sub(freed)
+        self.difference(Event::RetiredBytes, Event::FreedBytes)
     }
 
     /// Fragments that have left and whose values are not freed yet.
     fn waiting(&self) -> u64 {
-        // In this order: as for the bytes.
-        let freed = self.sum(Event::Freed);
-        self.sum(Event::Retired).saturating_sub(freed)
+        self.difference(Event::Retired, Event::Freed)
+    }
+
+    /// What has been retired and not freed.
+    fn difference(&self, retired: Event, freed: Event) -> u64 {
+        // Freed first: what is retired and freed in between then counts as retired still. The difference is below zero only while what was
+        // freed at once is not retired yet. The sums may have passed 2⁶⁴; what waits at one time does not come near 2⁶³.
+        let freed = self.sum(freed);
+        self.sum(retired).wrapping_sub(freed).cast_signed().try_into().unwrap_or(0)
     }
 
     /// Whether more values wait to be freed than the store holds: somebody stays pinned.
@@ -306,6 +309,19 @@ mod tests {
         assert_eq!(stats.retire(1, LEAST_PATIENCE + 1), LEAST_PATIENCE + 1);
         stats.adapt(LEAST_PATIENCE * 1000, 1 << 20);
         assert!(stats.retire(LEAST_PATIENCE * 3, 100) < stats.patience());
+    }
+
+    #[test]
+    fn what_waits_is_known_though_the_sums_pass_what_a_word_holds() {
+        let stats = Stats::new();
+        for _ in 0..5 {
+            stats.retire(1 << 62, 100);
+            stats.free((1 << 62) - 1);
+        }
+        assert_eq!((stats.sum(Event::RetiredBytes), stats.retired_bytes()), (1 << 62, 5));
+        // Freed at once, and not yet retired.
+        stats.free(6);
+        assert_eq!(stats.retired_bytes(), 0);
     }
 
     #[test]
