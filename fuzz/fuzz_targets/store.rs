@@ -252,7 +252,7 @@ fuzz_target!(|input: Input| {
         .warm_capacity(warm)
         .cold_capacity(cold)
         .overflow_hook(move |gone: &Departure<'_, u8, Value>| {
-            record.lock().unwrap().push((*gone.key, gone.value.clone()))
+            record.lock().unwrap().push((*gone.key, gone.value.clone()));
         })
         .expected_fragments(usize::from(input.expected % 32))
         .hasher(FewHashes(input.hashes.number()))
