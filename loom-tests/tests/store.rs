@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom_tests::collected::{collected, spawn};
-use loom_tests::spec::{Op, explains};
+use loom_tests::spec::{Answer, Op, explains};
 use loom_tests::whole::{Store, at_rest, run, with_room_for};
 use loom_tests::{both_hold, holds};
 use tierstack::Tier;
@@ -158,6 +158,33 @@ fn moves_beside_an_eviction() {
         }
         pair(Some(tier), Op::Demote, Op::Evict(tier));
         pair(Some(tier), Op::Evict(tier), Op::Evict(tier));
+    }
+}
+
+/// An answer that shows a move shows its entry, too: an eviction after that does not find the tier empty.
+#[test]
+fn what_was_seen_in_a_tier_is_met_by_an_eviction_after_that() {
+    for (from, op, to) in [
+        (Tier::Hot, Op::Demote, Tier::Warm),
+        (Tier::Warm, Op::Evict(Tier::Warm), Tier::Cold),
+        (Tier::Warm, Op::Promote, Tier::Hot),
+    ] {
+        holds(&format!("{op:?} from {from:?}, seen, evict"), 2, move || {
+            collected(move || {
+                let store = store(Some(from));
+                let mover = {
+                    let store = Arc::clone(&store);
+                    spawn(move || run(&store, KEY, op))
+                };
+                let seen = store.tier_of(&KEY);
+                let evicted = (seen == Some(to)).then(|| store.evict_lru(to));
+                let moved = mover.join().unwrap();
+                loom::skip_branch();
+                assert!(evicted.is_none_or(|evicted| evicted.is_some()), "{op:?}: {to:?} was found empty");
+                assert!(matches!(moved, Answer::Moved(Some(_)) | Answer::Evicted(Some(_))), "{moved:?}");
+                let _ = at_rest(&store, [KEY]);
+            });
+        });
     }
 }
 
