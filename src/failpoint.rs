@@ -58,6 +58,16 @@ pub enum Step {
     Enforced,
     /// A hot fragment has left; its bytes are not released.
     Left,
+    /// A collector was found, and what is to be told it is not read.
+    Reporting,
+    /// A snapshot has installed its collector, and has not walked.
+    Activated,
+    /// A snapshot has walked one tier.
+    WalkedTier,
+    /// A snapshot has walked; its instant has not come.
+    Walked,
+    /// A snapshot's instant has come; its collector is still found.
+    Blocked,
     /// An entry of a plan's log is made, and not pushed.
     Recording,
     /// A plan's version is sealed; the root still names it.

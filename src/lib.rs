@@ -177,8 +177,8 @@ pub use engine::census::Capacity;
 pub use engine::claim::HEAVY;
 pub use store::{
     BudgetError, BuildError, Builder, DefaultHasher, Departure, Evicted, Fragment, GetOrStored, Item, Metrics, Moved,
-    PromoteError, Refusal, ReplaceIfRefusal, StoreError, StoreIfAbsentRefusal, Stored, TierMetrics, TierStore,
-    UpdateRefusal, Version, View,
+    PromoteError, Refusal, ReplaceIfRefusal, SnapshotIter, StoreError, StoreIfAbsentRefusal, StoreSnapshot, Stored,
+    TierMetrics, TierStore, UpdateRefusal, Version, View,
 };
 pub use tier::Tier;
 
@@ -200,6 +200,7 @@ pub mod internals {
     pub use crate::engine::order::{FAN, Order, SPAN};
     pub use crate::engine::place::{Outcome, Place, PlaceWord, Standing, State};
     pub use crate::engine::reclaim::flush;
+    pub use crate::engine::reports::{Collector, Reports, Tiers, Walk};
     pub use crate::engine::stats::Stats;
     #[cfg(all(fuzzing, not(test)))]
     pub use crate::failpoint::{Step, watch};

@@ -28,6 +28,14 @@ macro_rules! per_thread {
 }
 pub(crate) use per_thread;
 
+/// Between two `SeqCst` operations, which are ordered by that: nothing. Loom takes such loads and stores for acquires and releases, and is told by a
+/// fence.
+#[inline(always)]
+pub fn fence_in_models() {
+    #[cfg(tierstack_loom)]
+    fence(Ordering::SeqCst);
+}
+
 /// Atomics for statistics, always the standard library's.
 pub mod stat {
     pub use core::sync::atomic::{AtomicU64, Ordering};

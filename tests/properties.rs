@@ -143,6 +143,8 @@ fn operation<K: Numbered>() -> impl Strategy<Value = Operation<K, Value>> {
         1 => tier().prop_map(Operation::Bytes),
         1 => Just(Operation::IsEmpty),
         2 => tier().prop_map(Operation::Iter),
+        2 => Just(Operation::Snapshot),
+        1 => tier().prop_map(Operation::SnapshotOf),
     ]
 }
 
@@ -189,7 +191,7 @@ fn build<K: Numbered, S: BuildHasher>(setup: &Setup, slack: u64, hasher: S) -> (
 type Opened<'s, K, S> = (View<'s, K, Value, S>, Vec<(K, Value)>);
 
 /// A store beside its model.
-struct Trial<'s, K: Numbered, S: BuildHasher> {
+struct Trial<'s, K: Numbered, S> {
     store: &'s TierStore<K, Value, S>,
     model: Model<K, Value>,
     views: [Option<Opened<'s, K, S>>; 2],
@@ -201,7 +203,7 @@ struct Trial<'s, K: Numbered, S: BuildHasher> {
     versions: Vec<Version>,
 }
 
-impl<K: Numbered, S: BuildHasher> Trial<'_, K, S> {
+impl<K: Numbered, S: BuildHasher + Clone> Trial<'_, K, S> {
     fn operation(&self, draft: Draft<K>) -> Operation<K, Value> {
         match draft {
             Draft::Whole(operation) => operation,
@@ -298,7 +300,7 @@ fn agrees<K, Q, S>(setup: &Setup, steps: Vec<Step<K>>, hasher: S)
 where
     K: Numbered + Borrow<Q>,
     Q: Hash + Eq + ?Sized,
-    S: BuildHasher,
+    S: BuildHasher + Clone,
 {
     let (store, handed) = build(setup, 0, hasher);
     let model = Model::new(setup.budget, setup.warm, setup.cold);
@@ -421,16 +423,15 @@ impl Blurred {
             Operation::Update(..) => self.model.contains(key),
             _ => true,
         };
+        let shown = |tier| self.listed(tier).into_iter().map(move |item| (tier, item));
         match operation {
             Operation::EvictLru(tier) => {
                 let last = self.store.iter(*tier).next_back();
                 return Some(Outcome::Evicted(last.and_then(|item| self.model.evict_key(&item.key))));
             }
-            Operation::Iter(tier) => {
-                let mut items = self.model.iter(*tier);
-                items.sort_by_key(|item| self.store.iter(*tier).position(|listed| listed.key == item.key));
-                return Some(Outcome::Items(items));
-            }
+            Operation::Iter(tier) => return Some(Outcome::Items(self.listed(*tier))),
+            Operation::Snapshot => return Some(Outcome::Shown(Tier::ALL.into_iter().flat_map(shown).collect())),
+            Operation::SnapshotOf(tier) => return Some(Outcome::Shown(shown(*tier).collect())),
             Operation::SetHotBudget(budget) if *budget <= MAX_BYTES => {
                 let evicted = self.make_room(0, None, *budget);
                 assert_eq!(self.model.set_hot_budget(*budget), Ok(0), "the room was made already");
@@ -447,6 +448,13 @@ impl Blurred {
             }
         }
         None
+    }
+
+    /// What stands in a tier, in the order of the store.
+    fn listed(&self, tier: Tier) -> Vec<tierstack::Item<u8, Value>> {
+        let mut items = self.model.iter(tier);
+        items.sort_by_key(|item| self.store.iter(tier).position(|listed| listed.key == item.key));
+        items
     }
 
     /// Evicts from hot what is last in the store's order, except `spared`, whose own bytes count as free.

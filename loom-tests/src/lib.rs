@@ -15,6 +15,7 @@
 //! Of the accesses to an atomic loom remembers only the last: see [`both_hold`].
 
 pub mod collected;
+pub mod instants;
 pub mod room;
 pub mod spec;
 pub mod watched;

@@ -30,6 +30,9 @@ impl Entries<(), ()> for Trial {
         assert_eq!(self.cell(to).count(0), Counted::Open);
     }
 
+    /// Nobody takes a snapshot.
+    fn report(&self, _: &Fragment, _: &Guard) {}
+
     fn clear(&self, node: &Fragment, from: Placement, _: &Guard) {
         assert!(self.cell(from).at(0).node(unpinned()).is_none_or(|there| std::ptr::eq(there, node)));
         self.cell(from).at(0).empty();

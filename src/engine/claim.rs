@@ -113,15 +113,16 @@ impl Views {
 
     /// Counts a view, before it reads anything.
     pub fn register(&self) -> Registration<'_> {
-        // Acquire: pairs with `none`. A fragment that was let go before is seen to have ended.
-        self.0.fetch_add(1, Ordering::AcqRel);
+        // SeqCst: pairs with `none`. A fragment that was let go before is seen to have ended; and a snapshot is counted before it joins, in one order.
+        self.0.fetch_add(1, Ordering::SeqCst);
         Registration(self)
     }
 
     /// Whether there is no view that can have seen alive what the caller has ended before.
     pub fn none(&self) -> bool {
         // A read-modify-write: see the head of the module. Acquire: pairs with the release of those that have gone.
-        self.0.fetch_add(0, Ordering::AcqRel) == 0
+        // SeqCst: after the block of a snapshot that has not been told of the end.
+        self.0.fetch_add(0, Ordering::SeqCst) == 0
     }
 }
 

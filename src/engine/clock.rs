@@ -4,7 +4,8 @@
 //! twice. A tick names a cell in a tier's recency order (see [`crate::engine::order`]), and no two nodes ever want the same cell.
 //!
 //! Read and written by every thread; nothing is published through it. A tick only has to be unique and to be above those
-//! that its own thread has seen before, and both follow from the modification order of the one atomic, whatever the ordering.
+//! that its own thread has seen before, and both follow from the modification order of the one atomic, whatever the ordering. A snapshot needs a little more: a tick that is not
+//! below the clock as the snapshot has read it after its activation was taken after that (see [`crate::engine::reports`]).
 
 use crate::engine::place::MAX_TICK;
 use crate::sync::{AtomicU64, Ordering, Padded};
@@ -25,15 +26,15 @@ impl Clock {
     /// The next tick; `None` when all of them are spent. Wait-free.
     #[inline]
     pub fn tick(&self) -> Option<u64> {
-        // Relaxed: uniqueness comes from the modification order; see the head of the module.
-        let tick = self.next.fetch_add(1, Ordering::Relaxed);
+        // SeqCst: in one order with the activation of a snapshot; see the head of the module. Uniqueness comes from the modification order.
+        let tick = self.next.fetch_add(1, Ordering::SeqCst);
         if tick <= MAX_TICK { Some(tick) } else { self.exhausted() }
     }
 
     /// Keeps the counter from going round, however long a store is used after its last tick.
     #[cold]
     fn exhausted(&self) -> Option<u64> {
-        // Relaxed: as above. Each late call adds one and takes one off again, so that the counter stays near the limit.
+        // Relaxed: only the modification order matters. Each late call adds one and takes one off again, so that the counter stays near the limit.
         self.next.fetch_sub(1, Ordering::Relaxed);
         None
     }
@@ -41,7 +42,7 @@ impl Clock {
     /// A tick that is not below any given out before this thread's last synchronization with its taker.
     #[inline]
     pub fn now(&self) -> u64 {
-        // Relaxed: a bound for sealing and for the slack of recency; both tolerate a stale one.
+        // Relaxed: a bound for sealing and for the slack of recency, which tolerate a stale one; and for a snapshot's walk, after a fence.
         self.next.load(Ordering::Relaxed)
     }
 

@@ -7,10 +7,11 @@
 //!
 //! 1. *fills* the cell of the placement that the move is to,
 //! 2. moves the word, by one CAS on the exact word,
-//! 3. *clears* the cell of the placement that the move was from.
+//! 3. *reports* the node to a snapshot in progress, if there is one,
+//! 4. *clears* the cell of the placement that the move was from.
 //!
 //! A thread may stop between any two of these. Before 2 there is an entry too many, which the word is before: evictions and iterations pass
-//! it by. After 2 there is one that the word is beyond: whoever meets it clears it. Nobody has to help.
+//! it by. After 2 there is one that the word is beyond: whoever meets it reports the node, and clears it. Nobody has to help.
 //!
 //! # Who else wants the cell
 //!
@@ -23,7 +24,7 @@
 //!
 //! - The word is *at* the placement: the entry is true, and stays. This was asked of the word by a read-modify-write. So whoever moves the
 //!   word away has seen the fill, and its clearing comes after it. (By a mere load it need not: then the cell could end up filled.)
-//! - The word is *beyond*: for good. The entry is cleared.
+//! - The word is *beyond*: for good. The node is reported, as it may have stood there, and its mover may not have come to that. Then the entry is cleared.
 //! - The word is *before*, at the same tick: it stands in a higher tier, and the fragment may sink to the entry, past it, or never. The word is
 //!   marked as *prefilled*, and whoever moves it beyond clears the entry too.
 //! - The word is *before*, at a lower tick: the entry is at a last use. The node is re-listed where it is, at its last use, which changes
@@ -89,6 +90,9 @@ pub trait Entries<K, V> {
     /// Clears the cell of a placement that the word is beyond, or that nobody else fills or wants.
     fn clear(&self, node: &Node<K, V>, from: Placement, guard: &Guard);
 
+    /// Reports the node to a snapshot in progress: see [`crate::engine::reports`].
+    fn report(&self, node: &Node<K, V>, guard: &Guard);
+
     /// Fills the cell of a placement that a move is to.
     #[inline]
     fn fill_ahead(&self, node: &Node<K, V>, to: Placement, guard: &Guard) {
@@ -96,9 +100,10 @@ pub trait Entries<K, V> {
         reach(Step::Filled);
     }
 
-    /// Clears an entry that is over, and whose node has that word. What has replaced the node is published first.
+    /// Clears an entry that is over, and whose node has that word. The node is reported first, and then what has replaced it is published.
     #[cold]
     fn clear_stale(&self, node: &Node<K, V>, mut place: Place, stale: Placement, guard: &Guard) {
+        self.report(node, guard);
         // SAFETY: the word was read in an order's entry, or in such a node's successor, under the guard.
         while let Some(successor) = unsafe { Node::<K, V>::follow(place, guard) } {
             successor.publish();
@@ -151,6 +156,7 @@ pub trait Entries<K, V> {
             match node.place.rise(place, tier, tick) {
                 Outcome::Done(new) => {
                     reach(Step::Moved);
+                    self.report(node, guard);
                     self.clear_left(node, place, new, guard);
                     return Outcome::Done(new);
                 }
@@ -171,6 +177,7 @@ pub trait Entries<K, V> {
         match moved {
             Outcome::Done(new) => {
                 reach(Step::Moved);
+                self.report(node, guard);
                 self.clear_left(node, old, new, guard);
             }
             Outcome::Lost(_) => {
@@ -199,7 +206,10 @@ pub trait Entries<K, V> {
                     debug_assert!(last_use >= tick, "an entry ahead of the word is at a last use");
                     self.fill(node, (here, last_use), guard);
                     match node.place.relist(now, here, last_use) {
-                        Outcome::Done(new) => self.clear_left(node, now, new, guard),
+                        Outcome::Done(new) => {
+                            self.report(node, guard);
+                            self.clear_left(node, now, new, guard);
+                        }
                         Outcome::Lost(_) => others.push((here, last_use)),
                     }
                     false
@@ -209,6 +219,7 @@ pub trait Entries<K, V> {
                 }
                 (Standing::At | Standing::Before, Some(_)) => true,
                 (Standing::Beyond, _) | (_, None) => {
+                    self.report(node, guard);
                     self.clear(node, entry, guard);
                     true
                 }

@@ -8,6 +8,7 @@
 //! | `index/` | from keys to nodes: an open table that moves to another as it fills |
 //! | `order/` | from ticks to nodes, one for each tier: recency |
 //! | `entries` | what an entry of an order says to whoever meets it |
+//! | `reports/` | what a snapshot in progress is told by everybody else |
 //! | `reclaim/` | retirement in batches, memory used again, and who has the collector run |
 //! | `stats` | counts that no protocol depends on |
 
@@ -21,4 +22,5 @@ pub mod node;
 pub mod order;
 pub mod place;
 pub mod reclaim;
+pub mod reports;
 pub mod stats;

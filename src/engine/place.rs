@@ -39,10 +39,13 @@
 //!
 //! # Orderings
 //!
-//! Every transition is a compare-exchange, `AcqRel` on success and `Acquire` on failure, and every load is `Acquire`: whoever
+//! Every transition is a compare-exchange, and whoever
 //! reads a word sees all that its writer did before. Two things lean on it: the entry of the placement, and what the successor is
 //! made of. [`PlaceWord::confirm`] is a read-modify-write that changes nothing: what its caller did before is seen by whoever moves the word
 //! after it.
+//!
+//! Transitions and loads are `SeqCst`: a transition comes before its mover's look for a snapshot in progress, and a load before its reader's, in one order with the
+//! installation of the snapshot (see [`crate::engine::reports`]). Both are the instructions that acquire and release would be.
 
 use core::cmp;
 use core::ptr::{NonNull, with_exposed_provenance_mut};
@@ -188,6 +191,14 @@ impl Place {
         self.is_same_placement(Self::fresh(tier, tick))
     }
 
+    /// Whether a node that has had the other word has come to this one later. Marks do not count.
+    pub fn is_further_than(self, other: Self) -> bool {
+        match (self.tier(), other.tier()) {
+            (Some(now), Some(then)) => (self.tick(), now) > (other.tick(), then),
+            (now, then) => now.is_none() && then.is_some(),
+        }
+    }
+
     /// How the word stands to the placement of that tier and tick.
     #[inline]
     pub fn standing(self, tier: Tier, tick: u64) -> Standing {
@@ -223,8 +234,8 @@ impl PlaceWord {
     /// The word now.
     #[inline]
     pub fn load(&self) -> Place {
-        // Acquire: pairs with the release half of every transition.
-        Place(self.0.load(Ordering::Acquire))
+        // SeqCst: pairs with the release half of every transition; and before the caller's look for a snapshot in progress.
+        Place(self.0.load(Ordering::SeqCst))
     }
 
     /// The word now, by a read-modify-write: who moves the word after this sees what the caller did before.
@@ -243,7 +254,8 @@ impl PlaceWord {
     #[inline]
     fn cas(&self, from: Place, to: Place) -> Outcome {
         debug_assert!(from != to && from.tier().is_some());
-        match self.0.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire) {
+        // SeqCst: before the mover's look for a snapshot in progress. On a loss, as a load.
+        match self.0.compare_exchange(from.0, to.0, Ordering::SeqCst, Ordering::SeqCst) {
             Ok(_) => Outcome::Done(to),
             Err(now) => Outcome::Lost(Place(now)),
         }

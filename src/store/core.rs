@@ -91,7 +91,8 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         if tier == Tier::Hot { self.budget.reserved() } else { self.census(tier).bytes() }
     }
 
-    /// The live node of a key, and its word: what every operation on a key starts from.
+    /// The live node of a key, and its word: what every operation on a key starts from. Whoever answers from what is found, and not from a CAS of its own,
+    /// [reports](Entries::report) it. That the key is absent is reported here.
     #[inline]
     pub(super) fn observe<'g>(
         &self,
@@ -100,7 +101,7 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         guard: &'g Guard,
     ) -> Option<Found<'g, K, V>> {
         let found = self.index.find(hash, is_key, guard)?;
-        see(found.0);
+        self.see(found.0, guard);
         Some(found)
     }
 
@@ -113,8 +114,28 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         guard: &'g Guard,
     ) -> Option<FoundAt<'g, K, V>> {
         let found = self.index.find_spot(hash, is_key, guard)?;
-        see(found.0.0);
+        self.see(found.0.0, guard);
         Some(found)
+    }
+
+    /// The index leads to the node, so that it is published. Mostly it is known to be: then it is only read.
+    #[inline]
+    pub(super) fn see(&self, node: &Node<K, V>, guard: &Guard) {
+        if !node.is_published() {
+            self.introduce(node, guard);
+        }
+    }
+
+    /// Publishes the node of another. What it has replaced is reported before: from then on nobody does that who meets it.
+    #[cold]
+    fn introduce(&self, node: &Node<K, V>, guard: &Guard) {
+        // Where no chain has it any more, whoever took it out has reported it.
+        if self.index.reports().are_collected(guard)
+            && let Some(first) = self.index.chain_with(node, guard)
+        {
+            self.report(first, guard);
+        }
+        node.publish();
     }
 
     /// The counters, exact at rest.
@@ -165,13 +186,12 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Entries<K, V> for Core<
     fn clear(&self, node: &Node<K, V>, (tier, tick): Placement, guard: &Guard) {
         self.order(tier).clear(tick, node, &self.clock, guard);
     }
-}
 
-/// The index leads to the node, so that it is published. Mostly it is known to be: then it is only read.
-#[inline]
-fn see<K, V>(node: &Node<K, V>) {
-    if !node.is_published() {
-        node.publish();
+    #[inline]
+    fn report(&self, node: &Node<K, V>, guard: &Guard) {
+        if let Some(due) = self.index.reports().report(node, guard) {
+            self.end_snapshot(due, guard);
+        }
     }
 }
 

@@ -137,6 +137,7 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
             self.arrived(node, below);
         } else {
             reach(Step::Moved);
+            core.report(node, guard);
             core.clear_left(node, place, now, guard);
             core.index.tidy(node.hash(), guard);
         }

@@ -9,6 +9,7 @@
 //! | `evict` | eviction, room, capacities |
 //! | `operation` | what an operation holds and owes, whichever way it ends |
 //! | `scan` | iteration |
+//! | `picture`; `snapshot` | how a snapshot is taken; what callers are given of it |
 //! | `outflow` | what left cold, on its way to the hook |
 //! | `departure` | the hook, and what it is given |
 //! | `flush` | freeing at the caller's word |
@@ -34,9 +35,11 @@ mod moves;
 mod operation;
 mod outflow;
 mod owned;
+mod picture;
 mod pin;
 mod read;
 mod scan;
+mod snapshot;
 mod version;
 mod view;
 mod write;
@@ -63,6 +66,7 @@ pub use error::{
 };
 pub use fragment::{Evicted, Fragment, GetOrStored, Item, Moved, Stored};
 pub use metrics::{Metrics, TierMetrics};
+pub use snapshot::{SnapshotIter, StoreSnapshot};
 pub use version::Version;
 pub use view::View;
 

@@ -50,7 +50,10 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                 let stands = || node.place.load().is_at(from, place.tick());
                 // A refusal is true only of a fragment that stood there when the budget was read.
                 match self.reserve_for(node, is_it, stands) {
-                    Some(Err(refusal)) if stands() => return Err(refusal),
+                    Some(Err(refusal)) if stands() => {
+                        core.report(node, guard);
+                        return Err(refusal);
+                    }
                     None | Some(Err(_)) => continue,
                     Some(Ok(())) => {}
                 }
@@ -111,6 +114,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
             while let Some(from) = place.tier() {
                 let to = target(from).max(from);
                 if from == to {
+                    core.report(node, guard);
                     break 'key Some(Moved { from, to });
                 }
                 self.before_departure(node, from);
@@ -147,6 +151,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                     }
                     Outcome::Done(now) => {
                         reach(Step::Removed);
+                        core.report(node, guard);
                         core.clear_left(node, place, now, guard);
                         core.index.bury(spot.as_ref(), hash, guard);
                         self.departed(node, tier);

@@ -16,6 +16,7 @@
 use crossbeam_epoch::Guard;
 
 use super::core::Core;
+use crate::engine::entries::Entries;
 use crate::engine::node::{Claim, Node};
 use crate::engine::place::{Outcome, Place};
 use crate::engine::stats::{Event, Stripe};
@@ -52,6 +53,7 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         guard: &'g Guard,
     ) -> Option<Fragment<&'g V>> {
         let (node, place) = self.observe(hash, is_key, guard)?;
+        self.report(node, guard);
         self.touch(node, place, is_again, counts);
         self.fragment(node, place).map(|found| found.map(Node::value))
     }
@@ -64,6 +66,7 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         guard: &'g Guard,
     ) -> Option<Fragment<&'g Node<K, V>>> {
         let (node, place) = self.observe(hash, is_key, guard)?;
+        self.report(node, guard);
         self.fragment(node, place)
     }
 
@@ -113,6 +116,7 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         loop {
             let (node, place) = self.observe(hash, &is_key, guard)?;
             reach(Step::Found);
+            self.report(node, guard);
             if let Some(claim) = Claim::of(node) {
                 return Some((claim, place));
             }

@@ -41,6 +41,11 @@ impl<K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
             Met::Here(place) => met.push((node.recency(place), node)),
             Met::Over(place) => self.clear_stale(node, place, (tier, tick), guard),
         });
+        if self.index.reports().are_collected(guard) {
+            for (_, node) in &met {
+                self.report(node, guard);
+            }
+        }
         met.sort_unstable_by_key(|&(recency, _)| core::cmp::Reverse(recency));
         let mut seen = HashSet::with_capacity(met.len());
         met.retain(|(_, node)| seen.insert(ByKey(node)));

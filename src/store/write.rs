@@ -53,7 +53,7 @@ use super::evict::Room;
 use super::operation::Operation;
 use crate::engine::budget::Limit;
 use crate::engine::entries::Entries;
-use crate::engine::index::{Inserted, Spot};
+use crate::engine::index::{Found, Inserted, Spot};
 use crate::engine::node::Node;
 use crate::engine::place::{Outcome, Place};
 use crate::engine::stats::Event;
@@ -105,7 +105,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
         if C::ASKS {
             // What is refused at the first look costs no tick and no room.
             let found = self.core.observe(hash, |other| *other == key, self.guard);
-            if let Err(reason) = condition.check(self.core, found) {
+            if let Err(reason) = self.ask(condition, found) {
                 return Err(StoreError { key, value, reason });
             }
         }
@@ -133,6 +133,16 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
         Ok(Written { report: stored, node })
     }
 
+    /// Whether the condition holds. What is refused is an answer from what was found.
+    #[inline]
+    fn ask<C: Condition>(&self, condition: C, found: Option<Found<'g, K, V>>) -> Result<(), C::Refusal> {
+        condition.check(self.core, found).inspect_err(|_| {
+            if let Some((node, _)) = found {
+                self.core.report(node, self.guard);
+            }
+        })
+    }
+
     fn publish<C: Condition>(
         &mut self,
         new: &mut Newborn<'_, 'g, K, V>,
@@ -145,7 +155,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
         }
         loop {
             let found = core.observe_spot(hash, |key| key == new.key(), guard);
-            condition.check(core, found.as_ref().map(|(found, _)| *found))?;
+            self.ask(condition, found.as_ref().map(|(found, _)| *found))?;
             let Some(((old, place), spot)) = found else {
                 // Of one that came and went again between two looks nothing is seen: a fragment may be demoted for which there was then room.
                 let absent = || core.observe(hash, |key| key == new.key(), guard).is_none();
@@ -157,6 +167,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                 }
                 new.is_found();
                 reach(Step::Inserted);
+                core.report(new, guard);
                 new.publish();
                 reach(Step::Published);
                 self.reservation.hand_over();
@@ -215,6 +226,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                 Outcome::Done(replaced) => {
                     new.is_found();
                     reach(Step::Committed);
+                    core.report(old, guard);
                     new.publish();
                     reach(Step::Published);
                     core.clear_left(old, place, replaced, guard);

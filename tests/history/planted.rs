@@ -135,7 +135,7 @@ fn a_key_in_two_tiers_is_rejected() {
     rejected(&TEN, &twice, 4, &[Outcome::Items([(C, 3), (B, 2)].map(|(key, number)| item(key, number)).into())]);
 }
 
-fn item(key: Key, number: u32) -> tierstack::Item<Key, Value> {
+pub fn item(key: Key, number: u32) -> tierstack::Item<Key, Value> {
     tierstack::Item { key, value: value(number, 3), weight: 3, version: version(number) }
 }
 

@@ -36,6 +36,7 @@ pub enum Kind {
     Remove,
     Budget,
     Count,
+    Snapshot,
 }
 
 impl Trade {
@@ -54,9 +55,22 @@ impl Trade {
         Kind::Remove,
         Kind::Budget,
         Kind::Count,
+        Kind::Snapshot,
     ]);
     /// No operation whose answer or effect depends on the others' use, room or number.
     pub const BY_KEY: Self = Self(&[Kind::Store, Kind::Change, Kind::Look, Kind::Demote, Kind::Remove]);
+    pub const SNAPSHOTS: Self = Self(&[
+        Kind::Snapshot,
+        Kind::Snapshot,
+        Kind::Store,
+        Kind::Change,
+        Kind::Look,
+        Kind::Promote,
+        Kind::Promote,
+        Kind::Demote,
+        Kind::Evict,
+        Kind::Remove,
+    ]);
     pub const CHANGES: Self = Self(&[Kind::Change, Kind::Change, Kind::Store, Kind::Look, Kind::Remove]);
     /// Without a change of the budget.
     pub const CONSTANT: Self = Self(&[
@@ -112,6 +126,8 @@ impl Trade {
                 2 => Operation::Bytes(tier),
                 _ => Operation::Iter(tier),
             },
+            Kind::Snapshot if turn < 2 => Operation::Snapshot,
+            Kind::Snapshot => Operation::SnapshotOf(tier),
         }
     }
 }

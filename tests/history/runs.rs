@@ -131,6 +131,12 @@ fn threads_whose_changes_depend_on_what_is_there() {
 }
 
 #[test]
+fn threads_that_take_snapshots() {
+    storm("snapshots", Trade::SNAPSHOTS, 3, 6, 1000);
+    storm("snapshots by many", Trade::SNAPSHOTS, 4, 4, 1000);
+}
+
+#[test]
 fn two_threads_for_longer() {
     storm("long", Trade::ALL, 2, 60, 40);
 }

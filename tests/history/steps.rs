@@ -30,6 +30,8 @@ fn changes(operation: &Operation) -> bool {
             | Op::Bytes(_)
             | Op::IsEmpty
             | Op::Iter(_)
+            | Op::Snapshot
+            | Op::SnapshotOf(_)
     )
 }
 
@@ -185,7 +187,12 @@ impl Checker<'_> {
         let recorded = &self.calls[call].answer;
         let counted = !matches!(
             operation,
-            Operation::Peek(_) | Operation::Contains(_) | Operation::TierOf(_) | Operation::HotBudget
+            Operation::Peek(_)
+                | Operation::Contains(_)
+                | Operation::TierOf(_)
+                | Operation::HotBudget
+                | Operation::Snapshot
+                | Operation::SnapshotOf(_)
         );
         let admitted = if counted && self.open != Some(call) && self.overlaps(call) {
             let is_hot_bytes = matches!(operation, Operation::HotBytes | Operation::Bytes(Tier::Hot));
@@ -200,13 +207,21 @@ impl Checker<'_> {
                 _ => true,
             };
             may_be.then_some(0)
+        } else if matches!(recorded, Outcome::Shown(_)) && self.open != Some(call) && self.overlaps(call) {
+            // The order within a tier is that of the uses as it has read them, afterwards.
+            (exact.clone().by_key() == recorded.clone().by_key()).then_some(0)
         } else {
-            self.admit(call, exact)
+            self.admit(call, exact.clone())
         };
         if let Some(answer) = admitted {
             let mut then = now.clone();
             if let Operation::Peek(key) | Operation::Contains(key) | Operation::TierOf(key) = operation {
                 then.observe(*key);
+            }
+            if let Outcome::Shown(shown) = exact {
+                for (_, item) in shown {
+                    then.observe(item.key);
+                }
             }
             then.flights[at].answer = answer;
             then.rest(at, Phase::Done);

@@ -261,6 +261,15 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
         standing.into_iter().map(item).collect()
     }
 
+    /// All tiers, each from the most to the least recently used.
+    pub fn snapshot(&self) -> Vec<(Tier, Item<K, V>)> {
+        Tier::ALL.into_iter().flat_map(|tier| self.snapshot_of(tier)).collect()
+    }
+
+    pub fn snapshot_of(&self, tier: Tier) -> Vec<(Tier, Item<K, V>)> {
+        self.iter(tier).into_iter().map(|item| (tier, item)).collect()
+    }
+
     /// The counters. Nothing is ever retired here, and nothing contended; the peak is that of the states between steps.
     pub fn metrics(&self) -> Metrics {
         let tier = |tier| TierMetrics { fragments: self.len(tier), bytes: self.bytes(tier) };

@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, Hash};
 
 use tierstack::{
     BudgetError, Evicted, Fragment, GetOrStored, Item, Moved, PromoteError, ReplaceIfRefusal, StoreError,
-    StoreIfAbsentRefusal, Stored, Tier, TierStore, UpdateRefusal, Version, View,
+    StoreIfAbsentRefusal, StoreSnapshot, Stored, Tier, TierStore, UpdateRefusal, Version, View,
 };
 
 use super::Model;
@@ -43,6 +43,8 @@ pub enum Operation<K, V> {
     Bytes(Tier),
     IsEmpty,
     Iter(Tier),
+    Snapshot,
+    SnapshotOf(Tier),
 }
 
 /// What a call answered, in the store's own types.
@@ -66,6 +68,8 @@ pub enum Outcome<K, V> {
     /// Of `len`, `bytes`, `hot_bytes` and `hot_budget`.
     Number(u64),
     Items(Vec<Item<K, V>>),
+    /// Of a snapshot: each tier from the most to the least recently used.
+    Shown(Vec<(Tier, Item<K, V>)>),
 }
 
 impl<K: Ord + Clone, V: Clone + Weigh> Model<K, V> {
@@ -111,6 +115,8 @@ impl<K: Ord + Clone, V: Clone + Weigh> Model<K, V> {
             Operation::Bytes(tier) => Outcome::Number(self.bytes(*tier)),
             Operation::IsEmpty => Outcome::Is(self.is_empty()),
             Operation::Iter(tier) => Outcome::Items(self.iter(*tier)),
+            Operation::Snapshot => Outcome::Shown(self.snapshot()),
+            Operation::SnapshotOf(tier) => Outcome::Shown(self.snapshot_of(*tier)),
         }
     }
 }
@@ -143,6 +149,39 @@ impl<K, V> Outcome<K, V> {
     }
 }
 
+impl<K, V> Outcome<K, V>
+where
+    K: Hash + Eq + Clone,
+    V: Clone + PartialEq + Debug,
+{
+    /// What a snapshot shows; whichever way it is asked, it says the same.
+    fn shown<S: BuildHasher>(snapshot: &StoreSnapshot<K, V, S>) -> Self {
+        let shown: Vec<_> = snapshot.iter().map(|(tier, item)| (tier, item.clone())).collect();
+        assert_eq!((snapshot.len(), snapshot.is_empty()), (shown.len(), shown.is_empty()));
+        for tier in Tier::ALL {
+            let items = snapshot.tier(tier);
+            assert!(items.iter().eq(shown.iter().filter(|(shown, _)| *shown == tier).map(|(_, item)| item)));
+            assert_eq!(snapshot.bytes(tier), items.iter().map(|item| item.weight).sum::<u64>());
+        }
+        for (tier, Item { key, value, weight, version, .. }) in snapshot {
+            let found = snapshot.get(key).expect("it is shown");
+            assert_eq!((found.value, found.tier, found.weight, found.version), (value, tier, *weight, *version));
+        }
+        Self::Shown(shown)
+    }
+
+    /// The same, in an order that is not that of recency.
+    pub fn by_key(mut self) -> Self
+    where
+        K: Ord,
+    {
+        if let Self::Shown(shown) = &mut self {
+            shown.sort_by(|(_, one), (_, other)| one.key.cmp(&other.key));
+        }
+        self
+    }
+}
+
 impl<K, V> Operation<K, V>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
@@ -153,7 +192,7 @@ where
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
-        S: BuildHasher,
+        S: BuildHasher + Clone,
     {
         match self {
             Self::Store(key, value) => Outcome::Stored(store.store(key.clone(), value.clone())),
@@ -192,6 +231,8 @@ where
             Self::Bytes(tier) => Outcome::Number(store.bytes(*tier)),
             Self::IsEmpty => Outcome::Is(store.is_empty()),
             Self::Iter(tier) => Outcome::Items(store.iter(*tier).collect()),
+            Self::Snapshot => Outcome::shown(&store.snapshot()),
+            Self::SnapshotOf(tier) => Outcome::shown(&store.snapshot_of(*tier)),
         }
     }
 
@@ -200,7 +241,7 @@ where
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
-        S: BuildHasher,
+        S: BuildHasher + Clone,
     {
         Some(match self {
             Self::Store(key, value) => {
@@ -237,6 +278,8 @@ where
             Self::EvictLru(tier) => Outcome::Evicted(view.evict_lru(*tier).map(Evicted::<&K, &V>::cloned)),
             Self::Remove(key) => Outcome::Fragment(view.remove::<Q>(key.borrow()).map(Fragment::<&V>::cloned)),
             Self::Iter(tier) => Outcome::Items(view.iter(*tier).map(Item::<&K, &V>::cloned).collect()),
+            Self::Snapshot => Outcome::shown(&view.snapshot().cloned()),
+            Self::SnapshotOf(tier) => Outcome::shown(&view.snapshot_of(*tier).cloned()),
             Self::SetHotBudget(_)
             | Self::EnforceHotBudget
             | Self::HotBudget

@@ -8,6 +8,7 @@ mod conservation;
 mod growth;
 mod passed_over;
 mod recency;
+mod snapshots;
 mod visibility;
 
 #[path = "../common/mod.rs"]

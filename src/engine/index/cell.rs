@@ -183,7 +183,7 @@ pub enum Swap {
 ///
 /// A passed node is frozen as any other.
 ///
-/// Orderings: `Release` (within `AcqRel`) where a node or a flag is published, `Acquire` on every load.
+/// Orderings: `Release` (within `SeqCst`) where a node or a flag is published, `Acquire` on every load.
 pub struct Cell<N>(AtomicPtr<N>);
 
 impl<N> Cell<N> {
@@ -207,8 +207,9 @@ impl<N> Cell<N> {
     }
 
     fn cas(&self, from: Content<N>, to: Content<N>) -> Swap {
-        // Relaxed on a loss: whoever lost loads again.
-        match self.0.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Relaxed) {
+        // Relaxed on a loss: whoever lost loads again. SeqCst: an insert comes before the storer's look for a snapshot in progress, in one order with its
+        // activation.
+        match self.0.compare_exchange(from.0, to.0, Ordering::SeqCst, Ordering::Relaxed) {
             Ok(_) => Swap::Done,
             Err(_) => Swap::Lost,
         }

@@ -1,4 +1,4 @@
-//! Lookups. They change nothing.
+//! Lookups. They change nothing; one that finds the key's node dead reports that, if a snapshot is in progress.
 
 use crossbeam_epoch::Guard;
 
@@ -22,7 +22,7 @@ pub struct Spot<'g, K, V> {
 /// A node, and the cell that led to it, where it is to be swung or buried by who ends the node.
 pub type FoundAt<'g, K, V> = (Found<'g, K, V>, Option<Spot<'g, K, V>>);
 
-impl<K, V> Index<K, V> {
+impl<K: 'static, V: 'static> Index<K, V> {
     /// The live node of a key. `is_key` is the caller's `Eq`. Wait-free but for the walk along replacements in progress.
     #[inline]
     pub fn find<'g>(&self, hash: u64, is_key: impl Fn(&K) -> bool, guard: &'g Guard) -> Option<Found<'g, K, V>> {
@@ -34,7 +34,7 @@ impl<K, V> Index<K, V> {
                 AtHome::Unclear => {}
             }
         }
-        Self::find_further(root, hash, &is_key, guard)
+        self.find_further(root, hash, &is_key, guard)
     }
 
     /// As [`Self::find`]; and the cell.
@@ -43,7 +43,7 @@ impl<K, V> Index<K, V> {
         if root.next(guard).is_none() {
             match look(root, hash, &is_key, guard) {
                 Look::Node { node, cell, seen } => {
-                    let found = alive(node, guard)?;
+                    let found = self.alive(node, guard)?;
                     let Kind::Node(first) = seen.kind() else { return Some((found, None)) };
                     return Some((found, Some(Spot { table: root, cell, seen, first })));
                 }
@@ -51,7 +51,7 @@ impl<K, V> Index<K, V> {
                 Look::Further => {}
             }
         }
-        Self::find_further(root, hash, &is_key, guard).map(|found| (found, None))
+        self.find_further(root, hash, &is_key, guard).map(|found| (found, None))
     }
 
     /// The same where the home line does not tell, or the root is moved. Where the key is in the home line of the next table, as most that were
@@ -59,6 +59,7 @@ impl<K, V> Index<K, V> {
     /// the order in which keys move.
     #[inline(never)]
     fn find_further<'g>(
+        &self,
         root: &'g Table<Node<K, V>>,
         hash: u64,
         is_key: &impl Fn(&K) -> bool,
@@ -72,19 +73,67 @@ impl<K, V> Index<K, V> {
         let mut table = root;
         loop {
             match look(table, hash, is_key, guard) {
-                Look::Node { node, .. } => return alive(node, guard),
+                Look::Node { node, .. } => return self.alive(node, guard),
                 Look::Absent => return None,
                 Look::Further => table = table.next(guard)?,
             }
         }
     }
+
+    /// The end of a chain, if it is alive. That it is dead, and with it the key absent, is reported.
+    #[inline]
+    fn alive<'g>(&self, node: &'g Node<K, V>, guard: &'g Guard) -> Option<Found<'g, K, V>> {
+        let found = end(node, guard);
+        if found.1.tier().is_none() {
+            let _ = self.reports.report(node, guard);
+            return None;
+        }
+        Some(found)
+    }
+
+    /// The node in a cell that the chain with `node` begins at; nothing if `node` is in no chain, as it is not in the index yet, or not any more.
+    #[cold]
+    pub fn chain_with<'g>(&self, node: &Node<K, V>, guard: &'g Guard) -> Option<&'g Node<K, V>> {
+        let hash = node.hash();
+        let mut table = self.root(guard);
+        loop {
+            let mut may_be_further = false;
+            for cell in table.probe(hash) {
+                let seen = cell.load();
+                match seen.kind() {
+                    Kind::Null => break,
+                    Kind::FrozenNull | Kind::Moved => may_be_further = true,
+                    Kind::Tomb => {}
+                    Kind::Node(first) | Kind::FrozenNode(first) => {
+                        // SAFETY: found in a cell under the guard.
+                        let first = unsafe { &*first };
+                        if first.hash() == hash && leads_to(first, node, guard) {
+                            return Some(first);
+                        }
+                    }
+                }
+                if matches!(seen.kind(), Kind::FrozenNull) {
+                    break;
+                }
+            }
+            if !may_be_further {
+                return None;
+            }
+            table = table.next(guard)?;
+        }
+    }
 }
 
-/// The end of a chain, if it is alive.
-#[inline]
-fn alive<'g, K, V>(node: &'g Node<K, V>, guard: &'g Guard) -> Option<Found<'g, K, V>> {
-    let (node, place) = end(node, guard);
-    place.tier().is_some().then_some((node, place))
+/// Whether `node` is in the chain from `first` on.
+fn leads_to<'g, K, V>(mut first: &'g Node<K, V>, node: &Node<K, V>, guard: &'g Guard) -> bool {
+    while !core::ptr::eq(first, node) {
+        // SAFETY: the chain was entered at a cell's node, under the guard.
+        match unsafe { Node::follow(first.place.load(), guard) } {
+            Some(successor) => first = successor,
+            None => return false,
+        }
+    }
+    true
 }
 
 /// What a table says of a key.

@@ -45,11 +45,11 @@ enum Run {
     Ends,
 }
 
-impl<K, V> Index<K, V> {
+impl<K: 'static, V: 'static> Index<K, V> {
     /// Moves every cell of the run of `hash`, and so all that could be of that hash, out of `table`.
-    pub(super) fn move_run(table: &Table<Node<K, V>>, hash: u64, guard: &Guard) {
+    pub(super) fn move_run(&self, table: &Table<Node<K, V>>, hash: u64, guard: &Guard) {
         for cell in table.run(hash) {
-            if Self::move_cell(table, cell, guard) == Run::Ends {
+            if self.move_cell(table, cell, guard) == Run::Ends {
                 return;
             }
         }
@@ -63,14 +63,14 @@ impl<K, V> Index<K, V> {
             return;
         }
         for place in range {
-            Self::move_cell(table, table.cell(place), guard);
+            self.move_cell(table, table.cell(place), guard);
         }
         if table.count_moved(cells) {
             self.advance(table, guard);
         }
     }
 
-    fn move_cell(table: &Table<Node<K, V>>, cell: &Cell<Node<K, V>>, guard: &Guard) -> Run {
+    fn move_cell(&self, table: &Table<Node<K, V>>, cell: &Cell<Node<K, V>>, guard: &Guard) -> Run {
         loop {
             let seen = cell.load();
             match seen.kind() {
@@ -90,6 +90,7 @@ impl<K, V> Index<K, V> {
                     // SAFETY: found in a cell under the guard.
                     let node = unsafe { &*pointer };
                     if end(node, guard).1.state() == State::Removed {
+                        let _ = self.reports.report(node, guard);
                         if cell.bury(seen, node.hash()) == Swap::Done {
                             Self::buried(table, pointer, guard);
                         }
@@ -129,7 +130,7 @@ impl<K, V> Index<K, V> {
             if !self.is_root(table) {
                 return;
             }
-            Self::move_cell(table, table.cell(place), guard);
+            self.move_cell(table, table.cell(place), guard);
         }
         self.advance(table, guard);
     }

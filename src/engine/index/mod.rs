@@ -64,6 +64,11 @@
 //! Anywhere: nothing is waited for. A stalled mover's cell is moved by whoever needs it; a stalled swinger's cell is swung by
 //! the next one, and until then the chain behind it answers. What a stalled thread has not counted is counted late: see [`room`].
 //!
+//! # Reports
+//!
+//! The index forgets nodes, and it can answer that a key is absent from a dead one. For a snapshot in progress it reports first what has become of them (see [`crate::engine::reports`]): whoever
+//! swings or buries a cell without having ended its node, or fills it over a dead one, reports the chain from that cell; and so does a look-up that finds the end of the chain dead.
+//!
 //! Sources: Purcell and Harris, "Non-blocking Hashtables with Open Addressing" (DISC 2005), for probing without reuse; Cliff
 //! Click's non-blocking hash map (2007) for keys that keep their cell, and for moving cell by cell with a frozen mark.
 
@@ -89,6 +94,7 @@ use crossbeam_epoch::Guard;
 
 use crate::engine::node::Node;
 use crate::engine::place::Place;
+use crate::engine::reports::Reports;
 use crate::sync::{AtomicPtr, Ordering};
 use cell::{Content, Kind, is_same_class};
 pub use find::{FoundAt, Spot};
@@ -99,6 +105,8 @@ pub use write::Inserted;
 /// The index.
 pub struct Index<K, V> {
     root: AtomicPtr<Table<Node<K, V>>>,
+    /// Beside the root: everybody reads both, and few write either.
+    reports: Reports<K, V>,
 }
 
 // SAFETY: the index shares nodes, which any thread may read, retire and drop.
@@ -141,7 +149,13 @@ fn may_serve<K, V>(content: Content<Node<K, V>>, hash: u64, _guard: &Guard) -> b
 impl<K, V> Index<K, V> {
     /// An index with room for about `expected` nodes before it first grows.
     pub fn with_room_for(expected: usize) -> Self {
-        Self { root: AtomicPtr::new(Box::into_raw(Box::new(Table::first(expected)))) }
+        Self { root: AtomicPtr::new(Box::into_raw(Box::new(Table::first(expected)))), reports: Reports::new() }
+    }
+
+    /// Where it reports what it forgets, and everybody else what they change.
+    #[inline]
+    pub fn reports(&self) -> &Reports<K, V> {
+        &self.reports
     }
 
     #[inline]

@@ -21,7 +21,7 @@ pub enum Inserted {
     Present,
 }
 
-impl<K, V> Index<K, V> {
+impl<K: 'static, V: 'static> Index<K, V> {
     /// Publishes `new`, whose place says where it will be, unless its key has a live node.
     pub fn insert(&self, new: ptr::NonNull<Node<K, V>>, is_key: impl Fn(&K) -> bool, guard: &Guard) -> Inserted {
         // SAFETY: the caller's own node.
@@ -31,7 +31,7 @@ impl<K, V> Index<K, V> {
             let mut table = self.root(guard);
             'table: loop {
                 if let Some(next) = table.next(guard) {
-                    Self::move_run(table, hash, guard);
+                    self.move_run(table, hash, guard);
                     self.move_some(table, guard);
                     table = next;
                     continue;
@@ -53,6 +53,7 @@ impl<K, V> Index<K, V> {
                                     if place.tier().is_some() {
                                         return Inserted::Present;
                                     }
+                                    let _ = self.reports.report(node, guard);
                                     if cell.swing(seen, content) == Swap::Done {
                                         Self::retire_chain(pointer, ptr::null_mut(), guard);
                                         return Inserted::Done;
@@ -115,7 +116,7 @@ impl<K, V> Index<K, V> {
         'restart: loop {
             let mut table = self.root(guard);
             while let Some(next) = table.next(guard) {
-                Self::move_run(table, hash, guard);
+                self.move_run(table, hash, guard);
                 self.move_some(table, guard);
                 table = next;
             }
@@ -139,6 +140,10 @@ impl<K, V> Index<K, V> {
                             while let Some(successor) = place.successor::<Node<K, V>>() {
                                 // SAFETY: the chain was entered at a cell's node, under the guard.
                                 (last, place) = (successor.as_ptr(), unsafe { successor.as_ref() }.place.load());
+                            }
+                            if place.state() == State::Removed || !ptr::eq(last, pointer) {
+                                // Before it is forgotten: whoever has ended it may not have come to that.
+                                let _ = self.reports.report(node, guard);
                             }
                             reach(Step::Tidying);
                             if place.state() == State::Removed {
@@ -165,7 +170,9 @@ impl<K, V> Index<K, V> {
             return;
         }
     }
+}
 
+impl<K, V> Index<K, V> {
     /// Retires the chain from `first` up to and without `until`; null: all of it. The caller has taken it out of its cell.
     pub(super) fn retire_chain(first: *mut Node<K, V>, until: *mut Node<K, V>, guard: &Guard) {
         let mut node = first;

@@ -154,8 +154,8 @@ impl<N> Slot<N> {
     #[inline]
     pub fn swap(&self, from: Word<'_, N>, to: Word<'_, N>) -> Swap {
         // Release: whoever finds the node or the block sees it whole; whoever finds the slot empty, what became of the entry. Relaxed on a loss:
-        // the slot is read again.
-        match self.0.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Relaxed) {
+        // the slot is read again. SeqCst: an entry is filled before the word is moved, also for a snapshot that is activated after that.
+        match self.0.compare_exchange(from.0, to.0, Ordering::SeqCst, Ordering::Relaxed) {
             Ok(_) => Swap::Done,
             Err(_) => Swap::Lost,
         }
@@ -349,8 +349,8 @@ impl<N> Block<N> {
     /// Counts a fill of the slot of that number, after it.
     #[inline]
     pub fn count(&self, number: usize) -> Counted {
-        // Release: whoever seals the block, or notes slots as empty, sees the fill. Acquire: what is sealed was found empty before.
-        let before = self.fills.fetch_add(1, Ordering::AcqRel);
+        // Release: whoever seals the block, or notes slots as empty, sees the fill. Acquire: what is sealed was found empty before. SeqCst: as for `swap`.
+        let before = self.fills.fetch_add(1, Ordering::SeqCst);
         if before & CLOSED != 0 {
             return Counted::Sealed;
         }

@@ -212,11 +212,19 @@ impl<N: Send + Sync + 'static> Order<N> {
     }
 
     /// Calls `visit` with every entry, oldest first.
-    pub fn visit<'g>(&self, guard: &'g Guard, mut visit: impl FnMut(u64, &'g N)) {
+    pub fn visit<'g>(&self, guard: &'g Guard, visit: impl FnMut(u64, &'g N)) {
+        self.visit_below(u64::MAX, guard, visit);
+    }
+
+    /// Calls `visit` with every entry of a tick below `end`, oldest first.
+    pub fn visit_below<'g>(&self, end: u64, guard: &'g Guard, mut visit: impl FnMut(u64, &'g N)) {
         let mut index = 0;
         while let Some(page) = self.directory.first_from(index, guard) {
             let base = page.index() * SPAN;
-            page.visit(guard, |offset, node| visit(base + offset, node));
+            if base >= end {
+                return;
+            }
+            page.visit_below(end - base, guard, |offset, node| visit(base + offset, node));
             index = page.index() + 1;
         }
     }

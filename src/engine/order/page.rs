@@ -274,10 +274,19 @@ impl<N: 'static> Page<N> {
         Ok((offset, word.as_cell()))
     }
 
-    /// Calls `visit` with every entry, oldest first. What `visit` fills above the entry that it is called with is met too.
-    pub fn visit<'g>(&'g self, guard: &'g Guard, mut visit: impl FnMut(u64, &'g N)) {
+    /// Calls `visit` with every entry, oldest first.
+    #[cfg(tierstack_loom)]
+    pub fn visit<'g>(&'g self, guard: &'g Guard, visit: impl FnMut(u64, &'g N)) {
+        self.visit_below(SPAN, guard, visit);
+    }
+
+    /// Calls `visit` with every entry below `end`, oldest first. What `visit` fills above the entry that it is called with is met too.
+    pub fn visit_below<'g>(&'g self, end: u64, guard: &'g Guard, mut visit: impl FnMut(u64, &'g N)) {
         let mut from = 0;
         while let Some((offset, node)) = self.first_from(from, guard) {
+            if offset >= end {
+                return;
+            }
             visit(offset, node);
             from = offset + 1;
         }

@@ -4,7 +4,7 @@
 //! how many, and which. Sequentially consistent, and the epoch and the directory run as single steps: orderings and
 //! reclamation are not tested here. Blocks and tables are tiny, so that sealing and growth are.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -31,6 +31,7 @@ enum Op {
     Remove(u32),
     Budget(u64),
     Scan(Tier),
+    Snapshot,
 }
 
 #[derive(Clone, Debug)]
@@ -44,10 +45,10 @@ struct Program {
     threads: Vec<Vec<Op>>,
 }
 
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
-    fn below(&mut self, below: u64) -> u64 {
+    pub fn below(&mut self, below: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -73,6 +74,7 @@ impl Random {
             10 | 11 => Op::Evict(if keeps && self.below(2) == 0 { Tier::Warm } else { Tier::Hot }),
             12 if self.below(3) == 0 => Op::Budget(self.below(budget + 1)),
             12 if !keeps => Op::Evict(self.tier()),
+            13 if self.below(2) == 0 => Op::Snapshot,
             _ => Op::Scan(self.tier()),
         }
     }
@@ -156,6 +158,13 @@ fn run(store: &Store, ops: &[Op], program: &Program) {
                     false
                 });
             }
+            Op::Snapshot => {
+                let snapshot = store.snapshot();
+                let shown: HashSet<u32> = snapshot.iter().map(|(_, item)| item.key).collect();
+                assert_eq!(shown.len(), snapshot.len(), "a key is shown twice");
+                assert!(!program.keeps || mine.iter().all(|key| shown.contains(key)), "a present key is not shown");
+                assert!(snapshot.bytes(Tier::Hot) <= program.budget, "it shows more than any budget was");
+            }
         }
         assert!(store.hot_bytes() <= program.budget, "over every budget that was in force");
     }
@@ -195,7 +204,7 @@ fn execute(program: &Program) {
     validate(&store);
 }
 
-fn setting(name: &str, default: u64) -> u64 {
+pub fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 

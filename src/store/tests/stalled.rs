@@ -37,6 +37,7 @@ fn provoke(store: &Store, step: Step) {
         for key in 0..KEYS {
             match step {
                 Step::Raised | Step::Found => drop(store.get(&key)),
+                Step::Activated | Step::WalkedTier | Step::Walked | Step::Blocked => drop(store.snapshot()),
                 Step::Removed | Step::Buried => drop(store.remove(&key)),
                 Step::Frozen
                 | Step::Copied
@@ -80,7 +81,7 @@ fn work(store: &Store, seed: u64) {
     };
     for round in 0..3_000_u64 {
         let key = u32::try_from(if random(4) == 0 { 5_000 + random(300) } else { random(u64::from(KEYS)) }).unwrap();
-        match random(15) {
+        match random(17) {
             0..=3 => drop(store.store(key, round).unwrap()),
             4 | 5 => drop(store.get(&key)),
             6 => drop(store.promote(&key)),
@@ -91,6 +92,8 @@ fn work(store: &Store, seed: u64) {
             11 => drop(store.store_if_absent(key, round)),
             12 => drop(store.get_or_store_with(key, || round).unwrap()),
             13 => drop(store.update(key, |old| old + 1)),
+            14 => drop(store.snapshot()),
+            15 => drop(store.snapshot_of(Tier::Hot)),
             _ => drop(store.iter(Tier::Warm)),
         }
         assert!(store.hot_bytes() <= BUDGET);
@@ -191,4 +194,8 @@ stop_at_each! {
     a_pusher_that_has_claimed: Claimed,
     an_operation_that_has_found_the_budget_to_hold: Enforced,
     an_evictor_that_has_not_released: Left,
+    a_snapshot_that_has_not_walked: Activated,
+    a_snapshot_that_has_walked_one_tier: WalkedTier,
+    a_snapshot_that_has_not_blocked: Walked,
+    a_snapshot_that_has_not_left: Blocked,
 }

@@ -1,0 +1,192 @@
+//! Random programs with snapshots, under random schedules: what the threads were answered and shown has an order in which each answer is true.
+//!
+//! There is room for all, so that each call is one step; and few keys. `PROGRAMS`, `SCHEDULES` and `SEED` as for the other schedules.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasherDefault, DefaultHasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use shuttle::scheduler::{PctScheduler, RandomScheduler};
+use shuttle::sync::Arc;
+use shuttle::{Config, FailurePersistence, Runner, thread};
+
+use super::schedules::{Random, setting};
+use super::sweep::validate;
+use crate::{Tier, TierStore};
+
+const KEYS: u64 = 3;
+
+/// Of each key that is there: its value and its tier.
+type State = BTreeMap<u64, (u64, Tier)>;
+
+#[derive(Clone, Copy, Debug)]
+enum Op {
+    Store(u64),
+    StoreIfAbsent(u64),
+    Get(u64),
+    Peek(u64),
+    Promote(u64, Tier),
+    Demote(u64, Tier),
+    Remove(u64),
+    Snapshot,
+    SnapshotOf(Tier),
+}
+
+/// What a call answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Answer {
+    /// The fragment as it stood before the call, or when it was read.
+    Was(Option<(u64, Tier)>),
+    /// In order of tiers; in each, by key.
+    Shown(State),
+}
+
+impl Op {
+    fn random(random: &mut Random) -> Self {
+        let key = random.below(KEYS);
+        let tier = Tier::ALL[usize::try_from(random.below(3)).unwrap()];
+        match random.below(14) {
+            0 | 1 => Self::Store(key),
+            2 => Self::StoreIfAbsent(key),
+            3 => Self::Get(key),
+            4 => Self::Peek(key),
+            5 | 6 => Self::Promote(key, tier),
+            7 | 8 => Self::Demote(key, tier),
+            9 => Self::Remove(key),
+            10 => Self::SnapshotOf(tier),
+            _ => Self::Snapshot,
+        }
+    }
+
+    /// The answer of the store; what it stores has that value.
+    fn ask(self, store: &Store, value: u64) -> Answer {
+        let shown = |snapshot: crate::StoreSnapshot<u64, u64, _>| {
+            let shown: State = snapshot.iter().map(|(tier, item)| (item.key, (item.value, tier))).collect();
+            assert_eq!(shown.len(), snapshot.len(), "a key is shown twice: {snapshot:?}");
+            assert!(snapshot.iter().all(|(_, item)| snapshot.get(&item.key).is_some()));
+            Answer::Shown(shown)
+        };
+        match self {
+            // Where it stood is not said.
+            Self::Store(key) => Answer::Was(store.store(key, value).unwrap().replaced.map(|old| (old, Tier::Hot))),
+            Self::StoreIfAbsent(key) => Answer::Was(match store.store_if_absent(key, value) {
+                Ok(_) => None,
+                Err(_) => Some((0, Tier::Hot)),
+            }),
+            Self::Get(key) => Answer::Was(store.get(&key).map(|found| (found.value, found.tier))),
+            Self::Peek(key) => Answer::Was(store.peek(&key).map(|found| (found.value, found.tier))),
+            Self::Promote(key, tier) => Answer::Was(store.promote_to(&key, tier).ok().map(|moved| (0, moved.from))),
+            Self::Demote(key, tier) => Answer::Was(store.demote_to(&key, tier).map(|moved| (0, moved.from))),
+            Self::Remove(key) => Answer::Was(store.remove(&key).map(|found| (found.value, found.tier))),
+            Self::Snapshot => shown(store.snapshot()),
+            Self::SnapshotOf(tier) => shown(store.snapshot_of(tier)),
+        }
+    }
+
+    /// The state after the call, if it may have answered that in this one.
+    fn step(self, state: &State, value: u64, answer: &Answer) -> Option<State> {
+        let mut next = state.clone();
+        let was = |key: u64| state.get(&key).copied();
+        let expected = match self {
+            Self::Store(key) => Answer::Was(next.insert(key, (value, Tier::Hot)).map(|(old, _)| (old, Tier::Hot))),
+            Self::StoreIfAbsent(key) => {
+                next.entry(key).or_insert((value, Tier::Hot));
+                Answer::Was(was(key).map(|_| (0, Tier::Hot)))
+            }
+            Self::Get(key) | Self::Peek(key) => Answer::Was(was(key)),
+            Self::Promote(key, tier) => {
+                next.entry(key).and_modify(|(_, now)| *now = tier.min(*now));
+                Answer::Was(was(key).map(|(_, from)| (0, from)))
+            }
+            Self::Demote(key, tier) => {
+                next.entry(key).and_modify(|(_, now)| *now = tier.max(*now));
+                Answer::Was(was(key).map(|(_, from)| (0, from)))
+            }
+            Self::Remove(key) => Answer::Was(next.remove(&key)),
+            Self::Snapshot => Answer::Shown(next.clone()),
+            Self::SnapshotOf(of) => {
+                Answer::Shown(state.iter().filter(|(_, (_, tier))| *tier == of).map(|(key, it)| (*key, *it)).collect())
+            }
+        };
+        (*answer == expected).then_some(next)
+    }
+}
+
+/// A call, the value that it stores, and its answer.
+type Call = (Op, u64, Answer);
+
+/// Whether some order of all calls, each thread's in its own, explains the answers, and leads to what is left.
+fn explains(state: &State, threads: &[&[Call]], left: &State) -> bool {
+    threads.iter().all(|calls| calls.is_empty()) && state == left
+        || (0..threads.len()).any(|thread| {
+            let Some(((op, value, answer), rest)) = threads[thread].split_first() else { return false };
+            op.step(state, *value, answer).is_some_and(|next| {
+                let mut threads = threads.to_vec();
+                threads[thread] = rest;
+                explains(&next, &threads, left)
+            })
+        })
+}
+
+type Store = TierStore<u64, u64, BuildHasherDefault<DefaultHasher>>;
+
+fn execute(programs: &[Vec<Op>]) {
+    let store: Arc<Store> = Arc::new(
+        TierStore::builder(100)
+            .weigher(|_: &u64, _: &u64| 1)
+            // Not seeded, so that what fails fails again.
+            .hasher(BuildHasherDefault::default())
+            .build()
+            .unwrap(),
+    );
+    let mut first = State::new();
+    for (key, tier) in (0..KEYS).zip([Tier::Hot, Tier::Warm, Tier::Cold]) {
+        store.store(key, key).unwrap();
+        store.demote_to(&key, tier).unwrap();
+        first.insert(key, (key, tier));
+    }
+    let run = |store: &Store, program: &[Op], number: u64| -> Vec<Call> {
+        let values = (0..).map(|call| 100 * (number + 1) + call);
+        program.iter().zip(values).map(|(op, value)| (*op, value, op.ask(store, value))).collect()
+    };
+    let threads: Vec<_> = (0..)
+        .zip(programs.iter().cloned())
+        .map(|(number, program)| {
+            let store = Arc::clone(&store);
+            thread::spawn(move || run(&store, &program, number))
+        })
+        .collect();
+    let done: Vec<Vec<Call>> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+    let last = run(&store, &[Op::Snapshot, Op::Peek(0), Op::Peek(1), Op::Peek(2)], 50);
+    let Answer::Shown(left) = &last[0].2 else { unreachable!("a snapshot") };
+    assert!(explains(&first, &done.iter().map(Vec::as_slice).collect::<Vec<_>>(), left), "{done:?}, {left:?}");
+    for ((_, _, answer), key) in last[1..].iter().zip(0..) {
+        assert_eq!(*answer, Answer::Was(left.get(&key).copied()), "at rest");
+    }
+    validate(&store);
+}
+
+#[test]
+fn random_programs_with_snapshots() {
+    let (programs, schedules) = (setting("PROGRAMS", 1_500), setting("SCHEDULES", 60));
+    let seed = setting("SEED", 0x51A9_5407);
+    let schedules = usize::try_from(schedules).unwrap();
+    for number in 0..programs {
+        let mut random = Random((seed + number).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+        (0..8).for_each(|_| _ = random.below(2));
+        let program: Vec<Vec<Op>> = (0..2 + random.below(2))
+            .map(|_| (0..1 + random.below(3)).map(|_| Op::random(&mut random)).collect())
+            .collect();
+        let mut config = Config::new();
+        config.failure_persistence = FailurePersistence::None;
+        config.stack_size = 1 << 20;
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            let (by_chance, by_priority) = (program.clone(), program.clone());
+            Runner::new(RandomScheduler::new_from_seed(seed + number, schedules), config.clone())
+                .run(move || execute(&by_chance));
+            Runner::new(PctScheduler::new_from_seed(seed + number, 3, schedules), config)
+                .run(move || execute(&by_priority));
+        }));
+        assert!(result.is_ok(), "SEED={} PROGRAMS=1 fails: {program:?}", seed + number);
+    }
+}
