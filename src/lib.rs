@@ -52,6 +52,8 @@
 //! - **Exact LRU.** With no overlapping call, an eviction takes exactly the tier's least recently used fragment. Under overlap, it passes over no
 //!   fragment that stood in the tier, older and unused, from the start of the call to the move. A `get` that has returned makes a move fail
 //!   that was decided before it.
+//! - **Snapshots.** [`snapshot`](TierStore::snapshot) shows where every fragment stood at one instant of the call, so that its hot fragments fit the
+//!   budget. It delays nobody, and nobody delays it.
 //! - **Linearizable.** Every operation on a key takes effect at one instant, and its documentation names that instant. Two things are steps
 //!   of their own within the call: the demotions that a `store` or `promote` causes, and the instant that fixes a use's place in the recency order.
 //! - **The right changeset.** A change lands in the changeset that is open, or on top, at one instant. Between the instant of a
@@ -62,7 +64,8 @@
 //! # What is not guaranteed
 //!
 //! - *Freeing takes time*: see [reclamation](#reclamation).
-//! - *Iteration and counts* are exact at rest only: see [`TierStore::iter`], [`TierStore::len`], [`TierStore::metrics`].
+//! - *Iteration and counts* are exact at rest only: see [`TierStore::iter`], [`TierStore::len`], [`TierStore::metrics`]. What an iteration over hot yields
+//!   beside others can add up to more than the budget: build a prompt from [`snapshot_of`](TierStore::snapshot_of) instead.
 //! - *A plan keeps all its events* for as long as it or a later snapshot lives. They are its audit trail.
 //! - *Fairness.* Lock-free is not wait-free. Others that make progress can overtake a call again and again.
 //! - *Room under contention.* Calls in flight may hold the room that a `store` needs. Then it goes to warm and [says so](Stored::contended). A

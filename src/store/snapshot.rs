@@ -198,7 +198,8 @@ impl<K: Clone, V: Clone, S> StoreSnapshot<&K, &V, S> {
     /// store.store("key".into(), 1)?;
     /// let view = store.pin();
     /// let snapshot = view.snapshot().cloned();
-    /// drop((view, store));
+    /// drop(view);
+    /// drop(store);
     /// assert_eq!(snapshot.get("key").map(|fragment| *fragment.value), Some(1));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
