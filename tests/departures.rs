@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::thread;
 
-use tierstack::{Capacity, Departure, Tier, TierStore};
+use tierstack::{Capacity, Departure, Tier, TierStore, Version};
 
 /// What is told of each departure: key, value, weight, and whether the key stands again.
 type Told = Arc<Mutex<Vec<(&'static str, u32, u64, bool)>>>;
@@ -134,4 +134,37 @@ fn a_hook_may_ask_wherever_it_is_called() {
         }
     });
     assert_eq!(store.len(Tier::Hot), 4);
+}
+
+/// Backing files that are named after versions: a hook that deletes what has left needs to ask nobody, whatever is stored meanwhile.
+#[test]
+fn a_hook_that_deletes_files_named_after_versions_deletes_the_right_ones() {
+    let files: Arc<Mutex<HashMap<Version, u32>>> = Arc::default();
+    let builder = TierStore::<u32, u32>::builder(3).weigher(|_, _| 1);
+    let builder = builder.warm_capacity(Capacity::entries(0)).cold_capacity(Capacity::entries(0));
+    let delete = Arc::clone(&files);
+    let hook = builder.overflow_hook(move |gone| {
+        delete.lock().unwrap().remove(&gone.version);
+    });
+    let store = hook.build().unwrap();
+    thread::scope(|scope| {
+        for thread in 0..4 {
+            let (store, files) = (&store, &files);
+            scope.spawn(move || {
+                for number in 0..2_000 {
+                    // Never replaced.
+                    let key = 4 * number + thread;
+                    let view = store.pin();
+                    let version = view.store(key, number).unwrap().version;
+                    files.lock().unwrap().insert(version, number);
+                    // It may have been pushed out before the file was made.
+                    if view.peek(&key).is_none_or(|now| now.version != version) {
+                        files.lock().unwrap().remove(&version);
+                    }
+                }
+            });
+        }
+    });
+    let standing: HashMap<_, _> = store.iter(Tier::Hot).map(|item| (item.version, item.value)).collect();
+    assert_eq!((standing.len(), &*files.lock().unwrap()), (3, &standing));
 }

@@ -129,7 +129,9 @@ impl LastUse {
 const CLAIMED: u64 = 1 << 63;
 
 impl<K, V> Node<K, V> {
-    /// A node that nobody sees yet. The tick was taken for it, and for nothing else.
+    /// A node that nobody sees yet, for models and tests of parts. The tick was taken for it, and for nothing else.
+    #[cfg(any(test, tierstack_loom, tierstack_shuttle, fuzzing))]
+    #[cfg_attr(tierstack_shuttle, allow(dead_code, reason = "schedules are of whole stores"))]
     pub fn new(hash: u64, key: K, value: V, weight: u64, tick: u64, stats: &Arc<Stats>) -> Self {
         Self {
             place: PlaceWord::new(Place::fresh(Tier::Warm, tick)),
@@ -146,14 +148,52 @@ impl<K, V> Node<K, V> {
         }
     }
 
-    /// Moves it to where it stays, in memory as of a box.
-    pub fn settle(self) -> ptr::NonNull<Self> {
+    /// A node that nobody sees yet, and that has no tick, in memory as of a box.
+    ///
+    /// Key and value are moved there at once: a value may be too large to be moved about on the stack.
+    pub fn build(hash: u64, key: K, value: V, weight: u64, stats: &Arc<Stats>) -> ptr::NonNull<Self> {
+        let weight = if claimed::is_to_be_claimed::<V>(weight, stats) { weight | CLAIMED } else { weight };
         let node = memory::allocate(Layout::new::<Self>()).cast::<Self>();
-        // SAFETY: allocated for it; and never null.
+        // SAFETY: allocated for a node, so that it is not null, and each field can be written. The cells of key and value have their layouts.
         unsafe {
-            node.write(self);
+            (&raw mut (*node).value).cast::<V>().write(value);
+            (&raw mut (*node).key).cast::<K>().write(key);
+            Self::write_the_rest(node, hash, weight, Arc::as_ptr(stats));
             ptr::NonNull::new_unchecked(node)
         }
+    }
+
+    /// Makes a node of memory that has its key and value.
+    ///
+    /// # Safety
+    ///
+    /// The memory was allocated for a node, and is the caller's own.
+    #[inline]
+    unsafe fn write_the_rest(node: *mut Self, hash: u64, weight: u64, stats: *const Stats) {
+        // So that no field is forgotten below.
+        #[rustfmt::skip]
+        let _ = |node: &Self| {
+            let Self { place: _, last_use: _, hash: _, key: _, published: _, claims: _, value: _, weight: _, stamp: _, holders: _, stats: _ } = node;
+        };
+        // SAFETY: as the caller vouches.
+        unsafe {
+            (&raw mut (*node).place).write(PlaceWord::new(Place::fresh(Tier::Warm, 0)));
+            (&raw mut (*node).last_use).write(LastUse::starting_at(0));
+            (&raw mut (*node).hash).write(hash);
+            (&raw mut (*node).published).write(AtomicBool::new(false));
+            (&raw mut (*node).claims).write(Claims::new());
+            (&raw mut (*node).weight).write(weight);
+            (&raw mut (*node).stamp).write(0);
+            (&raw mut (*node).holders).write(Holders::new());
+            (&raw mut (*node).stats).write(stats);
+        }
+    }
+
+    /// Gives it its first tick, which was taken for it, and for nothing else.
+    pub fn begin(&mut self, tick: u64) {
+        self.place.prepare(Place::fresh(Tier::Warm, tick));
+        self.last_use.prepare(tick);
+        self.stamp = tick;
     }
 
     #[inline]

@@ -9,8 +9,11 @@
 //!
 //! So the condition holds at the linearization point, and nothing has to be asked again there.
 
+use crossbeam_epoch::Guard;
+
 use super::core::Core;
 use super::error::{Refusal, ReplaceIfRefusal, StoreIfAbsentRefusal};
+use crate::engine::entries::Entries;
 use crate::engine::index::Found;
 use crate::store::version::Version;
 
@@ -19,14 +22,28 @@ pub trait Condition: Copy {
     /// Why it did not.
     type Refusal: From<Refusal>;
 
-    /// Whether it depends on what is there.
-    const ASKS: bool;
-
     /// Whether it holds of what a look-up has found.
     fn check<K, V>(self, core: &Core<K, V>, found: Option<Found<'_, K, V>>) -> Result<(), Self::Refusal>
     where
         K: Send + Sync + 'static,
         V: Send + Sync + 'static;
+}
+
+impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
+    /// Whether the condition holds. What is refused is an answer from what was found, so that it is reported.
+    #[inline]
+    pub(super) fn ask<C: Condition>(
+        &self,
+        condition: C,
+        found: Option<Found<'_, K, V>>,
+        guard: &Guard,
+    ) -> Result<(), C::Refusal> {
+        condition.check(self, found).inspect_err(|_| {
+            if let Some((node, _)) = found {
+                self.report(node, guard);
+            }
+        })
+    }
 }
 
 /// None: `store`.
@@ -35,8 +52,6 @@ pub struct Always;
 
 impl Condition for Always {
     type Refusal = Refusal;
-
-    const ASKS: bool = false;
 
     #[inline]
     fn check<K, V>(self, _core: &Core<K, V>, _found: Option<Found<'_, K, V>>) -> Result<(), Refusal>
@@ -54,8 +69,6 @@ pub struct IfAbsent;
 
 impl Condition for IfAbsent {
     type Refusal = StoreIfAbsentRefusal;
-
-    const ASKS: bool = true;
 
     fn check<K, V>(self, core: &Core<K, V>, found: Option<Found<'_, K, V>>) -> Result<(), StoreIfAbsentRefusal>
     where
@@ -75,8 +88,6 @@ pub struct IfIs(pub Version);
 
 impl Condition for IfIs {
     type Refusal = ReplaceIfRefusal;
-
-    const ASKS: bool = true;
 
     fn check<K, V>(self, core: &Core<K, V>, found: Option<Found<'_, K, V>>) -> Result<(), ReplaceIfRefusal>
     where

@@ -6,11 +6,11 @@
 use core::hash::{BuildHasher, Hash};
 
 use super::TierStore;
-use super::condition::{IfAbsent, IfIs};
+use super::condition::{Condition, IfAbsent, IfIs};
 use super::core::Core;
 use super::error::{Refusal, ReplaceIfRefusal, StoreError, StoreIfAbsentRefusal, UpdateRefusal};
 use super::view::View;
-use super::write::{Newcomer, Written};
+use super::write::{Newcomer, NotStored, Written};
 use crate::engine::node::Node;
 use crate::engine::stats::Event;
 use crate::store::fragment::{Fragment, GetOrStored, Stored};
@@ -39,13 +39,13 @@ impl<K, V, S> Updated<K, V, S> {
     }
 }
 
-impl<K, V> StoreError<K, V, StoreIfAbsentRefusal> {
-    /// Key and value again, for another try, where the key was present.
-    fn unless_present(self) -> Result<(K, V), StoreError<K, V>> {
-        let Self { key, value, reason } = self;
+impl<K, V> NotStored<K, V, StoreIfAbsentRefusal> {
+    /// The fragment again, for another try, where the key was present.
+    fn unless_present(self) -> Result<Newcomer<K, V>, NotStored<K, V, Refusal>> {
+        let Self { new, reason } = self;
         match reason {
-            StoreIfAbsentRefusal::Present { .. } => Ok((key, value)),
-            StoreIfAbsentRefusal::Refused(reason) => Err(StoreError { key, value, reason }),
+            StoreIfAbsentRefusal::Present { .. } => Ok(new),
+            StoreIfAbsentRefusal::Refused(reason) => Err(NotStored { new, reason }),
         }
     }
 }
@@ -115,9 +115,10 @@ where
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn store_if_absent(&self, key: K, value: V) -> Result<Stored<V>, StoreError<K, V, StoreIfAbsentRefusal>> {
-        let new = self.newcomer(key, value)?;
+        let measured = self.measure(&key, &value);
         let view = View::for_an_owned_operation(self);
-        let stored = view.store_newcomer(new, IfAbsent).map(|written| written.report.without_replaced());
+        let stored = view.store_where(measured, key, value, IfAbsent);
+        let stored = stored.map(|written| written.report.without_replaced());
         drop(view);
         stored
     }
@@ -176,25 +177,29 @@ where
             return Ok(GetOrStored::Found(found));
         }
         let value = make();
-        let own = value.clone();
-        let mut new = self.weighed(hash, key, value)?;
-        let weight = new.weight;
+        let (own, weight) = (value.clone(), self.weigh(&key, &value));
+        let mut new = match self.built(hash, key, value, weight) {
+            Ok(new) => new,
+            Err(refused) => return refused.hand_back(),
+        };
         loop {
             let view = View::for_an_owned_operation(self);
             let stored = view.store_newcomer(new, IfAbsent).map(|written| written.report.without_replaced::<V>());
             drop(view);
-            let (key, value) = match stored {
+            new = match stored {
                 Ok(Stored { tier, version, contended, .. }) => {
                     let fragment = Fragment { value: own, tier, weight, version };
                     return Ok(GetOrStored::Stored { fragment, contended });
                 }
-                Err(refused) => refused.unless_present()?,
+                Err(refused) => match refused.unless_present() {
+                    Ok(new) => new,
+                    Err(refused) => return refused.hand_back(),
+                },
             };
-            if let Some(found) = self.use_owned(hash, &key) {
+            if let Some(found) = self.use_owned(hash, new.key()) {
                 return Ok(GetOrStored::Found(found));
             }
             // It has gone again.
-            new = Newcomer { key, value, hash, weight };
         }
     }
 
@@ -247,24 +252,20 @@ where
     where
         V: Clone,
     {
-        let new = self.successor(key, version, value)?;
+        let measured = self.measure_successor(&key, version, &value);
         let view = View::for_an_owned_operation(self);
-        let stored = view.store_newcomer(new, IfIs(*version)).map(|written| written.report.map(|old| view.take(old)));
+        let stored = view.store_where(measured, key, value, IfIs(*version));
+        let stored = stored.map(|written| written.report.map(|old| view.take(old)));
         drop(view);
         stored
     }
 
-    /// A fragment to store in place of the one of that version.
-    fn successor(
-        &self,
-        key: K,
-        version: &Version,
-        value: V,
-    ) -> Result<Newcomer<K, V>, StoreError<K, V, ReplaceIfRefusal>> {
+    /// Hashes and weighs a fragment to store in place of the one of that version.
+    fn measure_successor(&self, key: &K, version: &Version, value: &V) -> Result<(u64, u64), ReplaceIfRefusal> {
         if !self.core.has_made(*version) {
-            return Err(StoreError { key, value, reason: ReplaceIfRefusal::OtherStore });
+            return Err(ReplaceIfRefusal::OtherStore);
         }
-        Ok(self.newcomer(key, value)?)
+        Ok(self.measure(key, value)?)
     }
 
     /// Replaces a fragment by what `make` makes of it.
@@ -351,8 +352,28 @@ where
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn store_if_absent(&self, key: K, value: V) -> Result<Stored<&V>, StoreError<K, V, StoreIfAbsentRefusal>> {
-        let new = self.store.newcomer(key, value)?;
-        Ok(self.store_newcomer(new, IfAbsent)?.report.map(Node::value))
+        let measured = self.store.measure(&key, &value);
+        Ok(self.store_where(measured, key, value, IfAbsent)?.report.map(Node::value))
+    }
+
+    /// Stores where the condition holds. What is refused at the first look costs no tick, no memory and no room.
+    fn store_where<C: Condition>(
+        &self,
+        measured: Result<(u64, u64), impl Into<C::Refusal>>,
+        key: K,
+        value: V,
+        condition: C,
+    ) -> Result<Written<'_, K, V>, StoreError<K, V, C::Refusal>> {
+        let looked = measured.map_err(Into::into).and_then(|(hash, weight)| {
+            self.look(hash, &key, condition)?;
+            Ok((hash, weight))
+        });
+        let (hash, weight) = match looked {
+            Ok(looked) => looked,
+            Err(reason) => return Err(StoreError { key, value, reason }),
+        };
+        let new = Newcomer::new(hash, key, value, weight, &self.store.core.stats);
+        self.store_newcomer(new, condition).or_else(NotStored::hand_back)
     }
 
     /// As [`TierStore::get_or_store_with`], lending the value. `make` runs while this view is pinned.
@@ -385,21 +406,27 @@ where
         if let Some(found) = self.use_hashed(hash, &key) {
             return Ok(GetOrStored::Found(found));
         }
-        let mut new = self.store.weighed(hash, key, make())?;
-        let weight = new.weight;
+        let value = make();
+        let weight = self.store.weigh(&key, &value);
+        let mut new = match self.store.built(hash, key, value, weight) {
+            Ok(new) => new,
+            Err(refused) => return refused.hand_back(),
+        };
         loop {
-            let (key, value) = match self.store_newcomer(new, IfAbsent) {
+            new = match self.store_newcomer(new, IfAbsent) {
                 Ok(Written { report: Stored { tier, version, contended, .. }, node }) => {
                     let fragment = Fragment { value: node.value(), tier, weight, version };
                     return Ok(GetOrStored::Stored { fragment, contended });
                 }
-                Err(refused) => refused.unless_present()?,
+                Err(refused) => match refused.unless_present() {
+                    Ok(new) => new,
+                    Err(refused) => return refused.hand_back(),
+                },
             };
-            if let Some(found) = self.use_hashed(hash, &key) {
+            if let Some(found) = self.use_hashed(hash, new.key()) {
                 return Ok(GetOrStored::Found(found));
             }
             // It has gone again.
-            new = Newcomer { key, value, hash, weight };
         }
     }
 
@@ -429,8 +456,8 @@ where
         version: &Version,
         value: V,
     ) -> Result<Stored<&V>, StoreError<K, V, ReplaceIfRefusal>> {
-        let new = self.store.successor(key, version, value)?;
-        Ok(self.store_newcomer(new, IfIs(*version))?.report.map(Node::value))
+        let measured = self.store.measure_successor(&key, version, &value);
+        Ok(self.store_where(measured, key, value, IfIs(*version))?.report.map(Node::value))
     }
 
     /// As [`TierStore::update`], lending `make` the value itself, and the caller what was replaced. `make` runs while this view is pinned.

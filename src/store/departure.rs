@@ -5,6 +5,7 @@ use core::fmt;
 use super::core::Core;
 use crate::drops::Callback;
 use crate::engine::node::Node;
+use crate::store::version::Version;
 
 /// A fragment that has left the store: what the overflow hook is given. See [`Builder::overflow_hook`](crate::Builder::overflow_hook).
 ///
@@ -14,7 +15,8 @@ use crate::engine::node::Node;
 /// gap is as long as the view lives: the hook is called when the view is dropped or repinned. So do not delete, in the hook, what
 /// belongs to the *key*: a file that is named after it may be the new fragment's by now.
 ///
-/// - Name such things after the *fragment*: let the value carry a name of its own, and delete that. This is always right.
+/// - Name such things after the *fragment*: after its [`version`](Self::version), which the [`Stored`](crate::Stored) named, or after
+///   something that the value carries. No other fragment has the same. This is always right.
 /// - Or ask [`stands_again`](Self::stands_again). It knows what was stored before it looks. It cannot know what is stored right after.
 ///   So it is enough only where no other thread stores that key meanwhile.
 ///
@@ -51,12 +53,14 @@ pub struct Departure<'a, K, V> {
     pub value: &'a V,
     /// Its weight, in bytes.
     pub weight: u64,
+    /// Names this value of the key, as when it was stored: what stands there by now has another.
+    pub version: Version,
     stands_again: &'a dyn Fn() -> bool,
 }
 
 impl<'a, K, V> Departure<'a, K, V> {
-    pub(super) fn new(key: &'a K, value: &'a V, weight: u64, stands_again: &'a dyn Fn() -> bool) -> Self {
-        Self { key, value, weight, stands_again }
+    pub(super) fn new<'n: 'a>(node: &'n Node<K, V>, version: Version, stands_again: &'a dyn Fn() -> bool) -> Self {
+        Self { key: node.key(), value: node.value(), weight: node.weight(), version, stands_again }
     }
 
     /// Whether the key has a fragment in the store again, in whichever tier: one that was stored after this one had left.
@@ -84,6 +88,7 @@ impl<K: fmt::Debug, V: fmt::Debug> fmt::Debug for Departure<'_, K, V> {
             .field("key", self.key)
             .field("value", self.value)
             .field("weight", &self.weight)
+            .field("version", &self.version)
             .finish_non_exhaustive()
     }
 }

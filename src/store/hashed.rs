@@ -2,20 +2,24 @@
 
 use core::borrow::Borrow;
 use core::hash::{BuildHasher, Hash};
+use core::mem::MaybeUninit;
 
 use super::TierStore;
-use super::condition::Condition;
+use super::condition::{Always, Condition};
 use super::error::{PromoteError, Refusal, StoreError};
 use super::operation::Operation;
 use super::pin::Pin;
 use super::view::View;
-use super::write::{Newcomer, Written};
+use super::write::{Newcomer, NotStored, Written};
 use crate::drops::drop_box;
 use crate::engine::budget::MAX_BYTES;
 use crate::engine::node::{Claim, Node};
 use crate::engine::stats::Stripe;
-use crate::store::fragment::{Evicted, Fragment, Moved};
+use crate::store::fragment::{Evicted, Fragment, Moved, Stored};
 use crate::tier::Tier;
+
+/// The size of a value's type above which it is kept off the stack where it would stand there beside others of its kind.
+const LARGE: usize = 4 << 10;
 
 impl<K, V, S> View<'_, K, V, S>
 where
@@ -63,8 +67,25 @@ where
         &self,
         new: Newcomer<K, V>,
         condition: C,
-    ) -> Result<Written<'_, K, V>, StoreError<K, V, C::Refusal>> {
+    ) -> Result<Written<'_, K, V>, NotStored<K, V, C::Refusal>> {
         self.operation().store(new, condition)
+    }
+
+    /// Whether a condition holds, before anything is made for a store that depends on it: what is refused here costs nothing.
+    pub(super) fn look<C: Condition>(&self, hash: u64, key: &K, condition: C) -> Result<(), C::Refusal> {
+        let core = &self.store.core;
+        core.ask(condition, core.observe(hash, |other| other == key, &self.guard), &self.guard)
+    }
+
+    /// The same, and not through the stack.
+    fn take_boxed(&self, ended: &Node<K, V>) -> Box<V>
+    where
+        V: Clone,
+    {
+        let mut taken = Box::<MaybeUninit<V>>::new_uninit();
+        taken.write(MaybeUninit::new(self.take(ended)));
+        // SAFETY: written above.
+        unsafe { taken.assume_init().assume_init() }
     }
 
     #[inline]
@@ -131,19 +152,49 @@ where
     V: Send + Sync + 'static,
     S: BuildHasher,
 {
-    /// Hashes and weighs: all that is asked of the caller's functions but `Eq`.
-    pub(super) fn newcomer(&self, key: K, value: V) -> Result<Newcomer<K, V>, StoreError<K, V>> {
-        let hash = self.hash(&key);
-        self.weighed(hash, key, value)
+    /// The hash and the weight of what is to be stored, unless that is too heavy for any store.
+    pub(super) fn measure(&self, key: &K, value: &V) -> Result<(u64, u64), Refusal> {
+        let (hash, weight) = (self.hash(key), self.weigh(key, value));
+        if weight > MAX_BYTES { Err(Refusal::TooHeavy { weight }) } else { Ok((hash, weight)) }
     }
 
-    /// As [`Self::newcomer`], of a key that is hashed.
-    pub(super) fn weighed(&self, hash: u64, key: K, value: V) -> Result<Newcomer<K, V>, StoreError<K, V>> {
-        let weight = self.weigh(&key, &value);
-        if weight > MAX_BYTES {
-            return Err(StoreError { key, value, reason: Refusal::TooHeavy { weight } });
+    /// A fragment to store, of what was hashed and weighed: that is all that is asked of the caller's functions, but `Eq`.
+    #[inline]
+    pub(super) fn built(
+        &self,
+        hash: u64,
+        key: K,
+        value: V,
+        weight: u64,
+    ) -> Result<Newcomer<K, V>, NotStored<K, V, Refusal>> {
+        // What is too heavy is built, too: it is handed back in one place.
+        let new = Newcomer::new(hash, key, value, weight.min(MAX_BYTES), &self.core.stats);
+        if weight > MAX_BYTES { Err(NotStored { new, reason: Refusal::TooHeavy { weight } }) } else { Ok(new) }
+    }
+
+    /// The rest of an owned `store`.
+    pub(super) fn store_newcomer(&self, new: Newcomer<K, V>) -> Result<Stored<V>, StoreError<K, V>>
+    where
+        V: Clone,
+    {
+        let view = View::for_an_owned_operation(self);
+        match view.store_newcomer(new, Always) {
+            Ok(Written { report: Stored { tier, version, replaced, contended }, .. }) => {
+                // Before the end of the block: were a hook to panic there, what is to be returned would not be dropped.
+                if const { size_of::<V>() > LARGE } {
+                    let replaced = replaced.map(|replaced| view.take_boxed(replaced));
+                    drop(view);
+                    return Ok(unboxed(Stored { tier, version, replaced, contended }));
+                }
+                let replaced = replaced.map(|replaced| view.take(replaced));
+                drop(view);
+                Ok(Stored { tier, version, replaced, contended })
+            }
+            Err(refused) => {
+                drop(view);
+                refused.hand_back()
+            }
         }
-        Ok(Newcomer { key, value, hash, weight })
     }
 
     /// A clone of the value, and no use.
@@ -187,4 +238,10 @@ pub fn drop_left<V: 'static>(left: Option<Box<V>>) {
     if let Some(value) = left {
         drop_box(value);
     }
+}
+
+/// In a call of its own, which has nothing else on the stack.
+#[inline(never)]
+fn unboxed<V>(stored: Stored<Box<V>>) -> Stored<V> {
+    stored.map(|replaced| *replaced)
 }

@@ -76,7 +76,7 @@ impl<K: Send + Sync, V: Send + Sync> Outflow<K, V> {
             }
             for node in batch {
                 let stands = || hook.stands_again(core, &node);
-                let departure = Departure::new(node.key(), node.value(), node.weight(), &stands);
+                let departure = Departure::new(&node, core.version(&node), &stands);
                 let handed_over = catch_unwind(AssertUnwindSafe(|| hook.call(&departure)));
                 let_go(&node, core);
                 if let Err(payload) = handed_over {

@@ -4,7 +4,6 @@ use core::borrow::Borrow;
 use core::hash::{BuildHasher, Hash};
 
 use super::TierStore;
-use super::condition::Always;
 use super::error::{BudgetError, PromoteError, StoreError};
 use super::hashed::{drop_left, read};
 use super::pin::Pin;
@@ -99,12 +98,12 @@ where
     where
         V: Clone,
     {
-        let new = self.newcomer(key, value)?;
-        let view = View::for_an_owned_operation(self);
-        let stored = view.store_newcomer(new, Always)?.report.map(|replaced| view.take(replaced));
-        // Before the end of the block: were a hook to panic there, what is to be returned would not be dropped.
-        drop(view);
-        Ok(stored)
+        // A value may be too large to be moved about on the stack: it goes to its node at once.
+        let (hash, weight) = (self.hash(&key), self.weigh(&key, &value));
+        match self.built(hash, key, value, weight) {
+            Ok(new) => self.store_newcomer(new),
+            Err(refused) => refused.hand_back(),
+        }
     }
 
     /// Reads a fragment; counts as a use, and as a hit or a miss.

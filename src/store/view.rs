@@ -159,7 +159,12 @@ where
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn store(&self, key: K, value: V) -> Result<Stored<&V>, StoreError<K, V>> {
-        Ok(self.store_newcomer(self.store.newcomer(key, value)?, Always)?.report.map(Node::value))
+        // As `TierStore::store`: the value goes to its node at once.
+        let (hash, weight) = (self.store.hash(&key), self.store.weigh(&key, &value));
+        match self.store.built(hash, key, value, weight).and_then(|new| self.store_newcomer(new, Always)) {
+            Ok(written) => Ok(written.report.map(Node::value)),
+            Err(refused) => refused.hand_back(),
+        }
     }
 
     /// As [`TierStore::get`], lending the value.

@@ -43,6 +43,7 @@
 use core::mem::forget;
 use core::ops::Deref;
 use core::ptr::NonNull;
+use std::sync::Arc;
 
 use crossbeam_epoch::Guard;
 
@@ -53,20 +54,65 @@ use super::evict::Room;
 use super::operation::Operation;
 use crate::engine::budget::Limit;
 use crate::engine::entries::Entries;
-use crate::engine::index::{Found, Inserted, Spot};
+use crate::engine::index::{Inserted, Spot};
 use crate::engine::node::Node;
 use crate::engine::place::{Outcome, Place};
-use crate::engine::stats::Event;
+use crate::engine::stats::{Event, Stats};
 use crate::failpoint::{Step, reach};
 use crate::store::fragment::Stored;
 use crate::tier::Tier;
 
-/// A fragment to store, with what the caller's functions said of it.
-pub struct Newcomer<K, V> {
-    pub key: K,
-    pub value: V,
-    pub hash: u64,
-    pub weight: u64,
+/// A fragment to store, with what the caller's functions said of it: a node that nobody has seen, and that has no tick.
+pub struct Newcomer<K: 'static, V: 'static>(NonNull<Node<K, V>>);
+
+impl<K: 'static, V: 'static> Newcomer<K, V> {
+    pub fn new(hash: u64, key: K, value: V, weight: u64, stats: &Arc<Stats>) -> Self {
+        Self(Node::build(hash, key, value, weight, stats))
+    }
+
+    fn into_node(self) -> NonNull<Node<K, V>> {
+        let node = self.0;
+        forget(self);
+        node
+    }
+
+    /// Key and value, to hand them back.
+    fn take_apart(self) -> (K, V) {
+        // SAFETY: its own, and nobody else has ever seen it.
+        unsafe { Node::take_apart(self.into_node()) }
+    }
+}
+
+impl<K, V> Deref for Newcomer<K, V> {
+    type Target = Node<K, V>;
+
+    fn deref(&self) -> &Node<K, V> {
+        // SAFETY: its own.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl<K, V> Drop for Newcomer<K, V> {
+    fn drop(&mut self) {
+        // SAFETY: its own, and nobody else has ever seen it.
+        unsafe { Node::free(self.0.as_ptr()) };
+    }
+}
+
+/// A fragment that was not stored, and why.
+pub struct NotStored<K: 'static, V: 'static, R> {
+    pub new: Newcomer<K, V>,
+    pub reason: R,
+}
+
+impl<K, V, R> NotStored<K, V, R> {
+    /// As the caller has it. Of its own, as key and value are moved about on the stack here, where they may need much room.
+    #[cold]
+    #[inline(never)]
+    pub fn hand_back<T, S: From<R>>(self) -> Result<T, StoreError<K, V, S>> {
+        let (key, value) = self.new.take_apart();
+        Err(StoreError { key, value, reason: self.reason.into() })
+    }
 }
 
 /// Where a newcomer may go.
@@ -100,25 +146,14 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
         mut self,
         new: Newcomer<K, V>,
         condition: C,
-    ) -> Result<Written<'g, K, V>, StoreError<K, V, C::Refusal>> {
-        let Newcomer { key, value, hash, weight } = new;
-        if C::ASKS {
-            // What is refused at the first look costs no tick and no room.
-            let found = self.core.observe(hash, |other| *other == key, self.guard);
-            if let Err(reason) = self.ask(condition, found) {
-                return Err(StoreError { key, value, reason });
-            }
-        }
+    ) -> Result<Written<'g, K, V>, NotStored<K, V, C::Refusal>> {
         let Some(tick) = self.core.other_tick() else {
-            return Err(StoreError { key, value, reason: Refusal::ClockExhausted.into() });
+            return Err(NotStored { new, reason: Refusal::ClockExhausted.into() });
         };
-        let mut new = Newborn::new(Node::new(hash, key, value, weight, tick, &self.core.stats), self.core, self.guard);
+        let mut new = Newborn::new(new, tick, self.core, self.guard);
         let stored = match self.publish(&mut new, condition) {
             Ok(stored) => stored,
-            Err(reason) => {
-                let (key, value) = new.give_up();
-                return Err(StoreError { key, value, reason });
-            }
+            Err(reason) => return Err(NotStored { new: new.give_up(), reason }),
         };
         let stats = &self.core.stats;
         stats.count(Event::Store);
@@ -133,16 +168,6 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
         Ok(Written { report: stored, node })
     }
 
-    /// Whether the condition holds. What is refused is an answer from what was found.
-    #[inline]
-    fn ask<C: Condition>(&self, condition: C, found: Option<Found<'g, K, V>>) -> Result<(), C::Refusal> {
-        condition.check(self.core, found).inspect_err(|_| {
-            if let Some((node, _)) = found {
-                self.core.report(node, self.guard);
-            }
-        })
-    }
-
     fn publish<C: Condition>(
         &mut self,
         new: &mut Newborn<'_, 'g, K, V>,
@@ -155,7 +180,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
         }
         loop {
             let found = core.observe_spot(hash, |key| key == new.key(), guard);
-            self.ask(condition, found.as_ref().map(|(found, _)| *found))?;
+            core.ask(condition, found.as_ref().map(|(found, _)| *found), guard)?;
             let Some(((old, place), spot)) = found else {
                 // Of one that came and went again between two looks nothing is seen: a fragment may be demoted for which there was then room.
                 let absent = || core.observe(hash, |key| key == new.key(), guard).is_none();
@@ -280,8 +305,11 @@ struct Newborn<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> {
 }
 
 impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Newborn<'c, 'g, K, V> {
-    fn new(node: Node<K, V>, core: &'c Core<K, V>, guard: &'g Guard) -> Self {
-        Self { node: node.settle(), core, guard, entry: None, was_in_order: false, is_found: false }
+    fn new(new: Newcomer<K, V>, tick: u64, core: &'c Core<K, V>, guard: &'g Guard) -> Self {
+        let mut node = new.into_node();
+        // SAFETY: nobody else has seen it.
+        unsafe { node.as_mut() }.begin(tick);
+        Self { node, core, guard, entry: None, was_in_order: false, is_found: false }
     }
 
     /// Has its word and its entry be in `tier`, at a tick above `floor`.
@@ -321,12 +349,12 @@ impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Newborn<'c, 'g,
         unsafe { self.node.as_ref() }
     }
 
-    fn give_up(mut self) -> (K, V) {
+    fn give_up(mut self) -> Newcomer<K, V> {
         self.clear();
-        let (node, guard) = (self.node.as_ptr(), self.guard);
+        let (node, was_in_order, guard) = (self.node, self.was_in_order, self.guard);
         forget(self);
         // SAFETY: made from a box; neither found nor published; its entry is cleared, and it is forgotten.
-        unsafe { Node::give_up(node, guard) }
+        Newcomer(if was_in_order { unsafe { Node::give_up(node, guard) } } else { node })
     }
 }
 

@@ -47,8 +47,20 @@ impl<K, V> Node<K, V> {
     {
         if self.claims.let_go_alone() == Left::ToCaller {
             // SAFETY: nobody has claimed it or will; it is not dropped again, since it is marked; the caller vouches for the rest.
-            return unsafe { ManuallyDrop::take(&mut *self.leave_value()) };
+            unsafe { ManuallyDrop::take(&mut *self.leave_value()) }
+        } else {
+            self.cloned_and_let_go()
         }
+    }
+
+    /// Of its own, as the value may be large: where it is moved out, it is moved to the caller at once.
+    #[cold]
+    #[inline(never)]
+    fn cloned_and_let_go(&self) -> V
+    where
+        K: 'static,
+        V: Clone + 'static,
+    {
         // Others read it. With a claim of one's own, which only the caller could refuse, it stays, whenever they end.
         let claim = Claim::of(self);
         let clone = self.value().clone();

@@ -123,18 +123,39 @@ impl<K, V> Node<K, V> {
 }
 
 impl<K: 'static, V: 'static> Node<K, V> {
-    /// Moves key and value out of a node that its storer gives up, and frees the memory when nobody can reach it any more.
+    /// Moves key and value of a node that its storer gives up to another, which nobody has seen, and frees the memory of this one when nobody
+    /// can reach it any more.
     ///
     /// # Safety
     ///
     /// The node was boxed, and was not published; the caller is its storer, has cleared its entries, and is pinned by `guard`. Called once.
-    pub unsafe fn give_up(this: *mut Self, guard: &Guard) -> (K, V) {
-        // SAFETY: nobody else reads key or value of a node that is not published, and they are moved out once.
-        let payload =
-            unsafe { (ManuallyDrop::take(&mut *(*this).key.get()), ManuallyDrop::take(&mut *(*this).value.get())) };
+    pub unsafe fn give_up(this: NonNull<Self>, guard: &Guard) -> NonNull<Self> {
+        let another = memory::allocate(Layout::new::<Self>()).cast::<Self>();
+        // SAFETY: nobody else reads key or value of a node that is not published; they are moved out once, here, to memory for another node.
+        unsafe {
+            let given_up = this.as_ref();
+            ptr::copy_nonoverlapping(given_up.key.get().cast_const(), (&raw mut (*another).key).cast(), 1);
+            ptr::copy_nonoverlapping(given_up.value.get().cast_const(), (&raw mut (*another).value).cast(), 1);
+            Self::write_the_rest(another, given_up.hash, given_up.weight, given_up.stats);
+        }
         // SAFETY: whoever has found it in an order is pinned now; from there it was cleared, and nobody puts it there again.
-        unsafe { guard.defer_unchecked(move || Self::free_memory(this.cast())) };
-        payload
+        unsafe { guard.defer_unchecked(move || Self::free_memory(this.as_ptr().cast())) };
+        // SAFETY: allocated.
+        unsafe { NonNull::new_unchecked(another) }
+    }
+
+    /// Moves key and value out of a node, and frees its memory.
+    ///
+    /// # Safety
+    ///
+    /// The node was boxed, and nobody else has ever seen it.
+    pub unsafe fn take_apart(this: NonNull<Self>) -> (K, V) {
+        // SAFETY: as the caller vouches.
+        unsafe {
+            let payload = (this.as_ref().key.get().cast::<K>().read(), this.as_ref().value.get().cast::<V>().read());
+            Self::free_memory(this.as_ptr().cast());
+            payload
+        }
     }
 
     /// Drops key and value and frees the node: at once, or, where destructors of callers run on this thread, after them.
