@@ -22,6 +22,8 @@ pub enum Step {
     InCell,
     /// An entry is filled; the move that it is for is not made.
     Filled,
+    /// A fragment is about to be kept or let go, which is noted; it is not moved.
+    Crossing,
     /// A move is lost; what was filled for it is not settled.
     Lost,
     /// What was filled for a lost move is settled; the move is not tried again.
@@ -30,6 +32,8 @@ pub enum Step {
     Published,
     /// An entry of an order is cleared; what is empty by that is not taken out.
     Emptied,
+    /// One of the two orders that an iteration looks at is walked.
+    Scanned,
     /// A page is sealed; it is still in the directory.
     Sealed,
     /// Room in the index is claimed; the cell is not filled.

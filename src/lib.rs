@@ -179,9 +179,9 @@ pub use engine::budget::MAX_BYTES;
 pub use engine::census::Capacity;
 pub use engine::claim::HEAVY;
 pub use store::{
-    BudgetError, BuildError, Builder, DefaultHasher, Departure, Evicted, Fragment, GetOrStored, Item, Metrics, Moved,
-    PromoteError, Refusal, ReplaceIfRefusal, SnapshotIter, StoreError, StoreIfAbsentRefusal, StoreSnapshot, Stored,
-    TierMetrics, TierStore, UpdateRefusal, Version, View,
+    BudgetError, BuildError, Builder, DefaultHasher, Departure, Enforced, Evicted, Fragment, GetOrStored, Item,
+    KeepError, Kept, Metrics, Moved, PromoteError, Refusal, ReplaceIfRefusal, SnapshotIter, StoreError,
+    StoreIfAbsentRefusal, StoreSnapshot, Stored, TierMetrics, TierStore, UpdateRefusal, Version, View,
 };
 pub use tier::Tier;
 
@@ -201,7 +201,7 @@ pub mod internals {
     pub use crate::engine::order::block::{Block, Counted};
     pub use crate::engine::order::page::{Filled, Page};
     pub use crate::engine::order::{FAN, Order, SPAN};
-    pub use crate::engine::place::{Outcome, Place, PlaceWord, Standing, State};
+    pub use crate::engine::place::{List, Outcome, Place, PlaceWord, Standing, State};
     pub use crate::engine::reclaim::flush;
     pub use crate::engine::reports::{Collector, Reports, Tiers, Walk};
     pub use crate::engine::stats::Stats;

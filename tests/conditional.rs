@@ -130,7 +130,7 @@ fn get_or_store_with_uses_what_it_finds_and_makes_what_it_does_not() {
     assert_eq!((metrics.hits, metrics.misses, metrics.stores), (1, 0, 2));
 
     let made = store.get_or_store_with("c", || 5).unwrap();
-    assert_eq!(made, GetOrStored::Stored { fragment: store.peek("c").unwrap(), contended: false });
+    assert_eq!(made, GetOrStored::Stored { fragment: store.peek("c").unwrap(), contended: false, kept_out: false });
     assert_eq!((made.into_fragment().value, store.tier_of("b")), (5, Some(Tier::Warm)));
     let metrics = store.metrics();
     assert_eq!((metrics.hits, metrics.misses, metrics.stores), (1, 1, 3));

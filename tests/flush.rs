@@ -146,7 +146,7 @@ fn what_a_slow_hook_has_held_goes_when_the_hook_is_done_with_it() {
                 assert_eq!(Arc::strong_count(&value), 1 + (HELD - done) as usize, "of weight {weight}");
             }
             go.send(()).unwrap();
-            assert_eq!(slow.join().unwrap(), Ok(HELD as usize));
+            assert_eq!(slow.join().unwrap().map(|enforced| enforced.demoted), Ok(HELD as usize));
         });
         assert_eq!((Arc::strong_count(&value), store.metrics().retired_bytes), (1, 0));
     }

@@ -345,11 +345,11 @@ fn a_lowered_budget_demotes_until_hot_fits() {
     for key in ["a", "b", "c"] {
         store.store(key, 3).unwrap();
     }
-    assert_eq!(store.set_hot_budget(6), Ok(1));
+    assert_eq!(store.set_hot_budget(6).map(|enforced| enforced.demoted), Ok(1));
     assert_eq!(keys(&store, Tier::Hot), ["c", "b"]);
-    assert_eq!(store.set_hot_budget(0), Ok(2));
-    assert_eq!((store.hot_bytes(), store.enforce_hot_budget()), (0, 0));
-    assert_eq!(store.set_hot_budget(100), Ok(0), "a raised budget calls nobody back");
+    assert_eq!(store.set_hot_budget(0).map(|enforced| enforced.demoted), Ok(2));
+    assert_eq!((store.hot_bytes(), store.enforce_hot_budget().demoted), (0, 0));
+    assert_eq!(store.set_hot_budget(100).map(|enforced| enforced.demoted), Ok(0), "a raised budget calls nobody back");
     assert_eq!(keys(&store, Tier::Warm), ["c", "b", "a"]);
     assert_eq!(store.set_hot_budget(MAX_BYTES + 1), Err(BudgetError { budget: MAX_BYTES + 1 }));
     assert_eq!(store.hot_budget(), 100);
@@ -436,7 +436,7 @@ fn what_is_heavier_than_a_whole_capacity_goes_straight_on_and_the_others_stay() 
         |store| {
             store.store("x", 700).unwrap();
             store.get("h").unwrap();
-            assert_eq!(store.set_hot_budget(20), Ok(1));
+            assert_eq!(store.set_hot_budget(20).map(|enforced| enforced.demoted), Ok(1));
         },
     ];
     for way in ways {

@@ -86,6 +86,8 @@ enum Op {
     Bytes(Level),
     IsEmpty,
     Iter(Level),
+    Keep(u8),
+    LetGo(u8),
 }
 
 /// A version to replace.
@@ -156,6 +158,8 @@ impl Trial<'_> {
             Op::Bytes(tier) => Operation::Bytes((*tier).into()),
             Op::IsEmpty => Operation::IsEmpty,
             Op::Iter(tier) => Operation::Iter((*tier).into()),
+            Op::Keep(kept) => Operation::Keep(key(kept)),
+            Op::LetGo(kept) => Operation::LetGo(key(kept)),
         }
     }
 

@@ -26,7 +26,7 @@ const CAPACITIES: [Capacity; 5] = [
 /// A tier with so many fragments.
 fn census(capacity: Capacity, fragments: u64) -> Arc<Census> {
     let census = Census::new(capacity);
-    (0..fragments).for_each(|_| census.come_back(WEIGHT));
+    (0..fragments).for_each(|_| census.come_back(WEIGHT, false));
     Arc::new(census)
 }
 
@@ -41,7 +41,7 @@ fn enforce(census: &Census) -> u64 {
 
 /// Takes a fragment off, before a move.
 fn leave(census: &Census) {
-    Tally::default().leave_early(Tier::Warm, WEIGHT, census);
+    Tally::default().leave_early(Tier::Warm, WEIGHT, false, census);
 }
 
 fn counts(census: &Census) -> (u64, u64) {
@@ -104,7 +104,7 @@ fn an_excess_that_is_hidden_by_a_move_that_fails_is_seen_to_by_the_mover() {
                 let census = census(capacity, 3);
                 let fail_to_move = |census: &Census| {
                     leave(census);
-                    census.come_back(WEIGHT);
+                    census.come_back(WEIGHT, false);
                     enforce(census)
                 };
                 let shared = Arc::clone(&census);

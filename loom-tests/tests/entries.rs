@@ -10,14 +10,16 @@ use crossbeam_epoch::{Guard, unprotected};
 use loom_tests::collected::spawn;
 use loom_tests::{both_hold, holds};
 use tierstack::Tier;
-use tierstack::internals::{Block, Counted, Entries, Node, Outcome, Place, Placement, Standing, Stats};
+use tierstack::internals::{Block, Counted, Entries, List, Node, Outcome, Place, Placement, Standing, Stats};
 
 type Fragment = Node<(), ()>;
 
 /// Ticks that there are, from 0 on.
 const TICKS: u64 = 8;
 
-/// A node, its successor, and a cell for each tier and tick.
+const LISTS: [List; 4] = [List::Of(Tier::Hot), List::Of(Tier::Warm), List::Of(Tier::Cold), List::Kept];
+
+/// A node, its successor, and a cell for each order and tick.
 struct Trial {
     node: Box<Fragment>,
     successor: Box<Fragment>,
@@ -37,6 +39,8 @@ impl Entries<(), ()> for Trial {
         assert!(self.cell(from).at(0).node(unpinned()).is_none_or(|there| std::ptr::eq(there, node)));
         self.cell(from).at(0).empty();
     }
+
+    fn note_crossing(&self) {}
 }
 
 /// Nothing is retired in these models.
@@ -55,25 +59,32 @@ enum Move {
     Rise(Tier, u64),
     /// A use, at that tick.
     Use(u64),
+    /// At that tick, if it is not kept.
+    Keep(u64),
+    /// At that tick, if it is kept.
+    LetGo(u64),
     Remove,
     Replace,
 }
 
 impl Trial {
-    /// The fragment stands there.
-    fn new(tier: Tier, tick: u64) -> Self {
+    /// The fragment stands there; in hot, where it is kept.
+    fn new((list, tick): Placement) -> Self {
         let stats = Arc::new(Stats::new());
         let node = || Box::new(Node::new(0, (), (), 1, tick, &stats));
-        let cells = (0..3 * TICKS).map(|_| Block::new()).collect();
+        let cells = (0..4 * TICKS).map(|_| Block::new()).collect();
         let trial = Self { node: node(), successor: node(), cells };
-        trial.node.place.prepare(Place::fresh(tier, tick));
-        trial.fill(&trial.node, (tier, tick), unpinned());
+        trial.node.place.prepare(match list {
+            List::Of(tier) => Place::fresh(tier, tick),
+            List::Kept => Place::fresh_kept(Tier::Hot, tick),
+        });
+        trial.fill(&trial.node, (list, tick), unpinned());
         trial
     }
 
-    fn cell(&self, (tier, tick): Placement) -> &Block<Fragment> {
-        let number = tier as u64 * TICKS + tick;
-        &self.cells[usize::try_from(number).unwrap()]
+    fn cell(&self, (list, tick): Placement) -> &Block<Fragment> {
+        let order = LISTS.iter().position(|other| *other == list).unwrap();
+        &self.cells[order * usize::try_from(TICKS).unwrap() + usize::try_from(tick).unwrap()]
     }
 
     fn holds(&self, placement: Placement) -> bool {
@@ -100,7 +111,7 @@ impl Trial {
                 }
             }
             Move::Evict(tier) => {
-                while place.tier() == Some(tier) {
+                while place.list() == Some(List::Of(tier)) {
                     let last_use = if place.may_be_used() { node.last_use.confirm() } else { 0 };
                     let moved = match tier.below() {
                         _ if last_use > place.tick() => {
@@ -134,10 +145,22 @@ impl Trial {
                     place = now;
                 }
             }
+            Move::Keep(tick) => self.keep_it(place, true, tick),
+            Move::LetGo(tick) => self.keep_it(place, false, tick),
             Move::Remove => self.end_it(|place| node.place.remove(place)),
             Move::Replace => {
                 self.end_it(|place| node.place.replace(place, NonNull::from(&*self.successor)));
             }
+        }
+    }
+
+    fn keep_it(&self, place: Place, is_kept: bool, tick: u64) {
+        if let Some(tier) = place.tier()
+            && place.is_kept() != is_kept
+            && place.tick() < tick
+        {
+            // A tick is used once.
+            let _ = self.keep(&self.node, place, tier, is_kept, tick, unpinned());
         }
     }
 
@@ -160,10 +183,10 @@ impl Trial {
 
     fn check(&self, of: &str) {
         let place = self.node.place.load();
-        for tier in Tier::ALL {
+        for list in LISTS {
             for tick in 0..TICKS {
-                let here = format!("{of}: {tier:?}@{tick} at rest, and the word {place:?}");
-                match (place.standing(tier, tick), self.holds((tier, tick))) {
+                let here = format!("{of}: {list:?}@{tick} at rest, and the word {place:?}");
+                match (place.standing(list, tick), self.holds((list, tick))) {
                     (Standing::At, is_there) => assert!(is_there, "no entry: {here}"),
                     (Standing::Before, true) => {
                         assert!(place.is_prefilled() && place.tick() == tick, "an early entry: {here}");
@@ -184,7 +207,7 @@ impl Trial {
 }
 
 fn beside(first: Placement, before: &[Move], spawned: &[&'static [Move]], own: &[Move]) {
-    let trial = Trial::new(first.0, first.1);
+    let trial = Trial::new(first);
     trial.run(before);
     let trial = Arc::new(trial);
     let threads: Vec<_> = spawned
@@ -208,10 +231,11 @@ fn pair(first: Placement, before: &'static [Move], one: &'static [Move], other: 
     both_hold(&name, 3, (move || beside(first, before, &[one], other), move || beside(first, before, &[other], one)));
 }
 
-const HOT: Placement = (Tier::Hot, 1);
-const WARM: Placement = (Tier::Warm, 1);
+const HOT: Placement = (List::Of(Tier::Hot), 1);
+const WARM: Placement = (List::Of(Tier::Warm), 1);
+const KEPT: Placement = (List::Kept, 1);
 
-use Move::{Evict, Remove, Replace, Rise, Sink, Use};
+use Move::{Evict, Keep, LetGo, Remove, Replace, Rise, Sink, Use};
 
 #[test]
 fn two_that_sink_it() {
@@ -278,8 +302,38 @@ fn two_that_re_list_it() {
 }
 
 #[test]
+fn a_keeper_beside_others() {
+    let others: [&[Move]; 7] =
+        [&[Sink(Tier::Warm)], &[Evict(Tier::Hot)], &[Use(3)], &[Rise(Tier::Hot, 3)], &[Remove], &[Replace], &[Keep(3)]];
+    for other in others {
+        pair(HOT, &[], &[Keep(2)], other);
+    }
+}
+
+#[test]
+fn a_letter_go_beside_others() {
+    let others: [&[Move]; 6] =
+        [&[Sink(Tier::Warm)], &[Use(3)], &[Rise(Tier::Hot, 3)], &[Remove], &[LetGo(3)], &[LetGo(3), Evict(Tier::Hot)]];
+    for other in others {
+        pair(KEPT, &[], &[LetGo(2)], other);
+    }
+}
+
+/// The entry that was filled for a move within the tier, or down, is settled while the fragment is kept, or was.
+#[test]
+fn what_was_filled_for_a_move_of_what_is_kept_by_then() {
+    pair(HOT, &[Use(5)], &[Evict(Tier::Hot)], &[Keep(3)]);
+    pair(HOT, &[Use(5)], &[Evict(Tier::Hot)], &[Keep(3), LetGo(4)]);
+    pair(HOT, &[Use(5)], &[Evict(Tier::Hot)], &[Keep(6), LetGo(7)]);
+    pair(HOT, &[], &[Sink(Tier::Warm)], &[Keep(2), LetGo(3)]);
+    pair(HOT, &[], &[Sink(Tier::Warm)], &[Use(2), Keep(3)]);
+}
+
+#[test]
 fn three_that_move_it() {
-    let threes: [(Placement, &[Move], &[&[Move]], &[Move]); 4] = [
+    let threes: [(Placement, &[Move], &[&[Move]], &[Move]); 6] = [
+        (HOT, &[Use(5)], &[&[Evict(Tier::Hot)], &[Keep(3)]], &[LetGo(4)]),
+        (HOT, &[], &[&[Sink(Tier::Cold)], &[Keep(3)]], &[Use(2)]),
         (HOT, &[], &[&[Sink(Tier::Warm)], &[Sink(Tier::Cold)]], &[Use(2)]),
         (HOT, &[], &[&[Evict(Tier::Hot)], &[Evict(Tier::Hot)]], &[Remove]),
         (WARM, &[Use(5)], &[&[Evict(Tier::Warm)], &[Rise(Tier::Hot, 3)]], &[Sink(Tier::Cold)]),

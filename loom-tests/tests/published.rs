@@ -12,12 +12,14 @@ use loom::sync::atomic::{AtomicBool, Ordering};
 use loom_tests::collected::spawn;
 use loom_tests::{both_hold, fails, holds};
 use tierstack::Tier;
-use tierstack::internals::{Block, Counted, Entries, Met, Node, Outcome, Place, Placement, Stats};
+use tierstack::internals::{Block, Counted, Entries, List, Met, Node, Outcome, Place, Placement, Stats};
 
 type Fragment = Node<(), u64>;
 
 /// Ticks that there are, from 0 on.
 const TICKS: u64 = 8;
+
+const HOT: List = List::Of(Tier::Hot);
 
 /// A key's first node, hot at tick 1; the one that is to replace it; and a cell of hot for each tick.
 struct Trial {
@@ -27,8 +29,8 @@ struct Trial {
 }
 
 impl Entries<(), u64> for Trial {
-    fn fill(&self, node: &Fragment, (tier, tick): Placement, _: &Guard) {
-        assert_eq!(tier, Tier::Hot, "all stay there");
+    fn fill(&self, node: &Fragment, (list, tick): Placement, _: &Guard) {
+        assert_eq!(list, HOT, "all stay there");
         self.cell(tick).at(0).put(node);
         assert_eq!(self.cell(tick).count(0), Counted::Open);
     }
@@ -39,6 +41,8 @@ impl Entries<(), u64> for Trial {
     fn clear(&self, _: &Fragment, (_, tick): Placement, _: &Guard) {
         self.cell(tick).at(0).empty();
     }
+
+    fn note_crossing(&self) {}
 }
 
 /// Nothing is retired in these models.
@@ -65,7 +69,7 @@ impl Trial {
         let cells = (0..TICKS).map(|_| Block::new()).collect();
         let trial = Self { first: node(1), second: node(2), cells };
         trial.first.place.prepare(Place::fresh(Tier::Hot, 1));
-        trial.fill(&trial.first, (Tier::Hot, 1), unpinned());
+        trial.fill(&trial.first, (HOT, 1), unpinned());
         trial.first.publish();
         Arc::new(trial)
     }
@@ -83,11 +87,11 @@ impl Trial {
             let floor = if storer == Storer::StaysBelow { 0 } else { place.tick() };
             if tick == 0 || tick <= floor {
                 if tick > 0 {
-                    self.clear(new, (Tier::Hot, tick), guard);
+                    self.clear(new, (HOT, tick), guard);
                 }
                 tick = (floor + 1).max(2);
                 new.place.prepare(Place::fresh(Tier::Hot, tick));
-                self.fill(new, (Tier::Hot, tick), guard);
+                self.fill(new, (HOT, tick), guard);
             }
             match old.place.replace(place, NonNull::from(new)) {
                 Outcome::Lost(now) => place = now,
@@ -123,11 +127,11 @@ impl Trial {
         let guard = unpinned();
         (1..TICKS).find_map(|tick| {
             let node = self.cell(tick).at(0).node(guard)?;
-            match Met::at(node, (Tier::Hot, tick)) {
-                Met::NotYet => None,
+            match Met::at(node, (HOT, tick)) {
+                Met::Unpublished | Met::NotYet(_) => None,
                 Met::Here(_) => Some(*node.value()),
                 Met::Over(place) => {
-                    self.clear_stale(node, place, (Tier::Hot, tick), guard);
+                    self.clear_stale(node, place, (HOT, tick), guard);
                     None
                 }
             }

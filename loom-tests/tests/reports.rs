@@ -12,18 +12,20 @@ use loom_tests::instants::{Event, Keys, explains};
 use loom_tests::{both_hold, fails, holds};
 use tierstack::Tier;
 use tierstack::internals::{
-    Block, Clock, Counted, Entries, Node, Outcome, Place, Placement, Reports, Stats, Tiers, Walk,
+    Block, Clock, Counted, Entries, List, Node, Outcome, Place, Placement, Reports, Stats, Tiers, Walk,
 };
 
 type Fragment = Node<(), u64>;
 
 const TICKS: u64 = 8;
 
-/// Two keys, with a fragment each, and one that is to replace the first; and a cell of each tier for each tick.
+const LISTS: [List; 3] = [List::Of(Tier::Hot), List::Of(Tier::Warm), List::Kept];
+
+/// Two keys, with a fragment each, and one that is to replace the first; and a cell of each order for each tick.
 struct Trial {
     /// Of the values 1, 2, 3; the key is the value less one, and 3 is of the first key.
     nodes: [Box<Fragment>; 3],
-    cells: [Vec<Block<Fragment>>; 2],
+    cells: [Vec<Block<Fragment>>; 3],
     clock: Clock,
     reports: Reports<(), u64>,
     /// After how many records a collector is due.
@@ -45,6 +47,8 @@ impl Entries<(), u64> for Trial {
             self.end(due, guard);
         }
     }
+
+    fn note_crossing(&self) {}
 }
 
 type Collector = tierstack::internals::Collector<(), u64>;
@@ -55,18 +59,19 @@ impl Trial {
         let (stats, clock) = (Arc::new(Stats::new()), Clock::starting_at(1));
         let node = |value| Box::new(Node::new(0, (), value, 1, clock.tick().unwrap(), &stats));
         let nodes = [node(1), node(2), node(3)];
-        let cells = [(); 2].map(|()| (0..TICKS).map(|_| Block::new()).collect());
+        let cells = LISTS.map(|_| (0..TICKS).map(|_| Block::new()).collect());
         let trial = Self { nodes, cells, clock, reports: Reports::new(), limit };
         for (node, tier) in trial.nodes.iter().zip(tiers) {
             node.place.prepare(Place::fresh(tier, node.stamp()));
-            trial.fill(node, (tier, node.stamp()), guard);
+            trial.fill(node, (List::Of(tier), node.stamp()), guard);
             node.publish();
         }
         Arc::new(trial)
     }
 
-    fn cell(&self, (tier, tick): Placement) -> &Block<Fragment> {
-        &self.cells[tier as usize][usize::try_from(tick).unwrap()]
+    fn cell(&self, (list, tick): Placement) -> &Block<Fragment> {
+        let order = LISTS.iter().position(|other| *other == list).unwrap();
+        &self.cells[order][usize::try_from(tick).unwrap()]
     }
 
     /// The key's live node, as an index would lead to it; and its word.
@@ -133,6 +138,18 @@ impl Trial {
         }
     }
 
+    /// Keeps the key's fragment, or lets it go, which changes nothing that the events tell.
+    fn set_kept(&self, key: usize, is_kept: bool, guard: &Guard) {
+        loop {
+            let (node, place) = self.observe(key, guard);
+            let Some(tier) = place.tier().filter(|_| place.is_kept() != is_kept) else { return };
+            let tick = self.clock.tick().unwrap();
+            if let Outcome::Done(_) = self.keep(node, place, tier, is_kept, tick, guard) {
+                return;
+            }
+        }
+    }
+
     /// Ends the first key's fragment.
     fn remove(&self, guard: &Guard) -> Option<Event> {
         loop {
@@ -152,13 +169,13 @@ impl Trial {
         let mut place = old.place.load();
         let mut tick = new.stamp();
         new.place.prepare(Place::fresh(Tier::Hot, tick));
-        self.fill_ahead(new, (Tier::Hot, tick), guard);
+        self.fill_ahead(new, (List::Of(Tier::Hot), tick), guard);
         loop {
             if tick < place.tick() {
-                self.clear(new, (Tier::Hot, tick), guard);
+                self.clear(new, (List::Of(Tier::Hot), tick), guard);
                 tick = self.clock.tick().unwrap();
                 new.place.prepare(Place::fresh(Tier::Hot, tick));
-                self.fill_ahead(new, (Tier::Hot, tick), guard);
+                self.fill_ahead(new, (List::Of(Tier::Hot), tick), guard);
             }
             match old.place.replace(place, NonNull::from(new)) {
                 Outcome::Lost(now) => place = now,
@@ -177,14 +194,15 @@ impl Trial {
         if !collector.is_walked() {
             let mut walk = Walk::new();
             let end = self.clock.now().min(TICKS);
-            for tier in collector.tiers().each().filter(|tier| *tier != Tier::Cold) {
+            let tiers = collector.tiers().each().filter(|tier| *tier != Tier::Cold);
+            for list in tiers.map(List::Of).chain([List::Kept]) {
                 for tick in 0..end {
-                    if let Some(node) = self.cell((tier, tick)).at(0).node(guard) {
+                    if let Some(node) = self.cell((list, tick)).at(0).node(guard) {
                         let chain_with = |node: &Fragment| {
                             let leads = std::ptr::eq(self.find(0, guard).0, node);
                             leads.then_some(&*self.nodes[0])
                         };
-                        walk.meet(node, (tier, tick), chain_with, guard);
+                        walk.meet(node, (list, tick), chain_with, guard);
                     }
                 }
             }
@@ -322,6 +340,27 @@ fn a_successor_that_another_has_seen_and_gone_on_from() {
         snapshot,
     ];
     explore("replace, see, demote", 2, BOTH_HOT, ENOUGH, programs);
+}
+
+#[test]
+fn what_has_been_kept_or_let_go_and_moved() {
+    let keep: &[Program] = &[
+        |trial, guard| {
+            trial.set_kept(0, true, guard);
+            trial.demote(0, guard).into_iter().collect()
+        },
+        snapshot,
+    ];
+    explore("keep, demote", 3, BOTH_HOT, ENOUGH, keep);
+    let keep_and_let_go: &[Program] = &[
+        |trial, guard| {
+            trial.set_kept(0, true, guard);
+            trial.set_kept(0, false, guard);
+            trial.demote(1, guard).into_iter().collect()
+        },
+        snapshot_of_hot,
+    ];
+    explore("keep, let go, demote the other", 3, BOTH_HOT, ENOUGH, keep_and_let_go);
 }
 
 #[test]

@@ -111,6 +111,22 @@ fn a_snapshot_beside_a_removal_and_a_store_of_the_key() {
 }
 
 #[test]
+fn a_snapshot_beside_what_is_kept_and_let_go() {
+    let keep: Program = |store| {
+        assert!(!store.keep(&KEYS[0]).unwrap().was_kept);
+        assert_eq!(store.demote(&KEYS[0]).unwrap().to, Tier::Warm);
+        vec![Event::Changed(0, HOT, WARM)]
+    };
+    pair("keep, demote", 2, 4, [HOT, WARM], keep, |store| vec![shown(store)]);
+    let keep_and_let_go: Program = |store| {
+        assert!(!store.keep(&KEYS[0]).unwrap().was_kept);
+        assert!(store.let_go(&KEYS[0]).unwrap().was_kept);
+        Vec::new()
+    };
+    pair("keep, let go", 2, 4, [HOT, None], keep_and_let_go, |store| vec![shown_in_hot(store)]);
+}
+
+#[test]
 fn a_snapshot_beside_a_snapshot() {
     pair("snapshot, snapshot", 2, 4, [HOT, WARM], |store| vec![shown(store)], |store| vec![shown(store)]);
     let demote: Program = |store| {

@@ -9,7 +9,7 @@ use loom_tests::collected::spawn;
 use loom_tests::watched::Watched;
 use loom_tests::{both_hold, holds};
 use tierstack::Tier;
-use tierstack::internals::{Node, Outcome, Place, Stats};
+use tierstack::internals::{List, Node, Outcome, Place, Standing, Stats};
 
 type Fragment = Node<Watched, Watched>;
 
@@ -58,7 +58,7 @@ impl Key {
     fn read(&self) -> u64 {
         let (node, place) = self.end();
         let number = node.value().number();
-        assert!(place.is_at(Tier::Hot, number), "{place:?}");
+        assert!(place.standing(List::Of(Tier::Hot), number) == Standing::At, "{place:?}");
         number
     }
 }

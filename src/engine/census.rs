@@ -12,8 +12,11 @@
 //! *A tier with a capacity* is never counted above what stands in it: a fragment is counted in after it has come there, and taken
 //! off before the CAS that takes it away, to be counted in again where the CAS is lost.
 //!
-//! *What is heavier than all that a tier may hold* is never counted there at all, neither when it comes nor when it goes: it does not stay.
-//! Whoever brought it in moves it on, and so does an eviction that meets it. So it pushes nothing out, wherever its bringer is stopped.
+//! *What is kept* stays, also where the tier is over its capacity. It is counted in its tier as all others are. A census of its own counts how much of
+//! the tier is kept: see [`crate::store`]'s `keeping`.
+//!
+//! *What is heavier than all that a tier may hold*, and not kept, is never counted there at all, neither when it comes nor when it goes: it
+//! does not stay. Whoever brought it in moves it on, and so does an eviction that meets it. So it pushes nothing out, wherever its bringer is stopped.
 //!
 //! *No sum wraps.* There are fewer than 2⁴³ fragments, for want of memory, and each weighs at most 2⁴⁰ bytes. The last twenty bits of the
 //! weights are added up in one word, and the others in another, which most operations on light fragments need not touch. In
@@ -167,10 +170,26 @@ impl Census {
     }
 
     /// Counts a fragment in again whose CAS was lost, where it was taken off before.
-    pub fn come_back(&self, weight: u64) {
-        if self.is_bounded() && self.has_room_for(weight) {
+    pub fn come_back(&self, weight: u64, is_kept: bool) {
+        if self.is_bounded() && self.counts(weight, is_kept) {
             self.add(Change::of(weight));
         }
+    }
+
+    /// Whether a fragment of that weight is counted. One that is kept stays, however heavy.
+    #[inline]
+    pub fn counts(&self, weight: u64, is_kept: bool) -> bool {
+        is_kept || self.has_room_for(weight)
+    }
+
+    /// Counts a fragment in, at once.
+    pub fn come(&self, weight: u64) {
+        self.add(Change::of(weight));
+    }
+
+    /// Takes a fragment off, at once.
+    pub fn go(&self, weight: u64) {
+        self.add(Change::of(weight).negated());
     }
 
     pub fn fragments(&self) -> u64 {
@@ -184,6 +203,14 @@ impl Census {
         let high = i128::from(self.high.load(Ordering::Acquire));
         let sum = (high << LOW_BITS) + i128::from(self.bytes.load(Ordering::Acquire));
         u64::try_from(sum.max(0)).unwrap_or(u64::MAX)
+    }
+
+    /// The bytes of a tier with a capacity in bytes: one word has them all.
+    #[inline]
+    pub fn bounded_bytes(&self) -> u64 {
+        debug_assert!(self.capacity.bytes.is_some());
+        // Acquire: pairs with the changes.
+        unsigned(self.bytes.load(Ordering::Acquire))
     }
 
     /// Whether the tier holds more than its capacity.
@@ -282,8 +309,8 @@ impl Tally {
 
     /// A fragment is about to leave `tier`, where departures are counted before the CAS that makes them. What has entered the tier and is
     /// not counted yet makes up for it; the rest is taken off the counts.
-    pub fn leave_early(&mut self, tier: Tier, weight: u64, census: &Census) {
-        if !census.is_bounded() || !census.has_room_for(weight) {
+    pub fn leave_early(&mut self, tier: Tier, weight: u64, is_kept: bool, census: &Census) {
+        if !census.is_bounded() || !census.counts(weight, is_kept) {
             return;
         }
         self.leave(tier, weight);
@@ -336,150 +363,4 @@ fn unsigned(count: i64) -> u64 {
 }
 
 #[cfg(all(test, not(any(tierstack_loom, tierstack_shuttle))))]
-mod tests {
-    use super::*;
-    use crate::engine::budget::MAX_BYTES;
-
-    fn add(census: &Census, weight: u64) {
-        census.add(Change::of(weight));
-    }
-
-    #[test]
-    fn a_claim_is_granted_only_while_over() {
-        let census = Census::new(Capacity::entries(2));
-        for _ in 0..3 {
-            add(&census, 10);
-        }
-        assert!(census.is_over() && census.claim(10) && !census.claim(10));
-        census.come_back(10);
-        assert!(census.claim(10));
-        assert_eq!((census.fragments(), census.bytes()), (2, 20));
-
-        let census = Census::new(Capacity::bytes(25));
-        add(&census, 20);
-        add(&census, 10);
-        assert!(census.claim(20) && !census.is_over());
-        assert_eq!((census.fragments(), census.bytes()), (1, 10));
-    }
-
-    #[test]
-    fn a_tally_is_added_once_and_a_count_below_zero_reads_as_zero() {
-        let tiers = [(); 3].map(|()| Census::new(Capacity::UNBOUNDED));
-        let counts = || [0, 1, 2].map(|tier: usize| (tiers[tier].fragments(), tiers[tier].bytes()));
-        let mut tally = Tally::default();
-        tally.leave(Tier::Warm, 5);
-        tally.enter(Tier::Cold, 5);
-        tally.enter(Tier::Hot, 5);
-        for _ in 0..2 {
-            tally.add_to(&tiers);
-            assert_eq!(counts(), [(1, 0), (0, 0), (1, 5)], "hot's bytes are counted elsewhere");
-        }
-        tally.enter(Tier::Warm, 5);
-        tally.add_to(&tiers);
-        assert_eq!((tiers[1].fragments(), tiers[1].bytes(), tiers[1].is_over()), (0, 0, false));
-    }
-
-    /// A tier of that capacity, with two fragments of 30 bytes.
-    fn with_two(capacity: Capacity) -> Census {
-        let census = Census::new(capacity);
-        add(&census, 10);
-        add(&census, 20);
-        census
-    }
-
-    #[test]
-    fn departures_are_counted_early_only_where_there_is_a_capacity() {
-        let (entries, bytes) = (Capacity::entries(9), Capacity::bytes(90));
-        for (capacity, left) in
-            [(Capacity::UNBOUNDED, (2, 30)), (entries, (1, 20)), (bytes, (1, 20)), (entries.and_bytes(90), (1, 20))]
-        {
-            let census = with_two(capacity);
-            let mut tally = Tally::default();
-            tally.leave_early(Tier::Warm, 10, &census);
-            assert_eq!((census.fragments(), census.bytes()), left, "{capacity:?}");
-            census.come_back(10);
-            assert_eq!((census.fragments(), census.bytes()), (2, 30));
-        }
-    }
-
-    #[test]
-    fn an_early_departure_is_made_up_for_by_what_came_in_and_is_not_counted_yet() {
-        for (came_in, counted) in [(10, (2, 30)), (15, (2, 30)), (4, (2, 24))] {
-            let census = with_two(Capacity::entries(9));
-            let mut tally = Tally::default();
-            tally.enter(Tier::Warm, came_in);
-            tally.leave_early(Tier::Warm, 10, &census);
-            assert_eq!((census.fragments(), census.bytes()), counted, "never above what stands there");
-            let tiers = [Census::new(Capacity::UNBOUNDED), census, Census::new(Capacity::UNBOUNDED)];
-            tally.add_to(&tiers);
-            assert_eq!((tiers[1].fragments(), tiers[1].bytes()), (2, 20 + came_in));
-        }
-    }
-
-    #[test]
-    fn a_tier_is_over_and_claims_are_granted_where_either_bound_is_passed() {
-        for (capacity, is_over) in [
-            (Capacity::UNBOUNDED, false),
-            (Capacity::entries(2), false),
-            (Capacity::entries(1), true),
-            (Capacity::bytes(30), false),
-            (Capacity::bytes(29), true),
-            (Capacity::entries(2).and_bytes(30), false),
-            (Capacity::entries(1).and_bytes(30), true),
-            (Capacity::entries(2).and_bytes(29), true),
-            (Capacity::bytes(29).and_entries(2), true),
-            (Capacity::entries(1).and_bytes(29), true),
-        ] {
-            let census = with_two(capacity);
-            assert_eq!((census.is_over(), census.claim(10)), (is_over, is_over), "{capacity:?}");
-            let left = if is_over { (1, 20) } else { (2, 30) };
-            assert_eq!((census.fragments(), census.bytes()), left, "{capacity:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_heavier_than_the_whole_capacity_is_never_counted() {
-        for capacity in [Capacity::bytes(30), Capacity::entries(2).and_bytes(30)] {
-            let census = with_two(capacity);
-            assert!(census.has_room_for(30) && !census.has_room_for(31));
-            assert!(census.claim(31), "it may always go");
-            let mut tally = Tally::default();
-            tally.leave_early(Tier::Warm, 31, &census);
-            census.come_back(32);
-            assert_eq!((census.fragments(), census.bytes(), census.is_over()), (2, 30, false), "{capacity:?}");
-        }
-        assert!(Census::new(Capacity::entries(0)).has_room_for(MAX_BYTES));
-    }
-
-    #[test]
-    fn no_sum_of_weights_wraps() {
-        let census = Census::new(Capacity::UNBOUNDED);
-        let many = |number: i64, weight| {
-            let Change { fragments, low, high } = Change::of(weight);
-            Change { fragments: number * fragments, low: number * low, high: number * high }
-        };
-        let mut sum = 0;
-        for (number, weight) in [(3, (1 << 20) - 1), (5, 1 << 20), (1 << 23, MAX_BYTES), (1 << 23, MAX_BYTES - 1)] {
-            census.add(many(number, weight));
-            sum += i128::from(number) * i128::from(weight);
-            assert_eq!(census.bytes(), u64::try_from(sum).unwrap());
-        }
-        census.add(many(1 << 24, MAX_BYTES));
-        assert_eq!(census.bytes(), u64::MAX, "more cannot be said");
-        for (number, weight) in [(1 << 24, MAX_BYTES), (1 << 23, MAX_BYTES), (1 << 23, MAX_BYTES - 1)] {
-            census.add(many(number, weight).negated());
-        }
-        assert_eq!((census.fragments(), census.bytes()), (8, (8 << 20) - 3));
-    }
-
-    #[test]
-    fn a_capacity_of_more_bytes_than_can_be_counted_holds_at_what_can() {
-        let census = Census::new(Capacity::bytes(u64::MAX));
-        let half = Change { fragments: 1 << 21, low: 0, high: 1 << 41 };
-        census.add(half);
-        census.add(half);
-        assert_eq!((census.bytes(), census.is_over()), (1 << 62, false));
-        add(&census, 1);
-        assert!(census.is_over() && census.claim(MAX_BYTES) && !census.is_over());
-    }
-}
+mod tests;

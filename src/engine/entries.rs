@@ -1,9 +1,9 @@
-//! The entries of a fragment in the tiers' orders: how a move fills and clears them.
+//! The entries of a fragment in the orders: how a move fills and clears them.
 //!
 //! # Filled before moved
 //!
-//! At every instant the order of a tier has an entry of each published fragment that stands in the tier, at the tick of its place word. So
-//! whoever moves a fragment
+//! At every instant the order of a tier has an entry of each published fragment that stands in the tier and is not kept, at the tick of its
+//! place word. The order of what is kept has one of each published fragment that is kept, whichever its tier. So whoever moves a fragment
 //!
 //! 1. *fills* the cell of the placement that the move is to,
 //! 2. moves the word, by one CAS on the exact word,
@@ -15,8 +15,8 @@
 //!
 //! # Who else wants the cell
 //!
-//! A *fresh* tick, that of a store or a rise, is its taker's own. Where the move is lost the entry is cleared, and the next try takes
-//! another tick: a cell that was cleared is not filled again, as somebody may be about to clear it once more.
+//! A *fresh* tick, that of a store, of a rise, of keeping and of letting go, is its taker's own. Where the move is lost the entry is cleared, and
+//! the next try takes another tick: a cell that was cleared is not filled again, as somebody may be about to clear it once more.
 //!
 //! A fragment sinks at its tick, and is re-listed at that of its last use. Others may fill that same cell for the same move, and a
 //! filler can come late: when the word has come to the placement, and even when it has gone beyond. Whoever has lost the move *settles* the
@@ -30,8 +30,27 @@
 //! - The word is *before*, at a lower tick: the entry is at a last use. The node is re-listed where it is, at its last use, which changes
 //!   nothing about its recency. Then the word is at the entry's tick or above it, and one of the other cases holds.
 //!
+//! What is kept sinks without any of this: its order is one for all tiers, and its entry stays true.
+//!
 //! So at rest there is an entry exactly where a word says that a fragment is; and perhaps, where the word says that it is prefilled, at the
 //! same tick in lower tiers.
+//!
+//! # From one order to another
+//!
+//! A walk up one order does not miss what moves up within it meanwhile (see [`crate::engine::order`]). An iteration over a tier walks two orders: the tier's,
+//! and then that of what is kept. A fragment that is kept, or let go, goes from the one to the other, and could be missed in both. So whoever moves a
+//! fragment from one to the other *notes* it, by a read-modify-write of one counter, between 1 and 2. The iteration reads the counter, walks
+//! both orders, and reads the counter again. If it has changed, both are walked again. If not, nothing was missed. Say that a fragment stood in the tier
+//! throughout:
+//!
+//! - Its move was noted *before* the first reading. Then its entry in the order that it goes to was filled before that, so that the iteration meets it
+//!   there, be it before or after the move: an entry counts also if the word is to come to it yet, as long as the fragment stands in the tier. (By the time
+//!   of the move the walk may be in the other order.) It does not go back within the two walks: who moves it back has seen the
+//!   first move, which comes after the first reading, and notes that in between.
+//! - It is noted *after* the second reading, or never. Then the entry that it leaves is cleared after both walks: the iteration has met it.
+//!
+//! Iterations are lock-free by that, and no more: each further round is paid for by a fragment that was kept or let go, or whose keeper has lost to
+//! another move. Evictions walk one order, and need none of this: a fragment that is let go comes into its tier as one that is stored.
 //!
 //! # Published
 //!
@@ -45,18 +64,20 @@
 use crossbeam_epoch::Guard;
 
 use crate::engine::node::Node;
-use crate::engine::place::{Outcome, Place, Standing};
+use crate::engine::place::{List, Outcome, Place, Standing};
 use crate::failpoint::{Step, reach};
 use crate::tier::Tier;
 
-/// A tier and the tick in it: the name of a placement.
-pub type Placement = (Tier, u64);
+/// An order and the tick in it: the name of an entry.
+pub type Placement = (List, u64);
 
 /// What an entry says to who meets it on a walk up an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Met {
-    /// Nothing yet: the walk goes on.
-    NotYet,
+    /// Nothing: its storer has not published it yet.
+    Unpublished,
+    /// Nothing yet: the fragment stands elsewhere; this is the word.
+    NotYet(Place),
     /// The fragment stands there; this is the word.
     Here(Place),
     /// It is over; this is the word. The entry is to be cleared, by [`Entries::clear_stale`].
@@ -66,23 +87,23 @@ pub enum Met {
 impl Met {
     /// What the entry of `node` at that placement says.
     #[inline]
-    pub fn at<K, V>(node: &Node<K, V>, (tier, tick): Placement) -> Self {
+    pub fn at<K, V>(node: &Node<K, V>, (list, tick): Placement) -> Self {
         // First: until it is published, its storer may take the word back.
         if !node.is_published() {
-            return Self::NotYet;
+            return Self::Unpublished;
         }
         let place = node.place.load();
-        match place.standing(tier, tick) {
-            Standing::Before => Self::NotYet,
+        match place.standing(list, tick) {
+            Standing::Before => Self::NotYet(place),
             Standing::At => Self::Here(place),
             Standing::Beyond => Self::Over(place),
         }
     }
 }
 
-/// The orders of the tiers, and the moves that keep their entries.
+/// The orders, and the moves that keep their entries.
 ///
-/// A store's are three [`crate::engine::order::Order`]s; a model's are bare cells.
+/// A store's are four [`crate::engine::order::Order`]s; a model's are bare cells.
 pub trait Entries<K, V> {
     /// Fills the cell of a placement.
     fn fill(&self, node: &Node<K, V>, to: Placement, guard: &Guard);
@@ -92,6 +113,9 @@ pub trait Entries<K, V> {
 
     /// Reports the node to a snapshot in progress: see [`crate::engine::reports`].
     fn report(&self, node: &Node<K, V>, guard: &Guard);
+
+    /// Notes that a fragment is about to go from one order to another: see the head of the module.
+    fn note_crossing(&self);
 
     /// Fills the cell of a placement that a move is to.
     #[inline]
@@ -115,20 +139,21 @@ pub trait Entries<K, V> {
     /// Clears what this thread has left behind by moving a word from `old` to `new`.
     #[inline]
     fn clear_left(&self, node: &Node<K, V>, old: Place, new: Place, guard: &Guard) {
-        let Some(tier) = old.tier() else { return };
-        self.clear(node, (tier, old.tick()), guard);
+        let Some(list) = old.list() else { return };
+        self.clear(node, (list, old.tick()), guard);
         if old.is_prefilled() {
-            self.clear_prefilled(node, (tier, old.tick()), new, guard);
+            self.clear_prefilled(node, old, new, guard);
         }
     }
 
     /// Clears the entries below a placement that the word has gone beyond.
     #[cold]
-    fn clear_prefilled(&self, node: &Node<K, V>, (tier, tick): Placement, new: Place, guard: &Guard) {
-        let mut lower = tier.below();
+    fn clear_prefilled(&self, node: &Node<K, V>, old: Place, new: Place, guard: &Guard) {
+        let mut lower = old.tier().and_then(Tier::below);
         while let Some(tier) = lower {
-            if new.standing(tier, tick) == Standing::Beyond {
-                self.clear(node, (tier, tick), guard);
+            let below = (List::Of(tier), old.tick());
+            if new.standing(below.0, below.1) == Standing::Beyond {
+                self.clear(node, below, guard);
             }
             lower = tier.below();
         }
@@ -137,23 +162,59 @@ pub trait Entries<K, V> {
     /// Moves a fragment that stands at `place` down to the tier `below`.
     #[inline]
     fn sink(&self, node: &Node<K, V>, place: Place, below: Tier, guard: &Guard) -> Outcome {
-        let to = (below, place.tick());
+        if place.is_kept() {
+            return self.sink_kept(node, place, below, guard);
+        }
+        let to = (List::Of(below), place.tick());
         self.fill_ahead(node, to, guard);
         self.end_move(node.place.sink(place, below), node, place, to, guard)
     }
 
-    /// Moves a fragment that stands at `place` in `tier` to the tick of its last use, which is above.
+    /// The same of what is kept: its entry stays where it is.
+    #[cold]
+    fn sink_kept(&self, node: &Node<K, V>, place: Place, below: Tier, guard: &Guard) -> Outcome {
+        let moved = node.place.sink(place, below);
+        if let Outcome::Done(_) = moved {
+            reach(Step::Moved);
+            self.report(node, guard);
+        }
+        moved
+    }
+
+    /// Moves a fragment that stands at `place` in `tier`, and is not kept, to the tick of its last use, which is above.
     fn relist(&self, node: &Node<K, V>, place: Place, tier: Tier, last_use: u64, guard: &Guard) -> Outcome {
-        let to = (tier, last_use);
+        let to = (List::Of(tier), last_use);
         self.fill_ahead(node, to, guard);
         self.end_move(node.place.relist(place, tier, last_use), node, place, to, guard)
     }
 
     /// Moves a fragment that stands at `place` up to `tier`, at a tick that the caller has taken for this and uses for nothing else.
-    fn rise(&self, node: &Node<K, V>, mut place: Place, tier: Tier, tick: u64, guard: &Guard) -> Outcome {
-        self.fill_ahead(node, (tier, tick), guard);
+    fn rise(&self, node: &Node<K, V>, place: Place, tier: Tier, tick: u64, guard: &Guard) -> Outcome {
+        let list = if place.is_kept() { List::Kept } else { List::Of(tier) };
+        self.fill_ahead(node, (list, tick), guard);
+        self.end_fresh_move(node, place, (list, tick), guard, |place| node.place.rise(place, tier, tick))
+    }
+
+    /// Keeps a fragment that stands at `place` in `tier`, or lets it go, at a tick as for [`Self::rise`].
+    fn keep(&self, node: &Node<K, V>, place: Place, tier: Tier, is_kept: bool, tick: u64, guard: &Guard) -> Outcome {
+        let list = if is_kept { List::Kept } else { List::Of(tier) };
+        self.fill_ahead(node, (list, tick), guard);
+        self.note_crossing();
+        self.end_fresh_move(node, place, (list, tick), guard, |place| node.place.keep(place, tier, is_kept, tick))
+    }
+
+    /// Makes the move that an entry at a fresh tick was filled for.
+    #[inline]
+    fn end_fresh_move(
+        &self,
+        node: &Node<K, V>,
+        mut place: Place,
+        to: Placement,
+        guard: &Guard,
+        cas: impl Fn(Place) -> Outcome,
+    ) -> Outcome {
         loop {
-            match node.place.rise(place, tier, tick) {
+            match cas(place) {
                 Outcome::Done(new) => {
                     reach(Step::Moved);
                     self.report(node, guard);
@@ -164,7 +225,7 @@ pub trait Entries<K, V> {
                 Outcome::Lost(now) if now.is_same_placement(place) => place = now,
                 Outcome::Lost(now) => {
                     reach(Step::Lost);
-                    self.clear(node, (tier, tick), guard);
+                    self.clear(node, to, guard);
                     return Outcome::Lost(now);
                 }
             }
@@ -199,13 +260,13 @@ pub trait Entries<K, V> {
         let mut entry = filled;
         loop {
             let now = node.place.confirm();
-            let (tier, tick) = entry;
-            let is_settled = match (now.standing(tier, tick), now.tier()) {
-                (Standing::Before, Some(here)) if now.tick() < tick => {
+            let (list, tick) = entry;
+            let is_settled = match (now.standing(list, tick), now.tier().zip(now.list())) {
+                (Standing::Before, Some((tier, here))) if now.tick() < tick => {
                     let last_use = node.last_use.confirm();
                     debug_assert!(last_use >= tick, "an entry ahead of the word is at a last use");
                     self.fill(node, (here, last_use), guard);
-                    match node.place.relist(now, here, last_use) {
+                    match node.place.relist(now, tier, last_use) {
                         Outcome::Done(new) => {
                             self.report(node, guard);
                             self.clear_left(node, now, new, guard);

@@ -12,11 +12,14 @@
 //!      └──────────────────────┘ └─┴─────────────────────┘   rise (promote, a fresh tick)
 //!
 //!   In(any) ── relist ──► In(the same tier, the tick of the last use)
+//!   In(any) ── keep ──► In(the same tier, kept, a fresh tick) ── let go ──► In(the same tier, a fresh tick)
 //!   In(any) ── replace ──► Replaced(from which tier, by which node)
 //!   In(any) ── remove (also: evicted out of cold) ──► Removed
 //! ```
 //!
-//! `In` carries the *tick* that is the node's key in its tier's order, and three marks:
+//! `In` carries the *tick* that is the node's key in its order. It says whether the fragment is *kept*: then its order is that of what is kept, which is
+//! one for all tiers; else it is that of its tier. What is kept sinks, rises, is replaced and removed as any other; only no eviction finds it.
+//! And `In` carries three marks:
 //!
 //! - *Touched*: a use is younger than the tick, so that an eviction has to look at the last use.
 //! - *Unsure*: the tick is not the one that the node was stored with. A use may have been marked at an earlier tick, so that an
@@ -28,14 +31,16 @@
 //!
 //! # A place word never recurs
 //!
-//! The tick never falls; at one tick the tier only sinks; at one (tick, tier) the marks only rise. So a CAS on the exact word that
-//! was read succeeds only if nothing happened in between, and (tier, tick) names one placement for ever.
+//! The tick never falls. At one tick the fragment is kept or it is not, for good: to be kept or let go takes another tick. At one tick the tier only
+//! sinks; at one (tick, tier) the marks only rise. So a CAS on the exact word that was read succeeds only if nothing happened in between, and
+//! (tier, tick) names one placement for ever.
 //!
 //! # Before, at, beyond
 //!
-//! The same order tells how a word stands to a placement, by the tick first and then by the tier: *before* it may still come to it,
-//! *at* it is there, *beyond* it never will be again. A dead word is beyond every placement. So whoever finds an entry in an order
-//! knows from the word alone whether the entry is not yet true, true, or over.
+//! The same order tells how a word stands to an entry of an order, by the tick first and then by the tier: *before* it may still come to it,
+//! *at* it is there, *beyond* it never will be again. A dead word is beyond every entry. At the tick of the entry, a kept word is beyond the
+//! entries of the tiers, and one that is not kept is beyond the entry of what is kept: it will not change that at this tick. So whoever
+//! finds an entry in an order knows from the word alone whether the entry is not yet true, true, or over.
 //!
 //! # Orderings
 //!
@@ -60,10 +65,14 @@ const COLD: u64 = Tier::Cold as u64;
 const REMOVED: u64 = 4;
 /// And the tier's number: 5, 6, 7.
 const REPLACED: u64 = 5;
+/// Which state it is, of the dead.
+const DEAD: u64 = 0b100;
 const TOUCHED: u64 = 1 << 3;
 const UNSURE: u64 = 1 << 4;
 const PREFILLED: u64 = 1 << 5;
-const TICK_SHIFT: u32 = 6;
+/// For as long as it has its tick.
+const KEPT: u64 = 1 << 6;
+const TICK_SHIFT: u32 = 7;
 /// The marks that stay when a node sinks at its tick.
 const MARKS: u64 = TOUCHED | UNSURE | PREFILLED;
 /// The bits of a replaced word that are the successor's address: nodes are aligned to 16.
@@ -90,7 +99,16 @@ pub enum State {
     },
 }
 
-/// How a word stands to a placement.
+/// A recency order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum List {
+    /// Of what stands in that tier and is not kept.
+    Of(Tier),
+    /// Of what is kept, in any tier.
+    Kept,
+}
+
+/// How a word stands to an entry of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// It may still come to it.
@@ -117,8 +135,14 @@ impl Place {
         Self(tier as u64 | tick << TICK_SHIFT)
     }
 
-    const fn unsure(tier: Tier, tick: u64) -> Self {
-        Self(Self::fresh(tier, tick).0 | UNSURE)
+    /// As [`Self::fresh`], of one that is to be kept from the beginning.
+    pub const fn fresh_kept(tier: Tier, tick: u64) -> Self {
+        Self(Self::fresh(tier, tick).0 | KEPT)
+    }
+
+    /// With that tick, kept or not as `like` says.
+    const fn unsure(tier: Tier, tick: u64, like: u64) -> Self {
+        Self(Self::fresh(tier, tick).0 | UNSURE | like & KEPT)
     }
 
     /// What the word says.
@@ -179,16 +203,29 @@ impl Place {
         self.0 & PREFILLED != 0
     }
 
+    /// Whether the fragment is kept where it is.
+    #[inline]
+    pub const fn is_kept(self) -> bool {
+        // A dead word's other bits are an address.
+        self.0 & (KEPT | DEAD) == KEPT
+    }
+
+    /// The order that is to have the entry.
+    #[inline]
+    pub const fn list(self) -> Option<List> {
+        if self.is_kept() {
+            return Some(List::Kept);
+        }
+        match self.tier() {
+            Some(tier) => Some(List::Of(tier)),
+            None => None,
+        }
+    }
+
     /// Whether both are live words of one placement: same tier, same tick.
     #[inline]
     pub const fn is_same_placement(self, other: Self) -> bool {
         self.tier().is_some() && (self.0 ^ other.0) & !MARKS == 0
-    }
-
-    /// Whether this is the placement of that tier and tick.
-    #[inline]
-    pub const fn is_at(self, tier: Tier, tick: u64) -> bool {
-        self.is_same_placement(Self::fresh(tier, tick))
     }
 
     /// Whether a node that has had the other word has come to this one later. Marks do not count.
@@ -199,11 +236,24 @@ impl Place {
         }
     }
 
-    /// How the word stands to the placement of that tier and tick.
+    /// How the word stands to the entry of that order and tick.
     #[inline]
-    pub fn standing(self, tier: Tier, tick: u64) -> Standing {
-        let Some(now) = self.tier() else { return Standing::Beyond };
-        match (self.tick(), now as u64).cmp(&(tick, tier as u64)) {
+    pub fn standing(self, list: List, tick: u64) -> Standing {
+        match list {
+            List::Of(tier) if self.0 & !MARKS == Self::fresh(tier, tick).0 => Standing::At,
+            _ => self.standing_to_another(list, tick),
+        }
+    }
+
+    #[inline]
+    fn standing_to_another(self, list: List, tick: u64) -> Standing {
+        let Some(now) = self.list() else { return Standing::Beyond };
+        let at_the_tick = || match (now, list) {
+            (List::Of(now), List::Of(tier)) => (now as u64).cmp(&(tier as u64)),
+            (List::Kept, List::Kept) => cmp::Ordering::Equal,
+            (List::Kept, List::Of(_)) | (List::Of(_), List::Kept) => cmp::Ordering::Greater,
+        };
+        match self.tick().cmp(&tick).then_with(at_the_tick) {
             cmp::Ordering::Less => Standing::Before,
             cmp::Ordering::Equal => Standing::At,
             cmp::Ordering::Greater => Standing::Beyond,
@@ -215,7 +265,7 @@ impl core::fmt::Debug for Place {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let State::In(tier) = self.state() else { return self.state().fmt(f) };
         write!(f, "{tier:?}@{}", self.tick())?;
-        for (mark, name) in [(TOUCHED, " touched"), (UNSURE, " unsure"), (PREFILLED, " prefilled")] {
+        for (mark, name) in [(KEPT, " kept"), (TOUCHED, " touched"), (UNSURE, " unsure"), (PREFILLED, " prefilled")] {
             f.write_str(if self.0 & mark != 0 { name } else { "" })?;
         }
         Ok(())
@@ -277,19 +327,25 @@ impl PlaceWord {
     /// Moves the placement within its tier to the tick of its last use.
     pub fn relist(&self, from: Place, tier: Tier, last_use: u64) -> Outcome {
         debug_assert!(from.tier() == Some(tier) && from.tick() < last_use);
-        self.cas(from, Place::unsure(tier, last_use))
+        self.cas(from, Place::unsure(tier, last_use, from.0))
     }
 
-    /// Moves down to `tier`, which is below; the tick and the marks are kept.
+    /// Moves down to `tier`, which is below; the tick and the marks stay.
     pub fn sink(&self, from: Place, tier: Tier) -> Outcome {
         debug_assert!(from.tier().is_some_and(|now| now < tier));
-        self.cas(from, Place(Place::fresh(tier, from.tick()).0 | from.0 & MARKS))
+        self.cas(from, Place(Place::fresh(tier, from.tick()).0 | from.0 & (KEPT | MARKS)))
     }
 
     /// Moves up to `tier` (or to the head of its own) with a fresh tick.
     pub fn rise(&self, from: Place, tier: Tier, tick: u64) -> Outcome {
         debug_assert!(from.tier().is_some_and(|now| now >= tier) && from.tick() < tick);
-        self.cas(from, Place::unsure(tier, tick))
+        self.cas(from, Place::unsure(tier, tick, from.0))
+    }
+
+    /// Keeps the fragment where it is, or lets it go, with a fresh tick.
+    pub fn keep(&self, from: Place, tier: Tier, is_kept: bool, tick: u64) -> Outcome {
+        debug_assert!(from.tier() == Some(tier) && from.is_kept() != is_kept && from.tick() < tick);
+        self.cas(from, Place::unsure(tier, tick, if is_kept { KEPT } else { 0 }))
     }
 
     /// Ends the fragment.
@@ -314,6 +370,10 @@ mod tests {
     #[repr(align(16))]
     struct Successor;
 
+    fn is_at(place: Place, tier: Tier, tick: u64) -> bool {
+        place.standing(List::Of(tier), tick) == Standing::At
+    }
+
     fn done(outcome: Outcome) -> Place {
         let Outcome::Done(place) = outcome else { panic!("nobody else: {outcome:?}") };
         place
@@ -327,13 +387,13 @@ mod tests {
                 let word = PlaceWord::new(Place::fresh(tier, tick));
                 let place = word.load();
                 assert_eq!((place.state(), place.tick(), place.tier()), (State::In(tier), tick, Some(tier)));
-                assert!(!place.is_touched() && !place.may_be_used() && !place.is_prefilled());
+                assert!(!place.is_touched() && !place.may_be_used() && !place.is_prefilled() && !place.is_kept());
                 assert_eq!(place.successor::<Successor>(), None);
                 let touched = done(word.touch(place));
                 assert!(touched.is_touched() && touched.may_be_used() && touched.is_same_placement(place));
                 assert_eq!(word.touch(place), Outcome::Lost(touched));
                 let prefilled = done(word.mark_prefilled(touched));
-                assert!(prefilled.is_prefilled() && prefilled.is_touched() && prefilled.is_at(tier, tick));
+                assert!(prefilled.is_prefilled() && prefilled.is_touched() && is_at(prefilled, tier, tick));
                 assert_eq!((word.confirm(), word.load()), (prefilled, prefilled));
                 let dead = done(word.replace(prefilled, successor));
                 assert_eq!((dead.state(), dead.tier()), (State::Replaced { from: tier }, None));
@@ -352,15 +412,15 @@ mod tests {
     fn sinking_keeps_the_tick_and_the_marks_and_what_has_a_new_tick_is_unsure() {
         let word = PlaceWord::new(Place::fresh(Tier::Hot, 5));
         let sunk = done(word.sink(word.load(), Tier::Warm));
-        assert!(sunk.is_at(Tier::Warm, 5) && !sunk.may_be_used() && !sunk.is_prefilled());
+        assert!(is_at(sunk, Tier::Warm, 5) && !sunk.may_be_used() && !sunk.is_prefilled());
         let place = done(word.mark_prefilled(done(word.touch(sunk))));
         let sunk = done(word.sink(place, Tier::Cold));
-        assert!(sunk.is_at(Tier::Cold, 5) && sunk.is_touched() && sunk.is_prefilled());
+        assert!(is_at(sunk, Tier::Cold, 5) && sunk.is_touched() && sunk.is_prefilled());
         let relisted = done(word.relist(sunk, Tier::Cold, 6));
-        assert!(relisted.is_at(Tier::Cold, 6) && !relisted.is_touched() && !relisted.is_prefilled());
+        assert!(is_at(relisted, Tier::Cold, 6) && !relisted.is_touched() && !relisted.is_prefilled());
         assert!(relisted.may_be_used(), "a use that marked the word before");
         let risen = done(word.rise(relisted, Tier::Hot, 8));
-        assert!(risen.is_at(Tier::Hot, 8) && !risen.is_touched() && risen.may_be_used());
+        assert!(is_at(risen, Tier::Hot, 8) && !risen.is_touched() && risen.may_be_used());
         assert!(done(word.sink(risen, Tier::Warm)).may_be_used(), "at the same tick it stays so");
     }
 
@@ -376,10 +436,41 @@ mod tests {
             (Tier::Hot, 6, Standing::Before),
             (Tier::Cold, 6, Standing::Before),
         ] {
-            assert_eq!(place.standing(tier, tick), standing, "{tier:?}@{tick}");
+            assert_eq!(place.standing(List::Of(tier), tick), standing, "{tier:?}@{tick}");
         }
+        assert_eq!(place.standing(List::Kept, 6), Standing::Before);
+        assert_eq!(place.standing(List::Kept, 5), Standing::Beyond, "it was not kept with that tick");
         let word = PlaceWord::new(place);
         let dead = done(word.remove(place));
-        assert_eq!(dead.standing(Tier::Cold, MAX_TICK), Standing::Beyond);
+        assert_eq!(dead.standing(List::Of(Tier::Cold), MAX_TICK), Standing::Beyond);
+    }
+
+    #[test]
+    fn what_is_kept_moves_as_any_other_and_stays_kept_until_it_is_let_go() {
+        let word = PlaceWord::new(Place::fresh(Tier::Hot, 5));
+        let touched = done(word.touch(word.load()));
+        let kept = done(word.keep(touched, Tier::Hot, true, 7));
+        assert!(kept.is_kept() && kept.may_be_used() && !kept.is_touched());
+        assert_eq!((kept.state(), kept.list(), kept.tick()), (State::In(Tier::Hot), Some(List::Kept), 7));
+        let standings = [4, 5, 6, 7, 8].map(|tick| kept.standing(List::Of(Tier::Hot), tick));
+        assert_eq!(standings[3..], [Standing::Beyond, Standing::Before]);
+        assert!(standings[..3].iter().all(|standing| *standing == Standing::Beyond));
+        assert_eq!(
+            [6, 7, 8].map(|tick| kept.standing(List::Kept, tick)),
+            [Standing::Beyond, Standing::At, Standing::Before]
+        );
+        let sunk = done(word.sink(kept, Tier::Cold));
+        assert_eq!((sunk.tier(), sunk.list(), sunk.tick()), (Some(Tier::Cold), Some(List::Kept), 7));
+        assert!(!sunk.is_same_placement(kept));
+        let relisted = done(word.relist(sunk, Tier::Cold, 8));
+        assert!(relisted.is_kept() && done(word.touch(relisted)).is_same_placement(relisted));
+        let risen = done(word.rise(word.load(), Tier::Warm, 9));
+        assert!(risen.is_kept() && !risen.is_touched());
+        let free = done(word.keep(risen, Tier::Warm, false, 10));
+        assert!(!free.is_kept() && free.may_be_used() && is_at(free, Tier::Warm, 10));
+        let fresh = Place::fresh_kept(Tier::Warm, 3);
+        assert!(fresh.is_kept() && !fresh.may_be_used() && !fresh.is_same_placement(Place::fresh(Tier::Warm, 3)));
+        let word = PlaceWord::new(fresh);
+        assert!(!done(word.remove(fresh)).is_kept());
     }
 }

@@ -187,9 +187,9 @@ where
             let stored = view.store_newcomer(new, IfAbsent).map(|written| written.report.without_replaced::<V>());
             drop(view);
             new = match stored {
-                Ok(Stored { tier, version, contended, .. }) => {
-                    let fragment = Fragment { value: own, tier, weight, version };
-                    return Ok(GetOrStored::Stored { fragment, contended });
+                Ok(Stored { tier, version, contended, kept_out, kept, .. }) => {
+                    let fragment = Fragment { value: own, tier, kept, weight, version };
+                    return Ok(GetOrStored::Stored { fragment, contended, kept_out });
                 }
                 Err(refused) => match refused.unless_present() {
                     Ok(new) => new,
@@ -414,9 +414,9 @@ where
         };
         loop {
             new = match self.store_newcomer(new, IfAbsent) {
-                Ok(Written { report: Stored { tier, version, contended, .. }, node }) => {
-                    let fragment = Fragment { value: node.value(), tier, weight, version };
-                    return Ok(GetOrStored::Stored { fragment, contended });
+                Ok(Written { report: Stored { tier, version, contended, kept_out, kept, .. }, node }) => {
+                    let fragment = Fragment { value: node.value(), tier, kept, weight, version };
+                    return Ok(GetOrStored::Stored { fragment, contended, kept_out });
                 }
                 Err(refused) => match refused.unless_present() {
                     Ok(new) => new,

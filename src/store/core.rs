@@ -14,21 +14,29 @@ use crate::engine::entries::{Entries, Placement};
 use crate::engine::index::{Found, FoundAt, Index};
 use crate::engine::node::Node;
 use crate::engine::order::Order;
-use crate::engine::place::Place;
+use crate::engine::place::{List, Place};
 use crate::engine::reclaim;
 use crate::engine::stats::{Event, Stats};
+use crate::failpoint::{Step, reach};
 use crate::store::fragment::Fragment;
 use crate::store::metrics::{Metrics, TierMetrics};
 use crate::store::version::{StoreNumber, Version};
+use crate::sync::{AtomicU64, Ordering, Padded};
 use crate::tier::Tier;
 
 /// The parts of a store, without the caller's functions.
 pub struct Core<K: Send + Sync + 'static, V: Send + Sync + 'static> {
     pub(super) index: Index<K, V>,
-    orders: [Order<Node<K, V>>; 3],
+    /// Those of the tiers, and that of what is kept.
+    orders: [Order<Node<K, V>>; 4],
     pub(super) clock: Clock,
     pub(super) budget: Budget,
     pub(super) census: [Census; 3],
+    /// Of each tier, what is kept in it. Counted in after the CAS that keeps it there, and taken off before the one that ends that: never above
+    /// what is kept.
+    kept: [Census; 3],
+    /// Counts the fragments that are about to be kept or let go: see [`crate::engine::entries`].
+    crossings: Padded<AtomicU64>,
     pub(super) stats: Arc<Stats>,
     pub(super) recency_slack: u64,
     pub(super) views: Views,
@@ -50,10 +58,13 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
     pub fn new(settings: &Settings) -> Self {
         Self {
             index: Index::with_room_for(settings.expected_fragments),
-            orders: [Order::new(), Order::new(), Order::new()],
+            orders: [Order::new(), Order::new(), Order::new(), Order::new()],
             clock: Clock::starting_at(settings.first_tick),
             budget: Budget::new(settings.hot_budget),
             census: [Capacity::UNBOUNDED, settings.warm, settings.cold].map(Census::new),
+            // All bytes of hot in one word, which an operation can go by.
+            kept: [Capacity::bytes(u64::MAX), Capacity::UNBOUNDED, Capacity::UNBOUNDED].map(Census::new),
+            crossings: Padded(AtomicU64::new(0)),
             stats: Arc::new(Stats::new()),
             recency_slack: settings.recency_slack,
             views: Views::new(),
@@ -61,8 +72,22 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         }
     }
 
-    pub(super) fn order(&self, tier: Tier) -> &Order<Node<K, V>> {
-        &self.orders[tier.index()]
+    pub(super) fn order(&self, list: List) -> &Order<Node<K, V>> {
+        match list {
+            List::Of(tier) => &self.orders[tier.index()],
+            List::Kept => &self.orders[3],
+        }
+    }
+
+    /// What is kept in that tier.
+    pub(super) fn kept(&self, tier: Tier) -> &Census {
+        &self.kept[tier.index()]
+    }
+
+    /// How many crossings from one order to another were noted.
+    pub(super) fn crossings(&self) -> u64 {
+        // Acquire: what was filled before it was noted is seen. And who has seen a cell cleared sees that it was noted before.
+        self.crossings.load(Ordering::Acquire)
     }
 
     pub(super) fn census(&self, tier: Tier) -> &Census {
@@ -83,7 +108,8 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
     /// The node as it was found, if that was alive.
     #[inline]
     pub(super) fn fragment<'g>(&self, node: &'g Node<K, V>, place: Place) -> Option<Fragment<&'g Node<K, V>>> {
-        Some(Fragment { value: node, tier: place.tier()?, weight: node.weight(), version: self.version(node) })
+        let (tier, kept) = (place.tier()?, place.is_kept());
+        Some(Fragment { value: node, tier, kept, weight: node.weight(), version: self.version(node) })
     }
 
     /// What the fragments of a tier weigh. Of hot, what is reserved.
@@ -141,7 +167,12 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
     /// The counters, exact at rest.
     pub fn metrics(&self) -> Metrics {
         let stats = &self.stats;
-        let tier = |tier: Tier| TierMetrics { fragments: self.census(tier).fragments(), bytes: self.bytes(tier) };
+        let tier = |tier: Tier| TierMetrics {
+            fragments: self.census(tier).fragments(),
+            bytes: self.bytes(tier),
+            kept_fragments: self.kept(tier).fragments(),
+            kept_bytes: self.kept(tier).bytes(),
+        };
         // Every hit takes a tick, but for those that the slack lets be; everything else that takes one counts it.
         let other_ticks = stats.sum(Event::OtherTick);
         let hits = self.clock.taken().saturating_sub(other_ticks) + stats.sum(Event::QuietHit);
@@ -178,13 +209,19 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
 
 impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Entries<K, V> for Core<K, V> {
     #[inline]
-    fn fill(&self, node: &Node<K, V>, (tier, tick): Placement, guard: &Guard) {
-        self.order(tier).fill(tick, node, &self.clock, guard);
+    fn fill(&self, node: &Node<K, V>, (list, tick): Placement, guard: &Guard) {
+        self.order(list).fill(tick, node, &self.clock, guard);
     }
 
     #[inline]
-    fn clear(&self, node: &Node<K, V>, (tier, tick): Placement, guard: &Guard) {
-        self.order(tier).clear(tick, node, &self.clock, guard);
+    fn clear(&self, node: &Node<K, V>, (list, tick): Placement, guard: &Guard) {
+        self.order(list).clear(tick, node, &self.clock, guard);
+    }
+
+    fn note_crossing(&self) {
+        // AcqRel: see `crossings`.
+        self.crossings.fetch_add(1, Ordering::AcqRel);
+        reach(Step::Crossing);
     }
 
     #[inline]

@@ -72,7 +72,7 @@ pub enum Refusal {
         /// The weight, in bytes.
         weight: u64,
     },
-    /// The store's clock has given out all of its 2⁵⁸ ticks.
+    /// The store's clock has given out all of its 2⁵⁷ ticks.
     ClockExhausted,
     /// The allocator has placed the fragment at an address that the store's index cannot hold: above 47 bits on `x86_64`, above 48 on `aarch64`. Only
     /// an allocator does so that asks the system for such addresses.
@@ -209,13 +209,18 @@ pub enum PromoteError {
         /// The hot budget at that instant, in bytes.
         budget: u64,
     },
+    /// [Kept](crate::TierStore::keep) hot fragments held so much of the budget, at an instant of the call, that it did not fit beside them.
+    KeptOut {
+        /// The fragment's weight, in bytes.
+        weight: u64,
+    },
     /// At an instant of the call the fragment did not fit and no other hot fragment was there to demote:
     /// operations in flight held the rest. Trying again later can succeed.
     Contended {
         /// The fragment's weight, in bytes.
         weight: u64,
     },
-    /// The store's clock has given out all of its 2⁵⁸ ticks.
+    /// The store's clock has given out all of its 2⁵⁷ ticks.
     ClockExhausted,
 }
 
@@ -226,6 +231,9 @@ impl fmt::Display for PromoteError {
             Self::OverBudget { weight, budget } => {
                 write!(f, "the fragment's {weight} bytes are more than the hot budget of {budget} bytes")
             }
+            Self::KeptOut { weight } => {
+                write!(f, "kept fragments hold the room that the fragment's {weight} bytes need")
+            }
             Self::Contended { weight } => {
                 write!(f, "operations in flight hold the room that the fragment's {weight} bytes need")
             }
@@ -235,3 +243,24 @@ impl fmt::Display for PromoteError {
 }
 
 impl core::error::Error for PromoteError {}
+
+/// Why a [`keep`](crate::TierStore::keep) or [`let_go`](crate::TierStore::let_go) changed nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeepError {
+    /// No fragment has that key.
+    NotFound,
+    /// The store's clock has given out all of its 2⁵⁷ ticks.
+    ClockExhausted,
+}
+
+impl fmt::Display for KeepError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound => f.write_str("no fragment has that key"),
+            Self::ClockExhausted => f.write_str("the store's clock has no ticks left"),
+        }
+    }
+}
+
+impl core::error::Error for KeepError {}

@@ -18,7 +18,7 @@
 //! of the node (see [`super::read`]). That is p or came before it, so that its tick is not above t: thus w is touched.
 //!
 //! - *p is untouched and sure.* A touched word stays touched for as long as it has its tick; so w has an earlier tick than p. But a later tick
-//!   comes by a re-listing or a rise, and both make the word unsure, which it stays for as long as it has that tick: a contradiction. So
+//!   comes by a re-listing, a rise, or by being kept or let go, and each makes the word unsure, which it stays for as long as it has that tick: a contradiction. So
 //!   such an eviction need not look at the last use.
 //! - *p is touched or unsure.* The eviction read p, then the last use, which was not above t. So the use raised it after that, by a
 //!   read-modify-write of the same atomic, and then read w: so w is not older than p, and is p. Thus p is touched. Who touched it first had
@@ -40,12 +40,16 @@
 //! and unused, from the start of the call to the move, was in the way. (What comes into the tier behind the walk is not looked back for.
 //! For evictions and iterations a stored fragment stands in its tier from its publication on: see [`crate::engine::entries`].)
 //!
+//! A kept fragment has no entry in the order of its tier, so that no walk meets it, however many there are. A fragment that is let go is used by
+//! that, and has a fresh tick: it comes into the tier above all that stood there.
+//!
 //! A stalled evictor has at most left an entry that others pass by, and holds the bytes of one fragment.
 
 use super::operation::Operation;
+use crate::engine::census::Census;
 use crate::engine::entries::{Entries, Met};
 use crate::engine::node::{Node, NodeRef};
-use crate::engine::place::{Outcome, Place};
+use crate::engine::place::{List, Outcome, Place};
 use crate::engine::stats::Event;
 use crate::failpoint::{Step, reach};
 use crate::store::fragment::Evicted;
@@ -67,6 +71,8 @@ pub(super) enum Room {
     Made,
     /// At an instant of the call it did not fit, and no other hot fragment was there to demote. Nothing is held.
     Contended,
+    /// At an instant of the call what was kept in hot left no room for it. Nothing is held.
+    KeptOut,
     /// The budget was lowered below it meanwhile. Nothing is held.
     OverBudget,
     /// What the need was reckoned from has changed. What is held by now stays so.
@@ -78,17 +84,18 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
     /// it. A hot fragment's bytes are the caller's then, to reserve or to release.
     fn evict_one(&mut self, tier: Tier, cause: Cause, spare: impl Fn(&Node<K, V>) -> bool) -> Option<&'g Node<K, V>> {
         let (core, guard) = (self.core, self.guard);
-        let mut cursor = core.order(tier).cursor(guard);
+        let list = List::Of(tier);
+        let mut cursor = core.order(list).cursor(guard);
         loop {
             let (tick, node) = cursor.here(&core.clock)?;
-            let place = match Met::at(node, (tier, tick)) {
+            let place = match Met::at(node, (list, tick)) {
                 Met::Here(place) => place,
-                Met::NotYet => {
+                Met::Unpublished | Met::NotYet(_) => {
                     cursor.pass(tick);
                     continue;
                 }
                 Met::Over(place) => {
-                    core.clear_stale(node, place, (tier, tick), guard);
+                    core.clear_stale(node, place, (list, tick), guard);
                     cursor.pass(tick);
                     continue;
                 }
@@ -106,7 +113,7 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
                 }
             }
             match cause {
-                Cause::Asked => self.before_departure(node, tier),
+                Cause::Asked => self.before_departure(node, tier, false),
                 Cause::OverCapacity if core.census(tier).claim(node.weight()) => reach(Step::Claimed),
                 Cause::OverCapacity => {
                     self.was_refused = true;
@@ -119,7 +126,7 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
         }
     }
 
-    /// Moves a fragment that was taken off the counts from its place in `tier` one tier down, or out; whether nobody came first.
+    /// Moves a fragment that is not kept, and was taken off the counts, from its place in `tier` one tier down, or out; whether nobody came first.
     fn push_down(&mut self, node: &'g Node<K, V>, place: Place, tier: Tier, cause: Cause) -> bool {
         let (core, guard) = (self.core, self.guard);
         // What is pushed out of cold is handed to the hook after it may have been retired.
@@ -129,12 +136,12 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
             None => node.place.remove(place),
         };
         let Outcome::Done(now) = outcome else {
-            self.no_departure(node, tier);
+            self.no_departure(node, tier, false);
             return false;
         };
         self.departed(node, tier);
         if let Some(below) = tier.below() {
-            self.arrived(node, below);
+            self.arrived(node, below, false);
         } else {
             reach(Step::Moved);
             core.report(node, guard);
@@ -150,7 +157,7 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
         true
     }
 
-    /// Moves on what this operation brought into `tier`, where it cannot stay, unless another has moved it meanwhile.
+    /// Moves on what this operation brought into `tier`, where it cannot stay, unless another has moved or kept it meanwhile.
     fn pass_on(&mut self, tier: Tier) {
         // What comes into the next tier by this is further on.
         for number in 0..self.passing.len() {
@@ -158,7 +165,7 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
             let mut place = node.place.load();
             // A loss is another thread's use or move.
             while came_into == tier
-                && place.tier() == Some(tier)
+                && place.list() == Some(List::Of(tier))
                 && !self.push_down(node, place, tier, Cause::OverCapacity)
             {
                 place = node.place.load();
@@ -169,23 +176,31 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
     /// Has `need` bytes reserved: of what is free, or else of what the least recently used hot fragments, other than those that
     /// `spare` names, hold when they are demoted.
     ///
-    /// `stands` tells whether the need is still what it was reckoned to be. It is asked after each refusal of the budget, so that nothing
-    /// is demoted, and nobody called contended, for bytes that at that refusal were not needed.
+    /// `beside` is what has to fit beside all that is kept in hot, if it must. `stands` tells whether the need is still what it was reckoned to be. It is asked
+    /// after each refusal of the budget, so that nothing is demoted, and nobody called contended, for bytes that at that refusal were not needed.
     pub(super) fn make_room(
         &mut self,
         need: u64,
+        beside: Option<u64>,
         spare: impl Fn(&Node<K, V>) -> bool,
         stands: impl Fn() -> bool,
     ) -> Room {
         let budget = &self.core.budget;
         while need <= budget.limit() {
-            if self.reservation.try_grow_to(need) {
+            let fits = self.reservation.try_grow_to(need);
+            // What needs no byte always fits, also where what is kept is over the budget.
+            let is_kept_out = !(fits && need > 0) && beside.is_some_and(|beside| self.is_kept_out(beside));
+            if fits && !is_kept_out {
                 self.reservation.shrink_to(need);
                 reach(Step::Reserved);
                 return Room::Made;
             }
             if !stands() {
                 return Room::Outdated;
+            }
+            if is_kept_out {
+                self.reservation.shrink_to(0);
+                return Room::KeptOut;
             }
             let Some(victim) = self.evict_one(Tier::Hot, Cause::Asked, &spare) else {
                 self.reservation.shrink_to(0);
@@ -207,6 +222,21 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
         Room::OverBudget
     }
 
+    /// Whether `bytes` do not fit beside what is kept in hot, at an instant of this call.
+    #[inline]
+    fn is_kept_out(&self, bytes: u64) -> bool {
+        let kept = self.core.kept(Tier::Hot);
+        kept.bounded_bytes() > 0 && self.is_over_beside(kept, bytes)
+    }
+
+    #[cold]
+    fn is_over_beside(&self, kept: &Census, bytes: u64) -> bool {
+        let look = self.core.budget.look();
+        let kept = kept.bounded_bytes();
+        let taken = kept.saturating_add(bytes);
+        kept > 0 && taken > look.bytes() && self.core.budget.was_below(taken, look)
+    }
+
     pub fn evict_lru(mut self, tier: Tier) -> Option<Evicted<&'g K, &'g Node<K, V>>> {
         let victim = self.evict_one(tier, Cause::Asked, |_| false);
         if let (Some(victim), Tier::Hot) = (victim, tier) {
@@ -217,13 +247,31 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
         Some(Evicted { key: victim.key(), value: victim, weight: victim.weight(), from: tier, to: tier.below() })
     }
 
-    /// Demotes while more is reserved than the budget allows, or until hot is empty, and counts it.
+    /// By how many bytes what is kept in hot is over the budget, at an instant of this call.
+    ///
+    /// Lock-free: it looks again only where the budget was changed meanwhile.
+    #[cold]
+    fn kept_over(&self) -> u64 {
+        loop {
+            let look = self.core.budget.look();
+            let kept = self.core.kept(Tier::Hot).bounded_bytes();
+            if self.core.budget.look() == look {
+                return kept.saturating_sub(look.bytes());
+            }
+        }
+    }
+
+    /// Demotes while more is reserved than the budget allows, or until nothing is left in hot that is not kept, and counts it.
     fn enforce_budget(&mut self) {
+        self.enforced.kept_over = 0;
         while self.core.budget.is_overdrawn() {
-            let Some(victim) = self.evict_one(Tier::Hot, Cause::Asked, |_| false) else { break };
+            let Some(victim) = self.evict_one(Tier::Hot, Cause::Asked, |_| false) else {
+                self.enforced.kept_over = self.kept_over();
+                break;
+            };
             self.reservation.join(victim.weight());
             self.reservation.shrink_to(0);
-            self.demoted += 1;
+            self.enforced.demoted += 1;
         }
         reach(Step::Enforced);
     }

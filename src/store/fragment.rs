@@ -10,6 +10,8 @@ pub struct Fragment<V> {
     pub value: V,
     /// The tier that it stood in.
     pub tier: Tier,
+    /// Whether it was kept there: see [`keep`](crate::TierStore::keep).
+    pub kept: bool,
     /// Its weight, in bytes.
     pub weight: u64,
     /// Names this value of the key: a replacement has another.
@@ -19,7 +21,8 @@ pub struct Fragment<V> {
 impl<V> Fragment<V> {
     /// The same fragment with what becomes of its value.
     pub(crate) fn map<W>(self, map: impl FnOnce(V) -> W) -> Fragment<W> {
-        Fragment { value: map(self.value), tier: self.tier, weight: self.weight, version: self.version }
+        let Self { value, tier, kept, weight, version } = self;
+        Fragment { value: map(value), tier, kept, weight, version }
     }
 }
 
@@ -42,21 +45,25 @@ pub struct Stored<V> {
     pub replaced: Option<V>,
     /// Whether it went to warm only because operations in flight held the room that it needed, or changed the budget meanwhile.
     pub contended: bool,
+    /// Whether it went to warm because [kept](crate::TierStore::keep) fragments held the room that it needed.
+    pub kept_out: bool,
+    /// Whether it is kept, as what it replaced was.
+    pub kept: bool,
 }
 
 impl<V> Stored<V> {
     /// The same report with what becomes of the value.
     pub(crate) fn map<W>(self, map: impl FnOnce(V) -> W) -> Stored<W> {
-        let Self { tier, version, replaced, contended } = self;
-        Stored { tier, version, replaced: replaced.map(map), contended }
+        let Self { tier, version, replaced, contended, kept_out, kept } = self;
+        Stored { tier, version, replaced: replaced.map(map), contended, kept_out, kept }
     }
 }
 
 impl<V> Stored<V> {
     /// The same report of what has replaced nothing.
     pub(crate) fn without_replaced<W>(self) -> Stored<W> {
-        let Self { tier, version, contended, .. } = self;
-        Stored { tier, version, replaced: None, contended }
+        let Self { tier, version, contended, kept_out, kept, .. } = self;
+        Stored { tier, version, replaced: None, contended, kept_out, kept }
     }
 }
 
@@ -79,6 +86,8 @@ pub enum GetOrStored<V> {
         fragment: Fragment<V>,
         /// Whether it went to warm only because operations in flight held the room that it needed.
         contended: bool,
+        /// Whether it went to warm because kept fragments held the room that it needed.
+        kept_out: bool,
     },
 }
 
@@ -98,9 +107,29 @@ impl<V: Clone> GetOrStored<&V> {
     pub fn cloned(self) -> GetOrStored<V> {
         match self {
             Self::Found(fragment) => GetOrStored::Found(fragment.cloned()),
-            Self::Stored { fragment, contended } => GetOrStored::Stored { fragment: fragment.cloned(), contended },
+            Self::Stored { fragment, contended, kept_out } => {
+                GetOrStored::Stored { fragment: fragment.cloned(), contended, kept_out }
+            }
         }
     }
+}
+
+/// A fragment that is kept now, or let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The tier that it stands in.
+    pub tier: Tier,
+    /// Whether it was kept before.
+    pub was_kept: bool,
+}
+
+/// What a change of the hot budget, or a look at it, came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Enforced {
+    /// How many fragments were demoted.
+    pub demoted: usize,
+    /// By how many bytes the [kept](crate::TierStore::keep) fragments alone are over the budget; those stay.
+    pub kept_over: u64,
 }
 
 /// A move from one tier to another; equal tiers mean that the fragment stayed.
@@ -151,6 +180,8 @@ pub struct Item<K, V> {
     pub value: V,
     /// Its weight, in bytes.
     pub weight: u64,
+    /// Whether it was kept: see [`keep`](crate::TierStore::keep).
+    pub kept: bool,
     /// Names this value of the key: a replacement has another.
     pub version: Version,
 }
@@ -159,6 +190,7 @@ impl<K: Clone, V: Clone> Item<&K, &V> {
     /// The same item with a key and a value of its own.
     #[must_use]
     pub fn cloned(self) -> Item<K, V> {
-        Item { key: self.key.clone(), value: self.value.clone(), weight: self.weight, version: self.version }
+        let Self { key, value, weight, kept, version } = self;
+        Item { key: key.clone(), value: value.clone(), weight, kept, version }
     }
 }

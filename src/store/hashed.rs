@@ -6,7 +6,7 @@ use core::mem::MaybeUninit;
 
 use super::TierStore;
 use super::condition::{Always, Condition};
-use super::error::{PromoteError, Refusal, StoreError};
+use super::error::{KeepError, PromoteError, Refusal, StoreError};
 use super::operation::Operation;
 use super::pin::Pin;
 use super::view::View;
@@ -15,7 +15,7 @@ use crate::drops::drop_box;
 use crate::engine::budget::MAX_BYTES;
 use crate::engine::node::{Claim, Node};
 use crate::engine::stats::Stripe;
-use crate::store::fragment::{Evicted, Fragment, Moved, Stored};
+use crate::store::fragment::{Enforced, Evicted, Fragment, Kept, Moved, Stored};
 use crate::tier::Tier;
 
 /// The size of a value's type above which it is kept off the stack where it would stand there beside others of its kind.
@@ -59,7 +59,7 @@ where
         }
     }
 
-    pub(super) fn enforce_hot_budget(&self) -> usize {
+    pub(super) fn enforce_hot_budget(&self) -> Enforced {
         self.operation().finish()
     }
 
@@ -138,6 +138,13 @@ where
         self.operation().demote(hash, |other| other.borrow() == key, target)
     }
 
+    pub(super) fn keep_hashed<Q: Eq + ?Sized>(&self, hash: u64, key: &Q, is_kept: bool) -> Result<Kept, KeepError>
+    where
+        K: Borrow<Q>,
+    {
+        self.operation().keep(hash, |other| other.borrow() == key, is_kept)
+    }
+
     pub(super) fn remove_hashed<Q: Eq + ?Sized>(&self, hash: u64, key: &Q) -> Option<Fragment<&Node<K, V>>>
     where
         K: Borrow<Q>,
@@ -179,16 +186,16 @@ where
     {
         let view = View::for_an_owned_operation(self);
         match view.store_newcomer(new, Always) {
-            Ok(Written { report: Stored { tier, version, replaced, contended }, .. }) => {
+            Ok(Written { report: Stored { tier, version, replaced, contended, kept_out, kept }, .. }) => {
                 // Before the end of the block: were a hook to panic there, what is to be returned would not be dropped.
                 if const { size_of::<V>() > LARGE } {
                     let replaced = replaced.map(|replaced| view.take_boxed(replaced));
                     drop(view);
-                    return Ok(unboxed(Stored { tier, version, replaced, contended }));
+                    return Ok(unboxed(Stored { tier, version, replaced, contended, kept_out, kept }));
                 }
                 let replaced = replaced.map(|replaced| view.take(replaced));
                 drop(view);
-                Ok(Stored { tier, version, replaced, contended })
+                Ok(Stored { tier, version, replaced, contended, kept_out, kept })
             }
             Err(refused) => {
                 drop(view);
@@ -227,9 +234,9 @@ where
 /// Clones a claimed value, and ends the claim; with it the value itself, if it was left to this operation to drop.
 #[inline]
 pub fn read<K: 'static, V: Clone + 'static>(found: Fragment<Claim<'_, K, V>>) -> (Fragment<V>, Option<Box<V>>) {
-    let Fragment { value: claim, tier, weight, version } = found;
+    let Fragment { value: claim, tier, kept, weight, version } = found;
     let value = claim.node().value().clone();
-    (Fragment { value, tier, weight, version }, claim.end())
+    (Fragment { value, tier, kept, weight, version }, claim.end())
 }
 
 /// After the pin.

@@ -33,7 +33,8 @@ where
 
     /// The bytes of hot that are taken. At rest the sum of the weights of the hot fragments. Meanwhile it includes what operations in flight have
     /// reserved for a newcomer, or have not given back yet. So at every instant it is at least the sum of the weights, and at
-    /// most the hot budget (see [`set_hot_budget`](Self::set_hot_budget) for while it is lowered).
+    /// most the hot budget, or what is [kept](Self::keep) in hot, whichever is more (see [`set_hot_budget`](Self::set_hot_budget) for while it is
+    /// lowered). Kept fragments are above the budget only where it was lowered below them.
     ///
     /// # Linearization
     ///

@@ -49,6 +49,10 @@ pub struct TierMetrics {
     pub fragments: u64,
     /// The sum of their weights, in bytes; for hot, what is taken: see [`TierStore::hot_bytes`](crate::TierStore::hot_bytes).
     pub bytes: u64,
+    /// How many of the fragments are [kept](crate::TierStore::keep).
+    pub kept_fragments: u64,
+    /// The sum of their weights, in bytes.
+    pub kept_bytes: u64,
 }
 
 impl Metrics {

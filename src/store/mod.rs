@@ -6,6 +6,7 @@
 //! | `read` | `get` and `peek` |
 //! | `write`; `condition` | `store`; what it may ask of what is there |
 //! | `moves` | `promote`, `demote`, `remove` |
+//! | `keeping` | `keep`, `let_go` |
 //! | `evict` | eviction, room, capacities |
 //! | `operation` | what an operation holds and owes, whichever way it ends |
 //! | `scan` | iteration |
@@ -30,6 +31,7 @@ mod flush;
 mod fragment;
 mod hashed;
 mod inspect;
+mod keeping;
 mod metrics;
 mod moves;
 mod operation;
@@ -62,9 +64,10 @@ use crate::tier::Tier;
 pub use builder::{Builder, DefaultHasher};
 pub use departure::Departure;
 pub use error::{
-    BudgetError, BuildError, PromoteError, Refusal, ReplaceIfRefusal, StoreError, StoreIfAbsentRefusal, UpdateRefusal,
+    BudgetError, BuildError, KeepError, PromoteError, Refusal, ReplaceIfRefusal, StoreError, StoreIfAbsentRefusal,
+    UpdateRefusal,
 };
-pub use fragment::{Evicted, Fragment, GetOrStored, Item, Moved, Stored};
+pub use fragment::{Enforced, Evicted, Fragment, GetOrStored, Item, Kept, Moved, Stored};
 pub use metrics::{Metrics, TierMetrics};
 pub use snapshot::{SnapshotIter, StoreSnapshot};
 pub use version::Version;

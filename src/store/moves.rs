@@ -47,7 +47,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
             let rises_to_hot = to == Tier::Hot && from != Tier::Hot;
             if rises_to_hot {
                 let is_it = |other: &Node<K, V>| other.hash() == hash && is_key(other.key());
-                let stands = || node.place.load().is_at(from, place.tick());
+                let stands = || node.place.load().is_same_placement(place);
                 // A refusal is true only of a fragment that stood there when the budget was read.
                 match self.reserve_for(node, is_it, stands) {
                     Some(Err(refusal)) if stands() => {
@@ -60,11 +60,11 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
             }
             let tick = core.other_tick().ok_or(PromoteError::ClockExhausted)?;
             if from != to {
-                self.before_departure(node, from);
+                self.before_departure(node, from, place.is_kept());
             }
             match core.rise(node, place, to, tick, guard) {
                 // The next try takes another tick.
-                Outcome::Lost(_) if from != to => self.no_departure(node, from),
+                Outcome::Lost(_) if from != to => self.no_departure(node, from, place.is_kept()),
                 Outcome::Lost(_) => {}
                 Outcome::Done(_) => {
                     if rises_to_hot {
@@ -72,7 +72,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                     }
                     if from != to {
                         self.departed(node, from);
-                        self.arrived(node, to);
+                        self.arrived(node, to, place.is_kept());
                     }
                     return Ok(Moved { from, to });
                 }
@@ -93,13 +93,14 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
             if weight > budget {
                 return Some(Err(PromoteError::OverBudget { weight, budget }));
             }
-            match self.make_room(weight, &spare, &stands) {
+            match self.make_room(weight, Some(weight), &spare, &stands) {
                 Room::Made => return Some(Ok(())),
                 Room::Outdated => return None,
                 // Not where it is the budget that leaves no room by now.
                 Room::Contended if weight <= self.core.budget.limit() => {
                     return Some(Err(PromoteError::Contended { weight }));
                 }
+                Room::KeptOut => return Some(Err(PromoteError::KeptOut { weight })),
                 // Too heavy, unless the budget has been raised again.
                 Room::Contended | Room::OverBudget => {}
             }
@@ -117,15 +118,15 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                     core.report(node, guard);
                     break 'key Some(Moved { from, to });
                 }
-                self.before_departure(node, from);
+                self.before_departure(node, from, place.is_kept());
                 match core.sink(node, place, to, guard) {
                     Outcome::Lost(_) => {
-                        self.no_departure(node, from);
+                        self.no_departure(node, from, place.is_kept());
                         place = node.place.load();
                     }
                     Outcome::Done(_) => {
                         self.departed(node, from);
-                        self.arrived(node, to);
+                        self.arrived(node, to, place.is_kept());
                         self.take_over_bytes(node, from);
                         core.stats.count(Event::Demotion);
                         break 'key Some(Moved { from, to });
@@ -143,10 +144,10 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
         let removed = 'key: loop {
             let Some(((node, mut place), spot)) = core.observe_spot(hash, &is_key, guard) else { break None };
             while let Some(tier) = place.tier() {
-                self.before_departure(node, tier);
+                self.before_departure(node, tier, place.is_kept());
                 match node.place.remove(place) {
                     Outcome::Lost(now) => {
-                        self.no_departure(node, tier);
+                        self.no_departure(node, tier, place.is_kept());
                         place = now;
                     }
                     Outcome::Done(now) => {

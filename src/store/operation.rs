@@ -8,6 +8,7 @@ use crate::engine::budget::{Budget, Reservation};
 use crate::engine::census::Tally;
 use crate::engine::node::Node;
 use crate::engine::reclaim;
+use crate::store::fragment::Enforced;
 use crate::tier::Tier;
 
 /// An operation in progress. However it ends, also by a panic of the caller's `Eq`, it gives back what it has reserved, adds its tally to
@@ -21,8 +22,8 @@ pub struct Operation<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static>
     pub(super) reservation: Reservation<'c>,
     /// Fragments that this operation brought into a tier which cannot hold them, in the order in which they came.
     pub(super) passing: Vec<(&'g Node<K, V>, Tier)>,
-    /// How many fragments it has demoted for the budget.
-    pub(super) demoted: usize,
+    /// What it has done for the budget.
+    pub(super) enforced: Enforced,
     /// Whether a claim on what a tier has above its capacity was refused: then it is to be looked again whether it is above it.
     pub(super) was_refused: bool,
     /// Whether it has published a fragment in hot.
@@ -41,7 +42,7 @@ impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'c, '
             reservation,
             // Does not allocate until something passes.
             passing: Vec::new(),
-            demoted: 0,
+            enforced: Enforced::default(),
             was_refused: false,
             has_published: false,
             is_finished: false,
@@ -54,23 +55,47 @@ impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'c, '
     }
 
     /// A fragment has come into `tier` by this operation.
-    pub(super) fn arrived(&mut self, node: &'g Node<K, V>, tier: Tier) {
-        if self.core.census(tier).has_room_for(node.weight()) {
+    pub(super) fn arrived(&mut self, node: &'g Node<K, V>, tier: Tier, is_kept: bool) {
+        if self.core.census(tier).counts(node.weight(), is_kept) {
             self.tally.enter(tier, node.weight());
         } else {
             self.passing.push((node, tier));
         }
+        if is_kept {
+            self.core.kept(tier).come(node.weight());
+        }
+        self.may_be_demoted(tier);
+    }
+
+    /// A fragment stands in `tier` by this operation, which a lowered budget may have to demote.
+    pub(super) fn may_be_demoted(&mut self, tier: Tier) {
         self.has_published |= tier == Tier::Hot;
     }
 
-    /// Before the CAS that takes a fragment out of a tier: see [`crate::engine::census`].
-    pub(super) fn before_departure(&mut self, node: &Node<K, V>, tier: Tier) {
-        self.tally.leave_early(tier, node.weight(), self.core.census(tier));
+    /// Before the CAS that takes a fragment out of `tier`, from a word that says whether it is kept: see [`crate::engine::census`].
+    pub(super) fn before_departure(&mut self, node: &Node<K, V>, tier: Tier, is_kept: bool) {
+        self.tally.leave_early(tier, node.weight(), is_kept, self.core.census(tier));
+        self.before_kept_leaves(node, tier, is_kept);
+    }
+
+    /// The same for what is counted elsewhere but for its being kept.
+    pub(super) fn before_kept_leaves(&self, node: &Node<K, V>, tier: Tier, is_kept: bool) {
+        if is_kept {
+            self.core.kept(tier).go(node.weight());
+        }
     }
 
     /// After that CAS was lost.
-    pub(super) fn no_departure(&self, node: &Node<K, V>, tier: Tier) {
-        self.core.census(tier).come_back(node.weight());
+    pub(super) fn no_departure(&self, node: &Node<K, V>, tier: Tier, is_kept: bool) {
+        self.core.census(tier).come_back(node.weight(), is_kept);
+        self.no_kept_leaves(node, tier, is_kept);
+    }
+
+    /// As [`Self::before_kept_leaves`].
+    pub(super) fn no_kept_leaves(&self, node: &Node<K, V>, tier: Tier, is_kept: bool) {
+        if is_kept {
+            self.core.kept(tier).come(node.weight());
+        }
     }
 
     /// After that CAS was won.
@@ -91,13 +116,13 @@ impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'c, '
     }
 
     /// What every operation that changed anything ends with: the budget and the capacities hold, and the collector is flushed now and
-    /// then, when nothing is held or owed any more. How many fragments the whole operation has demoted for the budget.
-    pub fn finish(mut self) -> usize {
+    /// then, when nothing is held or owed any more. What the whole operation has done for the budget.
+    pub fn finish(mut self) -> Enforced {
         self.end();
         if reclaim::has_retired_more_than(self.core.stats.patience()) {
             reclaim::flush(self.guard);
         }
-        self.demoted
+        self.enforced
     }
 }
 

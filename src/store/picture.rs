@@ -6,6 +6,7 @@ use crossbeam_epoch::Guard;
 
 use super::core::Core;
 use crate::engine::node::Node;
+use crate::engine::place::List;
 use crate::engine::reports::{Collector, Tiers, Walk};
 use crate::failpoint::{Step, reach};
 use crate::tier::Tier;
@@ -13,9 +14,10 @@ use crate::tier::Tier;
 /// Reports beside as many as there are fragments, before others end a snapshot that does not. Few in models and schedules.
 const REPORTS: usize = if cfg!(any(tierstack_loom, tierstack_shuttle, fuzzing)) { 3 } else { 256 };
 
-/// A fragment in a snapshot: where it stood, when it was last used, and its node.
+/// A fragment in a snapshot: where it stood, whether it was kept, when it was last used, and its node.
 pub struct Shown<'g, K, V> {
     pub tier: Tier,
+    pub kept: bool,
     recency: u64,
     pub node: &'g Node<K, V>,
 }
@@ -25,7 +27,8 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
     pub fn picture<'g>(&self, tiers: Tiers, guard: &'g Guard) -> Vec<Shown<'g, K, V>> {
         loop {
             let limit = || {
-                let standing: u64 = tiers.each().map(|tier| self.census(tier).fragments()).sum();
+                let kept: u64 = Tier::ALL.into_iter().map(|tier| self.kept(tier).fragments()).sum();
+                let standing = tiers.each().map(|tier| self.census(tier).fragments()).fold(kept, u64::saturating_add);
                 usize::try_from(standing).unwrap_or(usize::MAX).saturating_add(REPORTS)
             };
             let collector = self.index.reports().join(tiers, limit, guard);
@@ -48,13 +51,13 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         self.index.reports().deactivate(collector, guard);
     }
 
-    /// What is met in the tiers. What comes to a tick that is not taken yet comes after the activation, and is reported.
+    /// What is met in the tiers, and what is kept. What comes to a tick that is not taken yet comes after the activation, and is reported.
     fn walk(&self, tiers: Tiers, guard: &Guard) -> Walk<K, V> {
         let end = self.clock.now();
         let mut walk = Walk::new();
         let chain_with = |node: &Node<K, V>| self.index.chain_with(node, guard);
-        for tier in tiers.each() {
-            self.order(tier).visit_below(end, guard, |tick, node| walk.meet(node, (tier, tick), chain_with, guard));
+        for list in tiers.each().map(List::Of).chain([List::Kept]) {
+            self.order(list).visit_below(end, guard, |tick, node| walk.meet(node, (list, tick), chain_with, guard));
             reach(Step::WalkedTier);
         }
         walk
@@ -71,7 +74,7 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
                 let node = unsafe { &*record.node };
                 // Whoever has been shown a fragment has seen it.
                 self.see(node, guard);
-                Some(Shown { tier, recency: node.recency(record.place), node })
+                Some(Shown { tier, kept: record.place.is_kept(), recency: node.recency(record.place), node })
             })
             .collect();
         shown.sort_unstable_by_key(|shown| (shown.tier, Reverse(shown.recency)));

@@ -1,6 +1,7 @@
 //! Iteration over a tier, from the most to the least recently used.
 
 use core::hash::{Hash, Hasher};
+use core::mem;
 use std::collections::HashSet;
 
 use crossbeam_epoch::Guard;
@@ -8,6 +9,8 @@ use crossbeam_epoch::Guard;
 use super::core::Core;
 use crate::engine::entries::{Entries, Met};
 use crate::engine::node::Node;
+use crate::engine::place::List;
+use crate::failpoint::{Step, reach};
 use crate::store::fragment::Item;
 use crate::tier::Tier;
 
@@ -32,29 +35,51 @@ impl<K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
     /// What stands in `tier`: every fragment that stood there throughout, and no key twice.
     ///
     /// The order is walked from the oldest up. A fragment that moves within it moves up, and so does a key whose fragment is replaced there:
-    /// it is met at least once (see [`super::evict`]). It may be met again further up, and the youngest counts.
+    /// it is met at least once (see [`super::evict`]). It may be met again further up, and the youngest counts. The order of what is kept is
+    /// walked as well; where a fragment went from the one to the other meanwhile, both are walked again (see [`crate::engine::entries`]).
     #[expect(clippy::mutable_key_type, reason = "hash and key of a node never change")]
     pub fn scan<'g>(&self, tier: Tier, guard: &'g Guard) -> Vec<Item<&'g K, &'g V>> {
-        let mut met: Vec<(u64, &'g Node<K, V>)> = Vec::new();
-        self.order(tier).visit(guard, |tick, node| match Met::at(node, (tier, tick)) {
-            Met::NotYet => {}
-            Met::Here(place) => met.push((node.recency(place), node)),
-            Met::Over(place) => self.clear_stale(node, place, (tier, tick), guard),
-        });
+        let mut met: Vec<(u64, &'g Node<K, V>, bool)> = Vec::new();
+        let mut crossings = self.crossings();
+        loop {
+            for list in [List::Of(tier), List::Kept] {
+                self.order(list).visit(guard, |tick, node| {
+                    let place = match Met::at(node, (list, tick)) {
+                        Met::Unpublished => return,
+                        // Also where the word is to come to the entry yet: by then the walk may be in the other order.
+                        Met::NotYet(place) | Met::Here(place) => place,
+                        Met::Over(place) => {
+                            self.clear_stale(node, place, (list, tick), guard);
+                            place
+                        }
+                    };
+                    if place.tier() == Some(tier) {
+                        met.push((node.recency(place), node, place.is_kept()));
+                    }
+                });
+                reach(Step::Scanned);
+            }
+            let before = mem::replace(&mut crossings, self.crossings());
+            if crossings == before {
+                break;
+            }
+            met.clear();
+        }
         if self.index.reports().are_collected(guard) {
-            for (_, node) in &met {
+            for (_, node, _) in &met {
                 self.report(node, guard);
             }
         }
-        met.sort_unstable_by_key(|&(recency, _)| core::cmp::Reverse(recency));
+        met.sort_unstable_by_key(|&(recency, ..)| core::cmp::Reverse(recency));
         let mut seen = HashSet::with_capacity(met.len());
-        met.retain(|(_, node)| seen.insert(ByKey(node)));
-        let item = |node: &'g Node<K, V>| Item {
+        met.retain(|(_, node, _)| seen.insert(ByKey(node)));
+        let item = |(_, node, kept): (u64, &'g Node<K, V>, bool)| Item {
             key: node.key(),
             value: node.value(),
             weight: node.weight(),
+            kept,
             version: self.version(node),
         };
-        met.into_iter().map(|(_, node)| item(node)).collect()
+        met.into_iter().map(item).collect()
     }
 }

@@ -178,8 +178,9 @@ impl<K, V, S: BuildHasher> StoreSnapshot<K, V, S> {
         while let Some(number) = self.numbers[place].checked_sub(1) {
             let item = &self.items[number];
             if item.key.borrow() == key {
-                let Item { value, weight, version, .. } = item;
-                return Some(Fragment { value, tier: self.tier_of(number), weight: *weight, version: *version });
+                let Item { value, weight, kept, version, .. } = item;
+                let tier = self.tier_of(number);
+                return Some(Fragment { value, tier, kept: *kept, weight: *weight, version: *version });
             }
             place = (place + 1) % self.numbers.len();
         }
@@ -416,10 +417,11 @@ where
         ends[1] += ends[0];
         ends[2] += ends[1];
         let numbers = table(shown.iter().map(|shown| shown.node.hash()));
-        let items = shown.iter().map(|Shown { node, .. }| Item {
+        let items = shown.iter().map(|Shown { node, kept, .. }| Item {
             key: node.key(),
             value: node.value(),
             weight: node.weight(),
+            kept: *kept,
             version: core.version(node),
         });
         StoreSnapshot { items: items.collect(), ends, bytes, numbers, hasher }

@@ -7,7 +7,7 @@
 //!
 //! - *Insert*, where the key has no live node: a CAS puts the node into the index cell. That is the linearization point.
 //! - *Replace*, where it has one (the *predecessor*): a CAS of the predecessor's exact word → replaced by this node. That is the linearization
-//!   point, and the word tells the exact tier that the predecessor has left.
+//!   point, and the word tells the exact tier that the predecessor has left, and whether it was kept: then this node is kept, too.
 //!
 //! Nothing takes effect hot without its bytes. Either the reservation covers them, or the predecessor's make up the difference: then they are there
 //! if it was hot at the CAS. Where it has left hot before that, room is made again.
@@ -25,8 +25,8 @@
 //! replaced within a tier only rises, and who walks the tier from the oldest up does not miss it (see [`super::evict`]).
 //!
 //! While a node is not published its word and its entry may change, by its storer alone. From hot to warm it goes at its tick: nobody has had
-//! it in warm at that tick. Anything else takes a new tick: a cell that was cleared is not filled again, as somebody may have found
-//! the entry before.
+//! it in warm at that tick. One that is to be kept may change its tier at its tick, as that is in its word alone. Anything else takes a new
+//! tick: a cell that was cleared is not filled again, as somebody may have found the entry before.
 //!
 //! # Who may stall where
 //!
@@ -56,7 +56,7 @@ use crate::engine::budget::Limit;
 use crate::engine::entries::Entries;
 use crate::engine::index::{Inserted, Spot};
 use crate::engine::node::Node;
-use crate::engine::place::{Outcome, Place};
+use crate::engine::place::{List, Outcome, Place};
 use crate::engine::stats::{Event, Stats};
 use crate::failpoint::{Step, reach};
 use crate::store::fragment::Stored;
@@ -124,13 +124,15 @@ enum Claim {
     OverBudget(Limit),
     /// Warm: operations in flight hold the room.
     Contended,
+    /// Warm: kept fragments hold the room.
+    KeptOut,
 }
 
 impl Claim {
     const fn tier(self) -> Tier {
         match self {
             Self::Hot => Tier::Hot,
-            Self::OverBudget(_) | Self::Contended => Tier::Warm,
+            Self::OverBudget(_) | Self::Contended | Self::KeptOut => Tier::Warm,
         }
     }
 }
@@ -184,8 +186,8 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
             let Some(((old, place), spot)) = found else {
                 // Of one that came and went again between two looks nothing is seen: a fragment may be demoted for which there was then room.
                 let absent = || core.observe(hash, |key| key == new.key(), guard).is_none();
-                let Some(claim) = self.claim_room(new, weight, absent) else { continue };
-                new.go_to(claim.tier(), 0)?;
+                let Some(claim) = self.claim_room(new, weight, Some(weight), absent) else { continue };
+                new.go_to(claim.tier(), false, 0)?;
                 if core.index.insert(new.node, |key| key == new.key(), guard) == Inserted::Present {
                     // The key is there by now; what is reserved is kept for the next round.
                     continue;
@@ -196,12 +198,16 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                 new.publish();
                 reach(Step::Published);
                 self.reservation.hand_over();
-                self.arrived(new.found(), claim.tier());
-                return Ok(self.stored(new, claim, None));
+                self.arrived(new.found(), claim.tier(), false);
+                return Ok(self.stored(new, claim, false, None));
             };
             let own = if place.tier() == Some(Tier::Hot) { old.weight() } else { 0 };
+            let need = weight.saturating_sub(own);
+            // What takes the place of a kept one in hot, and is no heavier, takes no room from others.
+            let is_kept_in_hot = place.is_kept() && place.tier() == Some(Tier::Hot);
+            let beside = if is_kept_in_hot { (need > 0).then_some(need) } else { Some(weight) };
             let unmoved = || old.place.load().is_same_placement(place);
-            let Some(claim) = self.claim_room(new, weight.saturating_sub(own), unmoved) else { continue };
+            let Some(claim) = self.claim_room(new, need, beside, unmoved) else { continue };
             if let Some(stored) = self.replace(old, spot.as_ref(), new, claim)? {
                 return Ok(stored);
             }
@@ -209,13 +215,20 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
     }
 
     /// What to say of a fragment, after it took effect. It was too heavy only if it was so at that instant.
-    fn stored(&self, new: &Node<K, V>, claim: Claim, replaced: Option<&'g Node<K, V>>) -> Stored<&'g Node<K, V>> {
+    fn stored(
+        &self,
+        new: &Node<K, V>,
+        claim: Claim,
+        kept: bool,
+        replaced: Option<&'g Node<K, V>>,
+    ) -> Stored<&'g Node<K, V>> {
         let contended = match claim {
-            Claim::Hot => false,
+            Claim::Hot | Claim::KeptOut => false,
             Claim::OverBudget(look) => !self.core.budget.was_below(new.weight(), look),
             Claim::Contended => true,
         };
-        Stored { tier: claim.tier(), version: self.core.version(new), replaced, contended }
+        let kept_out = matches!(claim, Claim::KeptOut);
+        Stored { tier: claim.tier(), version: self.core.version(new), replaced, contended, kept_out, kept }
     }
 
     /// Has `new` take the place of `old`, if that is alive, and hot where its bytes are counted on.
@@ -236,15 +249,20 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                 // The predecessor, whose bytes were to make up the difference, has left hot: make room anew.
                 return Ok(None);
             }
-            new.go_to(tier, place.tick())?;
+            let is_kept = place.is_kept();
+            new.go_to(tier, is_kept, place.tick())?;
             // What leaves hot is counted with the bytes.
-            if from != Tier::Hot {
-                self.before_departure(old, from);
+            if from == Tier::Hot {
+                self.before_kept_leaves(old, from, is_kept);
+            } else {
+                self.before_departure(old, from, is_kept);
             }
             match old.place.replace(place, new.node) {
                 Outcome::Lost(now) => {
-                    if from != Tier::Hot {
-                        self.no_departure(old, from);
+                    if from == Tier::Hot {
+                        self.no_kept_leaves(old, from, is_kept);
+                    } else {
+                        self.no_departure(old, from, is_kept);
                     }
                     place = now;
                 }
@@ -257,22 +275,28 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                     core.clear_left(old, place, replaced, guard);
                     core.index.swing(spot, new.node, new.hash(), guard);
                     self.departed(old, from);
-                    self.arrived(new.found(), tier);
+                    self.arrived(new.found(), tier, is_kept);
                     reach(Step::Left);
                     if from == Tier::Hot {
                         self.reservation.join(old.weight());
                     }
                     self.reservation.shrink_to(if tier == Tier::Hot { weight } else { 0 });
                     self.reservation.hand_over();
-                    return Ok(Some(self.stored(new, claim, Some(old))));
+                    return Ok(Some(self.stored(new, claim, is_kept, Some(old))));
                 }
             }
         }
     }
 
-    /// Reserves `need` bytes for `new`, by demoting others if it must. `None`: the predecessor is not as it was when the need was reckoned,
-    /// which `stands` tells.
-    fn claim_room(&mut self, new: &Node<K, V>, need: u64, stands: impl Fn() -> bool) -> Option<Claim> {
+    /// Reserves `need` bytes for `new`, by demoting others if it must, where `beside` fits beside what is kept. `None`: the predecessor is not as
+    /// it was when the need was reckoned, which `stands` tells.
+    fn claim_room(
+        &mut self,
+        new: &Node<K, V>,
+        need: u64,
+        beside: Option<u64>,
+        stands: impl Fn() -> bool,
+    ) -> Option<Claim> {
         let spare = |other: &Node<K, V>| other.hash() == new.hash() && other.key() == new.key();
         loop {
             let look = self.core.budget.look();
@@ -280,9 +304,10 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                 self.reservation.shrink_to(0);
                 return Some(Claim::OverBudget(look));
             }
-            match self.make_room(need, spare, &stands) {
+            match self.make_room(need, beside, spare, &stands) {
                 Room::Made => return Some(Claim::Hot),
                 Room::Outdated => return None,
+                Room::KeptOut => return Some(Claim::KeptOut),
                 // Not where it is the budget that leaves no room by now.
                 Room::Contended if new.weight() <= self.core.budget.limit() => return Some(Claim::Contended),
                 // Too heavy, unless the budget has been raised again.
@@ -297,8 +322,8 @@ struct Newborn<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> {
     node: NonNull<Node<K, V>>,
     core: &'c Core<K, V>,
     guard: &'g Guard,
-    /// The cell that holds it.
-    entry: Option<Tier>,
+    /// The order that holds it.
+    entry: Option<List>,
     /// Whether an order has ever held it.
     was_in_order: bool,
     is_found: bool,
@@ -312,28 +337,41 @@ impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Newborn<'c, 'g,
         Self { node, core, guard, entry: None, was_in_order: false, is_found: false }
     }
 
-    /// Has its word and its entry be in `tier`, at a tick above `floor`.
+    /// Has its word be in `tier`, kept or not, and its entry be there, at a tick above `floor`.
     #[inline]
-    fn go_to(&mut self, tier: Tier, floor: u64) -> Result<(), Refusal> {
+    fn go_to(&mut self, tier: Tier, is_kept: bool, floor: u64) -> Result<(), Refusal> {
         debug_assert!(!self.is_found);
         let mut tick = self.last_use.peek();
-        if tick <= floor || self.entry.is_some_and(|now| now > tier) {
+        let list = if is_kept { List::Kept } else { List::Of(tier) };
+        if tick <= floor || self.entry.is_some_and(|now| !Self::may_stay_at_its_tick(now, list)) {
             tick = self.core.other_tick().ok_or(Refusal::ClockExhausted)?;
             self.clear();
             self.last_use.prepare(tick);
         }
-        if self.entry != Some(tier) {
+        let place = if is_kept { Place::fresh_kept(tier, tick) } else { Place::fresh(tier, tick) };
+        if self.entry != Some(list) {
             self.clear();
-            self.place.prepare(Place::fresh(tier, tick));
-            self.core.fill_ahead(self, (tier, tick), self.guard);
-            (self.entry, self.was_in_order) = (Some(tier), true);
+            self.place.prepare(place);
+            self.core.fill_ahead(self, (list, tick), self.guard);
+            (self.entry, self.was_in_order) = (Some(list), true);
+        } else if is_kept {
+            // Its tier may be another, which the entry does not say.
+            self.place.prepare(place);
         }
         Ok(())
     }
 
+    /// Whether the entry may go from `now` to `list` at one tick: nobody has had it there before.
+    fn may_stay_at_its_tick(now: List, list: List) -> bool {
+        match (now, list) {
+            (List::Of(now), List::Of(tier)) => now <= tier,
+            (now, list) => now == list,
+        }
+    }
+
     fn clear(&mut self) {
-        if let Some(tier) = self.entry.take() {
-            self.core.clear(self, (tier, self.place.load().tick()), self.guard);
+        if let Some(list) = self.entry.take() {
+            self.core.clear(self, (list, self.place.load().tick()), self.guard);
         }
     }
 

@@ -18,7 +18,7 @@ fn a_budget_of_zero_takes_only_what_weighs_nothing() {
     assert_eq!((stored.tier, stored.contended), (Tier::Warm, false));
     assert_eq!(store.promote(&1), Err(PromoteError::OverBudget { weight: 1, budget: 0 }));
     assert_eq!(store.store(2, 0).unwrap().tier, Tier::Hot);
-    assert_eq!(store.enforce_hot_budget(), 0);
+    assert_eq!(store.enforce_hot_budget().demoted, 0);
     assert_eq!((store.hot_bytes(), store.len(Tier::Hot)), (0, 1));
     audit(&store, 1..=2);
 }
@@ -87,7 +87,7 @@ fn budgets_above_the_limit_are_refused() {
         assert_eq!(store.set_hot_budget(budget), Err(BudgetError { budget }));
     }
     assert_eq!((store.hot_budget(), store.hot_bytes()), (5, 5));
-    assert_eq!(store.set_hot_budget(MAX_BYTES), Ok(0));
+    assert_eq!(store.set_hot_budget(MAX_BYTES).map(|enforced| enforced.demoted), Ok(0));
     assert_eq!(store.store(2, MAX_BYTES - 5).unwrap().tier, Tier::Hot);
     assert_eq!(store.hot_bytes(), MAX_BYTES);
     audit(&store, 1..=2);

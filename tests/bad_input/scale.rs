@@ -24,7 +24,7 @@ fn a_million_fragments_in_one_tier() {
     }
     assert_eq!(store.iter(Tier::Hot).next().unwrap().key, (MANY - 1) / 3 * 3);
 
-    assert_eq!(store.set_hot_budget(0), Ok(usize::try_from(MANY).unwrap() - 5));
+    assert_eq!(store.set_hot_budget(0).map(|enforced| enforced.demoted), Ok(usize::try_from(MANY).unwrap() - 5));
     assert_eq!((store.len(Tier::Hot), store.len(Tier::Warm)), (0, MANY));
     let order = store.iter(Tier::Warm);
     assert_eq!(order.len() as u64, MANY);

@@ -32,9 +32,9 @@ impl Operation {
             Self::ReplaceIf(..) => Outcome::ReplacedIf(Ok(stored)),
             Self::Update(..) => Outcome::Updated(Ok(stored)),
             Self::GetOrStoreWith(_, value) => {
-                let Stored { tier, version, contended, .. } = stored;
-                let fragment = Fragment { value: *value, tier, weight: value.weight, version };
-                Outcome::GotOrStored(Ok(GetOrStored::Stored { fragment, contended }))
+                let Stored { tier, version, contended, kept_out, kept, .. } = stored;
+                let fragment = Fragment { value: *value, tier, kept, weight: value.weight, version };
+                Outcome::GotOrStored(Ok(GetOrStored::Stored { fragment, contended, kept_out }))
             }
             _ => Outcome::Stored(Ok(stored)),
         }

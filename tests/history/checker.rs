@@ -21,6 +21,7 @@
 //! | a store that depends on what is there | the same, with the effect at an instant when it is so; or refused at one when it is not. `get_or_store_with` then goes on as a `get`, and ends; or ends, as `update` may, and tries again |
 //! | `promote` | the same; or *not found*, *over budget* at an instant when it is so, or *contended* |
 //! | `demote`, `remove` | effect, or found absent; end |
+//! | `keep`, `let_go` | fix the use's place; effect, or found so already, or found absent; end |
 //! | `evict_lru` | move, or found empty; end |
 //! | `set_hot_budget` | set; demote while over; end. `enforce_hot_budget`: the same without set |
 //!
@@ -41,7 +42,11 @@
 //! before its effect, a `store` or `promote` its weight and that of a victim; after taking a fragment out of hot, any call that
 //! fragment's weight; a change of the budget in progress, any number.
 //!
-//! *Return*: the budget and the capacities hold, or another call is in flight that changes something.
+//! *Kept*: what is kept is no victim, and does not count where a tier is asked whether it is empty; when it is let go it has just come there. *Kept out*: at an
+//! instant the weight does not fit beside what is kept in hot. Then the call evicts nobody, and is not contended, unless others are in flight that
+//! change something: what is kept may not be counted yet.
+//!
+//! *Return*: the budget and the capacities hold, but for what is kept, or another call is in flight that changes something.
 //!
 //! # Sound
 //!
@@ -57,6 +62,8 @@
 //! - "Empty" and "contended" ask for no instant at which nothing stood there, only that nothing stood there throughout.
 //! - An `update` that hands a value back with *absent* is not asked whether the key was there before, where it overlaps another call.
 //! - *Contended* from `promote` asks that the fragment was there at an earlier instant of the call, not at the one of the answer.
+//! - By how much what is kept is over the budget may be answered as too little under overlap, as what is kept may not be counted yet.
+//! - *Kept out* from `store` asks for no more than one instant of the call, as *contended* does.
 //! - Of several fragments that cannot stay in a tier any may go first.
 //! - Of an over-full tier it is not asked which call in flight sees to it; the last of them must. With a capacity in bytes two may claim
 //!   one excess.
@@ -96,7 +103,8 @@ pub struct Checker<'a> {
     pub answers: RefCell<Vec<Outcome>>,
     /// The largest budget ever.
     pub highest: u64,
-    /// For each call, whether hot may be over the budget meanwhile: it was lowered since nothing was in flight.
+    /// For each call, whether hot may be over the budget meanwhile: it was lowered since nothing was in flight, or ever, where
+    /// anything may be kept.
     pub lowered: Vec<bool>,
 }
 
@@ -150,7 +158,7 @@ impl<'a> Checker<'a> {
     }
 
     fn find_lowered(&mut self) {
-        let (mut in_flight, mut together, mut is_lowered) = (0, Vec::new(), false);
+        let (mut in_flight, mut together, mut is_lowered, mut is_kept) = (0, Vec::new(), false, false);
         for event in self.events() {
             match event {
                 Event::Call(call) => {
@@ -158,12 +166,14 @@ impl<'a> Checker<'a> {
                     together.push(call);
                     is_lowered |=
                         matches!(self.calls[call].operation, Operation::SetHotBudget(budget) if budget < self.highest);
+                    is_kept |= matches!(self.calls[call].operation, Operation::Keep(_));
                 }
                 Event::Return(_) => in_flight -= 1,
             }
             if in_flight == 0 {
                 together.drain(..).for_each(|call| self.lowered[call] = is_lowered);
-                is_lowered = false;
+                // What is kept stays over a lowered budget.
+                is_lowered &= is_kept;
             }
         }
     }

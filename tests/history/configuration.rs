@@ -53,6 +53,8 @@ pub enum Phase {
     Heavy(u64),
     /// A `store` found no room.
     Contended,
+    /// A `store` found no room beside what is kept.
+    KeptOut,
     /// A `store` counts on the bytes of this predecessor, which was hot.
     Relying(Value),
     /// A call that is to demote while hot is over the budget has demoted so many.
@@ -276,17 +278,52 @@ impl Configuration {
         Key::all().filter(move |key| Some(*key) != but && self.board.tier_of(key) == Some(tier))
     }
 
-    /// What the call may evict from the tier: what is not younger than any other that has stood there unused.
+    /// What stands in the tier and is not kept.
+    fn movable(&self, tier: Tier, but: Option<Key>) -> impl Iterator<Item = Key> {
+        self.standing(tier, but).filter(|key| !self.is_kept(*key))
+    }
+
+    pub fn is_all_kept(&self, tier: Tier) -> bool {
+        self.movable(tier, None).next().is_none()
+    }
+
+    fn is_kept(&self, key: Key) -> bool {
+        self.board.peek(&key).is_some_and(|found| found.kept)
+    }
+
+    /// What the call may evict from the tier: what is not kept, and not younger than any other such that has stood there unused.
     pub fn victims(&self, at: usize, tier: Tier, but: Option<Key>) -> Vec<Key> {
         let age = |key| self.position(Mark::Fragment(key));
         let unused = self.flights[at].unused;
-        let oldest = self.standing(tier, but).filter(|key| unused.has(*key)).map(age).min();
-        self.standing(tier, but).filter(|key| oldest.is_none_or(|oldest| age(*key) <= oldest)).collect()
+        let oldest = self.movable(tier, but).filter(|key| unused.has(*key)).map(age).min();
+        self.movable(tier, but).filter(|key| oldest.is_none_or(|oldest| age(*key) <= oldest)).collect()
+    }
+
+    /// The call keeps a fragment, or lets it go.
+    pub fn keep(&mut self, at: usize, key: Key, kept: bool) {
+        self.observe(key);
+        self.board.keep(&key, kept).expect("present, and no bound");
+        self.take_place(at, key);
+    }
+
+    /// The fragment does not stand any more where the calls in flight at those places looked for it.
+    pub fn stood_elsewhere(&mut self, key: Key, looking: impl Fn(usize) -> bool) {
+        for flight in self.flights.iter_mut().filter(|flight| looking(flight.call)) {
+            flight.stood.remove(key);
+        }
+    }
+
+    /// Whether a fragment of that weight does not fit beside all that is kept in hot, but for the key's own. What needs no more than the key's own
+    /// kept fragment has in hot fits.
+    pub fn is_kept_out(&self, key: Key, weight: u64) -> bool {
+        let own = self.board.peek(&key).filter(|found| found.kept && found.tier == Tier::Hot).map(|found| found.weight);
+        let others = self.board.kept_hot() - own.unwrap_or(0);
+        others > 0 && others + weight > self.budget && own.is_none_or(|own| weight > own)
     }
 
     /// Whether the call may have found the tier empty: none has stood there throughout.
     pub fn may_seem_empty(&self, at: usize, tier: Tier, but: Option<Key>) -> bool {
-        !self.standing(tier, but).any(|key| self.flights[at].stood.has(key))
+        !self.movable(tier, but).any(|key| self.flights[at].stood.has(key))
     }
 
     /// What the key's fragment weighs in hot.

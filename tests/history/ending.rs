@@ -1,10 +1,10 @@
 //! How a call ends: it sees to the budget and to the capacities. See [`crate::checker`].
 
-use tierstack::{Capacity, Tier};
+use tierstack::{Capacity, Fragment, Tier};
 
 use crate::checker::Checker;
 use crate::configuration::{Configuration, Flight, Phase};
-use crate::recorder::{Key, Operation};
+use crate::recorder::{Key, Operation, Value};
 use crate::steps::{END, Next};
 
 impl Checker<'_> {
@@ -35,7 +35,8 @@ impl Checker<'_> {
     /// Whether the budget and the capacities hold.
     fn holds(&self, now: &Configuration) -> bool {
         let stays = |tier| !self.is_over(now, tier) && self.too_heavy(now, tier).next().is_none();
-        now.board.hot_bytes() <= now.budget && stays(Tier::Warm) && stays(Tier::Cold)
+        let fits = now.board.hot_bytes() <= now.budget || now.is_all_kept(Tier::Hot);
+        fits && stays(Tier::Warm) && stays(Tier::Cold)
     }
 
     fn capacity(&self, tier: Tier) -> Capacity {
@@ -45,12 +46,15 @@ impl Checker<'_> {
     /// The weights of the fragments that can stay in the tier.
     fn staying(&self, now: &Configuration, tier: Tier) -> Vec<u64> {
         let most = self.capacity(tier).bytes.unwrap_or(u64::MAX);
-        let weights = Key::all().filter_map(|key| now.board.peek(&key)).filter(|found| found.tier == tier);
-        weights.map(|found| found.weight).filter(|weight| *weight <= most).collect()
+        let found = Key::all().filter_map(|key| now.board.peek(&key)).filter(|found| found.tier == tier);
+        found.filter(|found| found.kept || found.weight <= most).map(|found| found.weight).collect()
     }
 
-    /// Whether the tier is over its capacity, but for what is claimed, and for what cannot stay.
+    /// Whether the tier is over its capacity, but for what is claimed, and for what cannot stay; and not all there is kept.
     fn is_over(&self, now: &Configuration, tier: Tier) -> bool {
+        if now.is_all_kept(tier) {
+            return false;
+        }
         let Capacity { entries, bytes } = self.capacity(tier);
         let claims = |phase| matches!(phase, Phase::Ending { claim: Some(claimed), .. } if claimed == tier);
         let claimed = now.flights.iter().filter(|flight| claims(flight.phase)).count();
@@ -59,10 +63,11 @@ impl Checker<'_> {
         entries.is_some_and(|most| number as u64 > most) || bytes.is_some_and(|most| staying.iter().sum::<u64>() > most)
     }
 
-    /// The fragments in a tier which are heavier than all the bytes that it may hold.
+    /// The fragments in a tier which are heavier than all the bytes that it may hold, and not kept.
     fn too_heavy(&self, now: &Configuration, tier: Tier) -> impl Iterator<Item = Key> {
         let most = self.capacity(tier).bytes.unwrap_or(u64::MAX);
-        Key::all().filter(move |key| now.board.peek(key).is_some_and(|found| found.tier == tier && found.weight > most))
+        let is_too_heavy = move |found: Fragment<Value>| found.tier == tier && found.weight > most && !found.kept;
+        Key::all().filter(move |key| now.board.peek(key).is_some_and(is_too_heavy))
     }
 
     /// Evicts from hot, where it is over the budget: that was lowered.

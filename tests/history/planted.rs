@@ -3,7 +3,7 @@
 
 mod bounds;
 
-use tierstack::{Capacity, Evicted, Fragment, Moved, PromoteError, Stored, Tier, Version};
+use tierstack::{Capacity, Enforced, Evicted, Fragment, Moved, PromoteError, Stored, Tier, Version};
 
 use crate::checker::{Rejection, check};
 use crate::model::Operation as Op;
@@ -34,7 +34,7 @@ pub fn version(number: u32) -> Version {
 
 /// That the value of that number was stored.
 pub fn stored(number: u32, tier: Tier, replaced: Option<Value>) -> Stored<Value> {
-    Stored { tier, version: version(number), replaced, contended: false }
+    Stored { tier, version: version(number), replaced, contended: false, kept_out: false, kept: false }
 }
 
 pub fn in_tier(number: u32, tier: Tier, replaced: Option<Value>) -> Outcome {
@@ -55,7 +55,7 @@ fn contended(invoked: u64, returned: u64, key: Key, value: Value) -> Call {
 }
 
 pub fn found(value: Value, tier: Tier) -> Outcome {
-    Outcome::Fragment(Some(Fragment { value, tier, weight: value.weight, version: version(value.number) }))
+    Outcome::Fragment(Some(Fragment { value, tier, kept: false, weight: value.weight, version: version(value.number) }))
 }
 
 const NOT_FOUND: Outcome = Outcome::Fragment(None);
@@ -65,6 +65,11 @@ fn evicted(key: Key, value: Value, from: Tier) -> Outcome {
 }
 
 const EMPTY: Outcome = Outcome::Evicted(None);
+
+/// By a change of the budget.
+pub fn budget_set(demoted: usize) -> Outcome {
+    Outcome::BudgetSet(Ok(Enforced { demoted, kept_over: 0 }))
+}
 
 pub fn moved(from: Tier, to: Tier) -> Outcome {
     Outcome::Promoted(Ok(Moved { from, to }))
@@ -136,7 +141,7 @@ fn a_key_in_two_tiers_is_rejected() {
 }
 
 pub fn item(key: Key, number: u32) -> tierstack::Item<Key, Value> {
-    tierstack::Item { key, value: value(number, 3), weight: 3, version: version(number) }
+    tierstack::Item { key, value: value(number, 3), weight: 3, kept: false, version: version(number) }
 }
 
 #[test]
@@ -335,7 +340,7 @@ fn a_wrong_tier_in_the_answer_is_rejected() {
 fn a_promotion_refused_as_over_a_budget_that_was_not_in_force_is_rejected() {
     let demoted = call(6, 7, Op::Demote(A), Outcome::Demoted(Some(Moved { from: Hot, to: Warm })));
     let refused = |budget| Outcome::Promoted(Err(PromoteError::OverBudget { weight: 3, budget }));
-    let lowered = call(10, 20, Op::SetHotBudget(2), Outcome::BudgetSet(Ok(2)));
+    let lowered = call(10, 20, Op::SetHotBudget(2), budget_set(2));
     let history = |promote| then([demoted.clone(), lowered.clone(), promote]);
     accepted(&TEN, &history(call(11, 30, Op::Promote(A), refused(2))));
     accepted(&TEN, &history(call(21, 30, Op::Promote(A), refused(2))));
@@ -373,7 +378,7 @@ fn a_promotion_of_what_replaced_a_fragment_too_heavy_for_hot_makes_room() {
 fn a_store_that_was_short_may_evict_after_the_budget_has_made_it_too_heavy() {
     let calls = then([
         call(10, 30, Op::Store(Key(3), value(4, 8)), in_tier(4, Warm, None)),
-        call(11, 12, Op::SetHotBudget(6), Outcome::BudgetSet(Ok(1))),
+        call(11, 12, Op::SetHotBudget(6), budget_set(1)),
         call(13, 14, Op::TierOf(B), Outcome::Tier(Some(Hot))),
         call(31, 32, Op::TierOf(B), Outcome::Tier(Some(Warm))),
     ]);

@@ -132,7 +132,7 @@ fn what_two_make_for_one_key_is_stored_once() {
         let Outcome::Fragment(Some(fragment)) = found(value(number, 1), Hot) else { unreachable!() };
         fragment
     };
-    let made = |number| GetOrStored::Stored { fragment: fragment(number), contended: false };
+    let made = |number| GetOrStored::Stored { fragment: fragment(number), contended: false, kept_out: false };
     let both = |second| then([got(10, 20, 4, made(4)), got(11, 21, 5, second)]);
     accepted(&TEN, &both(GetOrStored::Found(fragment(4))));
     let first = Outcome::GotOrStored(Ok(GetOrStored::Found(fragment(4))));
@@ -162,7 +162,7 @@ fn a_try_that_was_refused_ends_as_any_store_does() {
         calls
     };
     let Outcome::Fragment(Some(fragment)) = found(own, Hot) else { unreachable!() };
-    let made = Outcome::GotOrStored(Ok(GetOrStored::Stored { fragment, contended: false }));
+    let made = Outcome::GotOrStored(Ok(GetOrStored::Stored { fragment, contended: false, kept_out: false }));
     accepted(&none, &history(Op::GetOrStoreWith(A, own), made));
     // One that tries once does nothing after its refusal but hand it on.
     let stored = Outcome::StoredIfAbsent(Ok(stored(2, Hot, None)));

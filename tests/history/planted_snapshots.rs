@@ -9,7 +9,7 @@ use crate::recorder::{Call, Key, Outcome, Value};
 use Tier::{Cold, Hot, Warm};
 
 fn item(key: Key, number: u32) -> Item<Key, Value> {
-    Item { key, value: value(number, 3), weight: 3, version: version(number) }
+    Item { key, value: value(number, 3), weight: 3, kept: false, version: version(number) }
 }
 
 /// A snapshot that shows the fragments of those numbers there.

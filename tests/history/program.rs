@@ -34,6 +34,7 @@ pub enum Kind {
     Demote,
     Evict,
     Remove,
+    Keep,
     Budget,
     Count,
     Snapshot,
@@ -53,12 +54,13 @@ impl Trade {
         Kind::Demote,
         Kind::Evict,
         Kind::Remove,
+        Kind::Keep,
         Kind::Budget,
         Kind::Count,
         Kind::Snapshot,
     ]);
     /// No operation whose answer or effect depends on the others' use, room or number.
-    pub const BY_KEY: Self = Self(&[Kind::Store, Kind::Change, Kind::Look, Kind::Demote, Kind::Remove]);
+    pub const BY_KEY: Self = Self(&[Kind::Store, Kind::Change, Kind::Look, Kind::Demote, Kind::Remove, Kind::Keep]);
     pub const SNAPSHOTS: Self = Self(&[
         Kind::Snapshot,
         Kind::Snapshot,
@@ -83,6 +85,19 @@ impl Trade {
         Kind::Demote,
         Kind::Evict,
         Kind::Remove,
+        Kind::Keep,
+    ]);
+    pub const KEEPING: Self = Self(&[
+        Kind::Keep,
+        Kind::Keep,
+        Kind::Keep,
+        Kind::Store,
+        Kind::Store,
+        Kind::Promote,
+        Kind::Demote,
+        Kind::Evict,
+        Kind::Budget,
+        Kind::Count,
     ]);
     pub const RECENCY: Self = Self(&[Kind::Use, Kind::Use, Kind::Evict, Kind::Promote, Kind::Demote, Kind::Store]);
     pub const ROOM: Self = Self(&[Kind::Store, Kind::Change, Kind::Promote, Kind::Look]);
@@ -115,6 +130,8 @@ impl Trade {
             Kind::Demote => Operation::DemoteTo(key, tier),
             Kind::Evict => Operation::EvictLru(tier),
             Kind::Remove => Operation::Remove(key),
+            Kind::Keep if turn < 2 => Operation::Keep(key),
+            Kind::Keep => Operation::LetGo(key),
             Kind::Budget => match turn {
                 0 => Operation::EnforceHotBudget,
                 1 => Operation::HotBudget,

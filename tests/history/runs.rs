@@ -137,6 +137,11 @@ fn threads_that_take_snapshots() {
 }
 
 #[test]
+fn threads_that_keep_and_let_go() {
+    storm("keeping", Trade::KEEPING, 3, 6, 1000);
+}
+
+#[test]
 fn two_threads_for_longer() {
     storm("long", Trade::ALL, 2, 60, 40);
 }

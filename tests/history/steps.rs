@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use tierstack::{Evicted, GetOrStored, Moved, PromoteError, Stored, Tier};
+use tierstack::{Enforced, Evicted, GetOrStored, Kept, Moved, PromoteError, Stored, Tier};
 
 use crate::checker::Checker;
 use crate::configuration::{Configuration, Flight, Phase};
@@ -12,6 +12,15 @@ pub const END: Phase = Phase::Ending { claim: None, is_again: false };
 
 /// More than any hot tier holds here.
 const ANY: u64 = 1 << 60;
+
+/// Which way a `store` went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Went {
+    Hot,
+    TooHeavy,
+    Contended,
+    KeptOut,
+}
 
 /// What a call in flight may have become.
 pub type Next = Vec<Configuration>;
@@ -69,14 +78,22 @@ impl Checker<'_> {
     }
 
     /// What was stored, where it is known that a call did store it.
-    fn stored(&self, call: usize) -> Option<(Tier, bool)> {
+    fn stored(&self, call: usize) -> Option<Went> {
+        let went = |tier, contended, kept_out| match (tier, contended, kept_out) {
+            (Tier::Hot, ..) => Went::Hot,
+            (_, true, _) => Went::Contended,
+            (_, _, true) => Went::KeptOut,
+            _ => Went::TooHeavy,
+        };
         match &self.calls[call].answer {
             _ if self.open == Some(call) => None,
             Outcome::Stored(Ok(stored))
             | Outcome::StoredIfAbsent(Ok(stored))
             | Outcome::ReplacedIf(Ok(stored))
-            | Outcome::Updated(Ok(stored)) => Some((stored.tier, stored.contended)),
-            Outcome::GotOrStored(Ok(GetOrStored::Stored { fragment, contended })) => Some((fragment.tier, *contended)),
+            | Outcome::Updated(Ok(stored)) => Some(went(stored.tier, stored.contended, stored.kept_out)),
+            Outcome::GotOrStored(Ok(GetOrStored::Stored { fragment, contended, kept_out })) => {
+                Some(went(fragment.tier, *contended, *kept_out))
+            }
             _ => None,
         }
     }
@@ -105,10 +122,11 @@ impl Checker<'_> {
             (Phase::Done, _) => {}
             (Phase::Ending { claim, is_again }, _) => self.end(now, at, claim, is_again, next),
             (Phase::Enforcing(demoted), operation) => {
+                let enforced = Enforced { demoted, kept_over: self.kept_over(now, at) };
                 let answer = if *operation == Operation::EnforceHotBudget {
-                    Outcome::Enforced(demoted)
+                    Outcome::Enforced(enforced)
                 } else {
-                    Outcome::BudgetSet(Ok(demoted))
+                    Outcome::BudgetSet(Ok(enforced))
                 };
                 if now.board.hot_bytes() <= now.budget
                     || now.may_seem_empty(at, Tier::Hot, None)
@@ -129,6 +147,8 @@ impl Checker<'_> {
                 self.demote(now, at, *key, |from| from.below().unwrap_or(Tier::Cold), next);
             }
             (_, Operation::DemoteTo(key, to)) => self.demote(now, at, *key, |_| *to, next),
+            (_, Operation::Keep(key)) => self.keep(now, at, *key, true, next),
+            (_, Operation::LetGo(key)) => self.keep(now, at, *key, false, next),
             (_, Operation::EvictLru(tier)) => {
                 for victim in now.victims(at, *tier, None) {
                     let mut then = now.clone();
@@ -154,6 +174,33 @@ impl Checker<'_> {
             }
             (_, operation) => self.look(now, at, operation, next),
         }
+    }
+
+    /// By how many bytes the call may say that what is kept is over the budget.
+    fn kept_over(&self, now: &Configuration, at: usize) -> u64 {
+        let call = now.flights[at].call;
+        let over = now.board.kept_hot().saturating_sub(now.budget);
+        match self.calls[call].answer {
+            Outcome::Enforced(said) | Outcome::BudgetSet(Ok(said))
+                if self.open != Some(call) && self.others_change(now, at) =>
+            {
+                over.min(said.kept_over)
+            }
+            _ => over,
+        }
+    }
+
+    fn keep(&self, now: &Configuration, at: usize, key: Key, kept: bool, next: &mut Next) {
+        let answer = now.board.clone().keep(&key, kept);
+        self.conclude(now, at, Outcome::Kept(answer), 0, next, |then| match answer {
+            Ok(Kept { was_kept, .. }) if was_kept != kept => {
+                then.keep(at, key, kept);
+                // An iteration finds what is kept, and what is not.
+                then.stood_elsewhere(key, |call| !matches!(self.calls[call].operation, Operation::Iter(_)));
+            }
+            _ => then.observe(key),
+        });
+        self.fix_early(now, at, next);
     }
 
     /// The call takes effect with this answer, if that is the one that it gave; what remains is to end.
@@ -259,7 +306,8 @@ impl Checker<'_> {
         let may_fix = |flight: &Flight| {
             let operation = &self.calls[flight.call].operation;
             let uses = operation.stores().is_some()
-                || matches!(operation, Operation::Get(_) | Operation::Promote(_) | Operation::PromoteTo(..));
+                || matches!(operation, Operation::Get(_) | Operation::Promote(_) | Operation::PromoteTo(..))
+                || matches!(operation, Operation::Keep(_) | Operation::LetGo(_));
             uses && !flight.fixed && !matches!(flight.phase, Phase::Done | Phase::Ending { .. })
         };
         let mut others = now.flights.iter().enumerate().filter(|(other, _)| *other != at);
@@ -276,9 +324,19 @@ impl Checker<'_> {
         next.push(then);
     }
 
+    /// Whether the call may have found that the weight fits beside what is kept.
+    fn may_overlook_what_is_kept(&self, now: &Configuration, at: usize, key: Key, weight: u64) -> bool {
+        !now.is_kept_out(key, weight) || self.others_change(now, at)
+    }
+
+    /// Whether the call may have found that it does not, while it weighs no more than the budget.
+    fn may_be_kept_out(&self, now: &Configuration, at: usize, key: Key, weight: u64) -> bool {
+        now.is_kept_out(key, weight) && (weight <= now.budget || self.meets_a_change(now.flights[at].call))
+    }
+
     /// Evicts others than `key`, if the call was short of room since its last own step.
-    fn make_room(now: &Configuration, at: usize, key: Key, weight: u64, next: &mut Next) {
-        if now.flights[at].short {
+    fn make_room(&self, now: &Configuration, at: usize, key: Key, weight: u64, next: &mut Next) {
+        if now.flights[at].short && self.may_overlook_what_is_kept(now, at, key, weight) {
             for victim in now.victims(at, Tier::Hot, Some(key)) {
                 let mut then = now.clone();
                 let Evicted { weight: gained, .. } = then.evict(at, victim);
@@ -341,44 +399,55 @@ impl Checker<'_> {
         let predecessor = now.board.peek(&key).filter(|_| applies);
         let hot = predecessor.as_ref().filter(|old| old.tier == Tier::Hot);
         let own = hot.map_or(0, |old| old.weight);
-        let effect = |tier, contended, next: &mut Next| {
+        let kept = predecessor.as_ref().is_some_and(|old| old.kept);
+        let effect = |went, next: &mut Next| {
             if !applies {
                 return;
             }
             let mut then = now.clone();
+            let tier = if went == Went::Hot { Tier::Hot } else { Tier::Warm };
             let replaced = then.put(at, key, value, version, tier);
             let held = own + if tier == Tier::Warm { weight } else { 0 };
-            let answer = operation.done(Stored { tier, version, replaced, contended });
+            let (contended, kept_out) = (went == Went::Contended, went == Went::KeptOut);
+            let answer = operation.done(Stored { tier, version, replaced, contended, kept_out, kept });
             self.conclude(&then, at, answer, held, next, |_| ());
         };
         // Which way it went, the answer says.
-        let wanted = |tier, contended| self.stored(flight.call).is_none_or(|stored| stored == (tier, contended));
+        let wanted = |way| self.stored(flight.call).is_none_or(|went| went == way);
         match flight.phase {
             Phase::Heavy(_) => {
                 if weight > now.budget {
-                    effect(Tier::Warm, false, next);
+                    effect(Went::TooHeavy, next);
                 }
-                if wanted(Tier::Warm, true) && self.meets_a_change(flight.call) {
+                if wanted(Went::Contended) && self.meets_a_change(flight.call) {
                     Self::turn(now, at, Phase::Contended, next);
                 }
             }
-            Phase::Contended => effect(Tier::Warm, true, next),
+            Phase::Contended => effect(Went::Contended, next),
+            Phase::KeptOut => effect(Went::KeptOut, next),
             Phase::Relying(old) if predecessor.is_some_and(|now| now.value == old && now.tier != Tier::Hot) => {
-                effect(Tier::Warm, true, next);
+                effect(Went::Contended, next);
             }
             Phase::Waiting => {
-                if wanted(Tier::Hot, false) && now.board.hot_bytes() - own + weight <= flight.highest {
-                    effect(Tier::Hot, false, next);
+                let takes_no_more = kept && hot.is_some() && weight <= own.min(flight.highest);
+                if wanted(Went::Hot) && (now.board.hot_bytes() - own + weight <= flight.highest || takes_no_more) {
+                    effect(Went::Hot, next);
                 }
-                Self::make_room(now, at, key, weight, next);
+                if wanted(Went::KeptOut) && self.may_be_kept_out(now, at, key, weight) {
+                    Self::turn(now, at, Phase::KeptOut, next);
+                }
+                self.make_room(now, at, key, weight, next);
                 if weight > now.budget {
-                    if wanted(Tier::Warm, false) || wanted(Tier::Warm, true) {
+                    if wanted(Went::TooHeavy) || wanted(Went::Contended) {
                         Self::turn(now, at, Phase::Heavy(weight), next);
                     }
                 } else {
                     let need = weight.saturating_sub(own);
-                    if wanted(Tier::Warm, true) {
-                        if i128::from(need) > now.free(at) && now.may_seem_empty(at, Tier::Hot, Some(key)) {
+                    if wanted(Went::Contended) {
+                        if i128::from(need) > now.free(at)
+                            && now.may_seem_empty(at, Tier::Hot, Some(key))
+                            && self.may_overlook_what_is_kept(now, at, key, weight)
+                        {
                             Self::turn(now, at, Phase::Contended, next);
                         }
                         if let Some(old) = hot {
@@ -409,18 +478,24 @@ impl Checker<'_> {
             if rises_to_hot && weight > now.budget {
                 refuse(PromoteError::OverBudget { weight, budget: now.budget }, next);
             }
+            if rises_to_hot && self.may_be_kept_out(now, at, key, weight) {
+                refuse(PromoteError::KeptOut { weight }, next);
+            }
         } else {
             refuse(PromoteError::NotFound, next);
         }
         self.fix_early(now, at, next);
         match flight.phase {
             Phase::Seen(weight) => {
-                Self::make_room(now, at, key, weight, next);
+                self.make_room(now, at, key, weight, next);
                 if weight > now.budget {
                     if self.lowered[flight.call] {
                         Self::turn(now, at, Phase::Heavy(weight), next);
                     }
-                } else if i128::from(weight) > now.free(at) && now.may_seem_empty(at, Tier::Hot, Some(key)) {
+                } else if i128::from(weight) > now.free(at)
+                    && now.may_seem_empty(at, Tier::Hot, Some(key))
+                    && self.may_overlook_what_is_kept(now, at, key, weight)
+                {
                     refuse(PromoteError::Contended { weight }, next);
                 }
             }

@@ -14,8 +14,9 @@ use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 
 use tierstack::{
-    BudgetError, Capacity, Evicted, Fragment, GetOrStored, Item, MAX_BYTES, Metrics, Moved, PromoteError, Refusal,
-    ReplaceIfRefusal, StoreError, StoreIfAbsentRefusal, Stored, Tier, TierMetrics, UpdateRefusal, Version,
+    BudgetError, Capacity, Enforced, Evicted, Fragment, GetOrStored, Item, KeepError, Kept, MAX_BYTES, Metrics, Moved,
+    PromoteError, Refusal, ReplaceIfRefusal, StoreError, StoreIfAbsentRefusal, Stored, Tier, TierMetrics,
+    UpdateRefusal, Version,
 };
 
 #[allow(unused_imports, reason = "not everyone who includes the model speaks in operations")]
@@ -30,6 +31,8 @@ pub struct Entry<V> {
     /// The model's clock at its last use; no two are equal.
     pub last_use: u64,
     pub version: Version,
+    /// Nothing but what is asked of its key moves it.
+    pub kept: bool,
 }
 
 /// The store as the specification has it.
@@ -61,18 +64,25 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
             return Err(StoreError { key, value, reason: Refusal::TooHeavy { weight } });
         }
         // Out of the way first: its bytes are then free, and it is no victim.
-        let replaced = self.fragments.remove(&key).map(|entry| entry.value);
-        let tier = if weight > self.budget { Tier::Warm } else { Tier::Hot };
+        let old = self.fragments.remove(&key);
+        let was_hot = old.as_ref().is_some_and(|old| old.tier == Tier::Hot);
+        let own = old.as_ref().filter(|_| was_hot).map_or(0, |old| old.weight);
+        let kept = old.as_ref().is_some_and(|old| old.kept);
+        let replaced = old.map(|entry| entry.value);
+        // It takes no room from others, also where what is kept is over the budget.
+        let fits_anyway = kept && was_hot && weight <= own;
+        let kept_out = weight <= self.budget && !fits_anyway && self.is_kept_out(weight);
+        let tier = if weight > self.budget || kept_out { Tier::Warm } else { Tier::Hot };
         if tier == Tier::Hot {
             self.make_room(weight);
         }
         self.metrics.stores += 1;
         self.metrics.replacements += u64::from(replaced.is_some());
-        self.fragments.insert(key.clone(), Entry { value, weight, tier, last_use: 0, version });
+        self.fragments.insert(key.clone(), Entry { value, weight, tier, last_use: 0, version, kept });
         self.touch(&key);
         self.note_peak();
         self.enforce_capacities();
-        Ok(Stored { tier, version, replaced, contended: false })
+        Ok(Stored { tier, version, replaced, contended: false, kept_out, kept })
     }
 
     pub fn store_if_absent(
@@ -100,8 +110,8 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
         if let Some(found) = self.get(&key) {
             return Ok(GetOrStored::Found(found));
         }
-        let Stored { tier, contended, .. } = self.store(key, value.clone(), weight, version)?;
-        Ok(GetOrStored::Stored { fragment: Fragment { value, tier, weight, version }, contended })
+        let Stored { tier, contended, kept_out, kept, .. } = self.store(key, value.clone(), weight, version)?;
+        Ok(GetOrStored::Stored { fragment: Fragment { value, tier, kept, weight, version }, contended, kept_out })
     }
 
     /// `old` is the version that the key's fragment is to have.
@@ -155,8 +165,8 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
     }
 
     pub fn peek(&self, key: &K) -> Option<Fragment<V>> {
-        let Entry { value, weight, tier, version, .. } = self.fragments.get(key)?;
-        Some(Fragment { value: value.clone(), tier: *tier, weight: *weight, version: *version })
+        let Entry { value, weight, tier, version, kept, .. } = self.fragments.get(key)?.clone();
+        Some(Fragment { value, tier, kept, weight, version })
     }
 
     pub fn contains(&self, key: &K) -> bool {
@@ -178,6 +188,9 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
         if to == Tier::Hot && from != Tier::Hot {
             if weight > self.budget {
                 return Err(PromoteError::OverBudget { weight, budget: self.budget });
+            }
+            if self.is_kept_out(weight) {
+                return Err(PromoteError::KeptOut { weight });
             }
             self.make_room(weight);
         }
@@ -203,6 +216,19 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
         Some(Moved { from, to })
     }
 
+    pub fn keep(&mut self, key: &K, kept: bool) -> Result<Kept, KeepError> {
+        let entry = self.fragments.get_mut(key).ok_or(KeepError::NotFound)?;
+        let answer = Kept { tier: entry.tier, was_kept: entry.kept };
+        if answer.was_kept != kept {
+            entry.kept = kept;
+            self.touch(key);
+            // What is let go may be too much.
+            self.make_room(0);
+            self.enforce_capacities();
+        }
+        Ok(answer)
+    }
+
     pub fn evict_lru(&mut self, tier: Tier) -> Option<Evicted<K, V>> {
         let evicted = self.evict_oldest(tier);
         self.enforce_capacities();
@@ -210,12 +236,12 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
     }
 
     pub fn remove(&mut self, key: &K) -> Option<Fragment<V>> {
-        let Entry { value, weight, tier, version, .. } = self.fragments.remove(key)?;
+        let Entry { value, weight, tier, version, kept, .. } = self.fragments.remove(key)?;
         self.metrics.removals += 1;
-        Some(Fragment { value, tier, weight, version })
+        Some(Fragment { value, tier, kept, weight, version })
     }
 
-    pub fn set_hot_budget(&mut self, budget: u64) -> Result<usize, BudgetError> {
+    pub fn set_hot_budget(&mut self, budget: u64) -> Result<Enforced, BudgetError> {
         if budget > MAX_BYTES {
             return Err(BudgetError { budget });
         }
@@ -223,10 +249,10 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
         Ok(self.enforce_hot_budget())
     }
 
-    pub fn enforce_hot_budget(&mut self) -> usize {
+    pub fn enforce_hot_budget(&mut self) -> Enforced {
         let demoted = self.make_room(0);
         self.enforce_capacities();
-        demoted
+        Enforced { demoted, kept_over: self.kept_hot().saturating_sub(self.budget) }
     }
 
     pub fn hot_budget(&self) -> u64 {
@@ -255,8 +281,8 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
         let mut standing: Vec<_> = self.standing(tier).collect();
         standing.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.last_use));
         let item = |(key, entry): (&K, &Entry<V>)| {
-            let Entry { value, weight, version, .. } = entry.clone();
-            Item { key: key.clone(), value, weight, version }
+            let Entry { value, weight, version, kept, .. } = entry.clone();
+            Item { key: key.clone(), value, weight, kept, version }
         };
         standing.into_iter().map(item).collect()
     }
@@ -272,7 +298,13 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
 
     /// The counters. Nothing is ever retired here, and nothing contended; the peak is that of the states between steps.
     pub fn metrics(&self) -> Metrics {
-        let tier = |tier| TierMetrics { fragments: self.len(tier), bytes: self.bytes(tier) };
+        let kept = |tier| self.standing(tier).filter(|(_, entry)| entry.kept);
+        let tier = |tier| TierMetrics {
+            fragments: self.len(tier),
+            bytes: self.bytes(tier),
+            kept_fragments: kept(tier).count() as u64,
+            kept_bytes: kept(tier).map(|(_, entry)| entry.weight).sum(),
+        };
         let mut metrics = self.metrics;
         (metrics.hot, metrics.warm, metrics.cold) = (tier(Tier::Hot), tier(Tier::Warm), tier(Tier::Cold));
         metrics
@@ -306,13 +338,13 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
         Some(Evicted { key: key.clone(), value: entry.value, weight: entry.weight, from: entry.tier, to })
     }
 
-    /// Evicts the least recently used fragment of a tier.
+    /// Evicts the least recently used fragment of a tier that is not kept.
     pub fn evict_oldest(&mut self, tier: Tier) -> Option<Evicted<K, V>> {
-        let oldest = oldest(self.standing(tier))?;
+        let oldest = oldest(self.standing(tier).filter(|(_, entry)| !entry.kept))?;
         self.evict_key(&oldest)
     }
 
-    /// Evicts from hot until `weight` more bytes fit, or hot is empty; how many it took.
+    /// Evicts from hot until `weight` more bytes fit, or all there is kept; how many it took.
     pub fn make_room(&mut self, weight: u64) -> usize {
         let mut evicted = 0;
         while self.hot_bytes() + weight > self.budget && self.evict_oldest(Tier::Hot).is_some() {
@@ -328,8 +360,9 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
             while let Some(key) = self.oldest_too_heavy(tier) {
                 self.push_out(&key);
             }
-            while self.is_over(tier) {
-                let oldest = oldest(self.standing(tier)).expect("an empty tier is not over its capacity");
+            while self.is_over(tier)
+                && let Some(oldest) = oldest(self.standing(tier).filter(|(_, entry)| !entry.kept))
+            {
                 self.push_out(&oldest);
             }
         }
@@ -358,7 +391,7 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
     }
 
     fn oldest_too_heavy(&self, tier: Tier) -> Option<K> {
-        oldest(self.standing(tier).filter(|(_, entry)| self.is_too_heavy(tier, entry.weight)))
+        oldest(self.standing(tier).filter(|(_, entry)| !entry.kept && self.is_too_heavy(tier, entry.weight)))
     }
 
     fn capacity(&self, tier: Tier) -> Capacity {
@@ -367,6 +400,16 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
             Tier::Warm => self.warm,
             Tier::Cold => self.cold,
         }
+    }
+
+    /// The bytes that are kept in hot.
+    pub fn kept_hot(&self) -> u64 {
+        self.standing(Tier::Hot).filter(|(_, entry)| entry.kept).map(|(_, entry)| entry.weight).sum()
+    }
+
+    /// Whether a fragment of that weight does not fit beside what is kept in hot.
+    fn is_kept_out(&self, weight: u64) -> bool {
+        self.kept_hot() + weight > self.budget
     }
 
     fn standing(&self, tier: Tier) -> impl Iterator<Item = (&K, &Entry<V>)> {
@@ -390,7 +433,7 @@ fn oldest<'m, K: Clone + 'm, V: 'm>(among: impl Iterator<Item = (&'m K, &'m Entr
 }
 
 /// The budget, the capacities, and the fragments from the least to the most recently used.
-type State<'m, K, V> = (u64, [Option<u64>; 4], Vec<(&'m K, &'m V, u64, Tier, Version)>);
+type State<'m, K, V> = (u64, [Option<u64>; 4], Vec<(&'m K, &'m V, u64, Tier, Version, bool)>);
 
 impl<K: Ord, V> Model<K, V> {
     /// All that later answers depend on. Of the last uses only the order matters.
@@ -399,7 +442,7 @@ impl<K: Ord, V> Model<K, V> {
         by_use.sort_by_key(|(_, entry)| entry.last_use);
         let fragments = by_use
             .into_iter()
-            .map(|(key, entry)| (key, &entry.value, entry.weight, entry.tier, entry.version))
+            .map(|(key, entry)| (key, &entry.value, entry.weight, entry.tier, entry.version, entry.kept))
             .collect();
         let capacities = [self.warm.entries, self.warm.bytes, self.cold.entries, self.cold.bytes];
         (self.budget, capacities, fragments)

@@ -5,8 +5,9 @@ use std::fmt::Debug;
 use std::hash::{BuildHasher, Hash};
 
 use tierstack::{
-    BudgetError, Evicted, Fragment, GetOrStored, Item, Moved, PromoteError, ReplaceIfRefusal, StoreError,
-    StoreIfAbsentRefusal, StoreSnapshot, Stored, Tier, TierStore, UpdateRefusal, Version, View,
+    BudgetError, Enforced, Evicted, Fragment, GetOrStored, Item, KeepError, Kept, Moved, PromoteError,
+    ReplaceIfRefusal, StoreError, StoreIfAbsentRefusal, StoreSnapshot, Stored, Tier, TierStore, UpdateRefusal, Version,
+    View,
 };
 
 use super::Model;
@@ -35,6 +36,8 @@ pub enum Operation<K, V> {
     DemoteTo(K, Tier),
     EvictLru(Tier),
     Remove(K),
+    Keep(K),
+    LetGo(K),
     SetHotBudget(u64),
     EnforceHotBudget,
     HotBudget,
@@ -63,8 +66,9 @@ pub enum Outcome<K, V> {
     Promoted(Result<Moved, PromoteError>),
     Demoted(Option<Moved>),
     Evicted(Option<Evicted<K, V>>),
-    BudgetSet(Result<usize, BudgetError>),
-    Enforced(usize),
+    Kept(Result<Kept, KeepError>),
+    BudgetSet(Result<Enforced, BudgetError>),
+    Enforced(Enforced),
     /// Of `len`, `bytes`, `hot_bytes` and `hot_budget`.
     Number(u64),
     Items(Vec<Item<K, V>>),
@@ -107,6 +111,8 @@ impl<K: Ord + Clone, V: Clone + Weigh> Model<K, V> {
             Operation::DemoteTo(key, tier) => Outcome::Demoted(self.demote_to(key, *tier)),
             Operation::EvictLru(tier) => Outcome::Evicted(self.evict_lru(*tier)),
             Operation::Remove(key) => Outcome::Fragment(self.remove(key)),
+            Operation::Keep(key) => Outcome::Kept(self.keep(key, true)),
+            Operation::LetGo(key) => Outcome::Kept(self.keep(key, false)),
             Operation::SetHotBudget(budget) => Outcome::BudgetSet(self.set_hot_budget(*budget)),
             Operation::EnforceHotBudget => Outcome::Enforced(self.enforce_hot_budget()),
             Operation::HotBudget => Outcome::Number(self.hot_budget()),
@@ -223,6 +229,8 @@ where
             Self::DemoteTo(key, tier) => Outcome::Demoted(store.demote_to::<Q>(key.borrow(), *tier)),
             Self::EvictLru(tier) => Outcome::Evicted(store.evict_lru(*tier)),
             Self::Remove(key) => Outcome::Fragment(store.remove::<Q>(key.borrow())),
+            Self::Keep(key) => Outcome::Kept(store.keep::<Q>(key.borrow())),
+            Self::LetGo(key) => Outcome::Kept(store.let_go::<Q>(key.borrow())),
             Self::SetHotBudget(budget) => Outcome::BudgetSet(store.set_hot_budget(*budget)),
             Self::EnforceHotBudget => Outcome::Enforced(store.enforce_hot_budget()),
             Self::HotBudget => Outcome::Number(store.hot_budget()),
@@ -277,6 +285,8 @@ where
             Self::DemoteTo(key, tier) => Outcome::Demoted(view.demote_to::<Q>(key.borrow(), *tier)),
             Self::EvictLru(tier) => Outcome::Evicted(view.evict_lru(*tier).map(Evicted::<&K, &V>::cloned)),
             Self::Remove(key) => Outcome::Fragment(view.remove::<Q>(key.borrow()).map(Fragment::<&V>::cloned)),
+            Self::Keep(key) => Outcome::Kept(view.keep::<Q>(key.borrow())),
+            Self::LetGo(key) => Outcome::Kept(view.let_go::<Q>(key.borrow())),
             Self::Iter(tier) => Outcome::Items(view.iter(*tier).map(Item::<&K, &V>::cloned).collect()),
             Self::Snapshot => Outcome::shown(&view.snapshot().cloned()),
             Self::SnapshotOf(tier) => Outcome::shown(&view.snapshot_of(*tier).cloned()),

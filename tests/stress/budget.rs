@@ -144,7 +144,7 @@ fn budgets_changed_by_several_leave_hot_within_the_last() {
         let last = last.map(AtomicU64::into_inner);
         assert!(last.contains(&store.hot_budget()), "{} is none of {last:?}", store.hot_budget());
         audit(&store, 0..KEYS);
-        assert_eq!(store.enforce_hot_budget(), 0, "hot was within its budget already");
+        assert_eq!(store.enforce_hot_budget().demoted, 0, "hot was within its budget already");
     });
 }
 
@@ -176,15 +176,15 @@ fn every_demotion_for_a_budget_is_counted_by_one_of_those_who_set_it() {
         let counted = AtomicU64::new(0);
         let step = |thread, round| {
             let demoted = match (thread, round % 2) {
-                (0, 0) => store.set_hot_budget(100).unwrap(),
-                (0, _) => store.enforce_hot_budget(),
-                _ => store.set_hot_budget(90).unwrap(),
+                (0, 0) => store.set_hot_budget(100).unwrap().demoted,
+                (0, _) => store.enforce_hot_budget().demoted,
+                _ => store.set_hot_budget(90).unwrap().demoted,
             };
             counted.fetch_add(demoted as u64, Ordering::Relaxed);
         };
         lockstep(2, 2000, step, |round| {
             assert_eq!(counted.load(Ordering::Relaxed), store.metrics().evictions, "in round {round}");
-            counted.fetch_add(store.set_hot_budget(200).unwrap() as u64, Ordering::Relaxed);
+            counted.fetch_add(store.set_hot_budget(200).unwrap().demoted as u64, Ordering::Relaxed);
             store.evict_lru(Tier::Warm);
             store.store(1, 95).unwrap();
             store.set_hot_budget(100).unwrap();

@@ -2,13 +2,13 @@
 //! and the hot budget is never passed.
 
 use std::array;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tierstack::internals::validate;
 use tierstack::{
-    Capacity, Departure, Evicted, Fragment, GetOrStored, PromoteError, StoreIfAbsentRefusal, Stored, Tier, TierStore,
-    UpdateRefusal,
+    Capacity, Departure, Evicted, Fragment, GetOrStored, KeepError, PromoteError, StoreIfAbsentRefusal, Stored, Tier,
+    TierStore, UpdateRefusal,
 };
 
 use crate::common::ledger::{Ledger, Tally};
@@ -60,6 +60,9 @@ pub struct Kept {
     observed: Vec<AtomicBool>,
     /// Of each thread: what bounds hot during its present call.
     bounds: Mutex<Vec<Option<Bound>>>,
+    /// The largest budget that was seen in force after anything was to be kept, or when it was: what is kept stays over a budget that is
+    /// lowered.
+    kept_within: AtomicU64,
 }
 
 impl Kept {
@@ -82,7 +85,7 @@ impl Kept {
         let bounds = Mutex::new(vec![None; setup.threads]);
         let seen = array::from_fn(|_| AtomicBool::new(false));
         let observed = (0..setup.accounts).map(|_| AtomicBool::new(false)).collect();
-        Self { store, books, keeps: setup.keeps, seen, observed, bounds }
+        Self { store, books, keeps: setup.keeps, seen, observed, bounds, kept_within: AtomicU64::new(0) }
     }
 
     /// Makes a call of thread `me` by `ask`.
@@ -97,6 +100,8 @@ impl Kept {
             | Operation::Peek(key)
             | Operation::PromoteTo(key, _)
             | Operation::DemoteTo(key, _)
+            | Operation::Keep(key)
+            | Operation::LetGo(key)
             | Operation::Store(key, _)
             | Operation::StoreIfAbsent(key, _)
             | Operation::Update(key, _) => self.keeps && self.seen[usize::from(*key)].load(Ordering::Relaxed),
@@ -106,6 +111,9 @@ impl Kept {
             self.books.0.enter(*value.account);
         }
         self.bounds.lock().unwrap()[me] = Some(Bound::default());
+        if matches!(operation, Operation::Keep(_)) {
+            self.kept_within.fetch_max(self.bound().counted.max(1), Ordering::Relaxed);
+        }
         self.watch();
         let outcome = ask(operation);
         self.watch();
@@ -141,10 +149,10 @@ impl Kept {
                     ledger.leave(*value.account);
                     return self.is_of(*key, Some(&found));
                 }
-                GetOrStored::Stored { fragment, contended } => {
+                GetOrStored::Stored { fragment, contended, kept_out } => {
                     Tally::add(&tally.misses);
-                    let Fragment { tier, version, .. } = fragment;
-                    self.stored(*key, value, Stored { tier, version, replaced: None, contended });
+                    let Fragment { tier, version, kept, .. } = fragment;
+                    self.stored(*key, value, Stored { tier, version, replaced: None, contended, kept_out, kept });
                 }
             },
             (Operation::Get(key), Outcome::Fragment(found)) => {
@@ -167,6 +175,7 @@ impl Kept {
                 }
                 Err(PromoteError::NotFound) => return false,
                 Err(PromoteError::Contended { .. }) => Tally::add(&tally.contended),
+                Err(PromoteError::KeptOut { .. }) => {}
                 Err(PromoteError::OverBudget { weight, budget }) => assert!(weight > budget),
                 Err(error) => panic!("the clock goes on: {error}"),
             },
@@ -177,6 +186,11 @@ impl Kept {
                     Tally::add(&tally.demotions);
                 }
             }
+            (Operation::Keep(_) | Operation::LetGo(_), Outcome::Kept(kept)) => match kept {
+                Ok(_) => {}
+                Err(KeepError::NotFound) => return false,
+                Err(error) => panic!("the clock goes on: {error}"),
+            },
             (Operation::EvictLru(tier), Outcome::Evicted(evicted)) => self.evicted(*tier, evicted.as_ref()),
             (Operation::Iter(_), Outcome::Items(items)) => {
                 let mut keys: Vec<_> = items.iter().map(|item| item.key).collect();
@@ -198,7 +212,8 @@ impl Kept {
             Tally::add(&tally.contended);
             assert_eq!(stored.tier, Tier::Warm);
         }
-        assert!(value.weight > 0 || stored.tier == Tier::Hot, "nothing always fits");
+        assert!(!stored.kept_out || (stored.tier, stored.contended) == (Tier::Warm, false));
+        assert!(value.weight > 0 || stored.tier == Tier::Hot || stored.kept_out, "nothing fits, but over the budget");
         self.see(value);
         let Some(replaced) = stored.replaced else { return false };
         assert_eq!(replaced.key, key);
@@ -239,7 +254,11 @@ impl Kept {
     fn bound(&self) -> Bound {
         let budget = self.store.hot_budget();
         let mut running = self.bounds.lock().unwrap();
-        let mut bound = Bound { weights: budget, counted: budget };
+        if self.kept_within.load(Ordering::Relaxed) > 0 {
+            self.kept_within.fetch_max(budget, Ordering::Relaxed);
+        }
+        let floor = budget.max(self.kept_within.load(Ordering::Relaxed));
+        let mut bound = Bound { weights: floor, counted: floor };
         for call in running.iter_mut().flatten() {
             call.weights = call.weights.max(budget);
             bound.weights = bound.weights.max(call.weights);
@@ -272,7 +291,7 @@ impl Kept {
         self.watch();
     }
 
-    /// Evicts, wherever the other threads are, until every tier says again and again that it is empty. No call in flight changes more
+    /// Evicts, wherever the other threads are, until every tier says again and again that nothing is there but what is kept. No call in flight changes more
     /// than once where a value is, so that none can have been there all along: none that somebody had been told of.
     pub fn drain(&self) {
         let observed: Vec<_> = self.observed.iter().map(|observed| observed.load(Ordering::Relaxed)).collect();
@@ -287,7 +306,7 @@ impl Kept {
             }
         }
         for key in 0..KEYS {
-            if let Some(Fragment { value, tier, .. }) = self.store.peek(&key) {
+            if let Some(Fragment { value, tier, kept: false, .. }) = self.store.peek(&key) {
                 assert!(!observed[*value.account], "{value:?} is in {tier}, which was empty");
             }
         }
@@ -297,6 +316,11 @@ impl Kept {
     /// At rest: everything agrees, inside and outside, and the books balance. Then empties the store, each tier from its least
     /// recently used on, and looks again.
     pub fn settle(&self) {
+        self.balance();
+        for key in 0..KEYS {
+            let is_there = self.store.contains(&key);
+            assert_eq!(self.store.let_go(&key).is_ok(), is_there);
+        }
         self.balance();
         for tier in [Tier::Cold, Tier::Warm, Tier::Hot] {
             let mut order: Vec<_> = self.store.iter(tier).map(|item| item.key).collect();

@@ -90,8 +90,10 @@ enum Op {
     Pin,
     /// Looks at everything in one instant.
     Look,
-    /// Takes everything out in one instant.
+    /// Takes everything out in one instant, but for what is kept.
     Drain,
+    Keep(u8),
+    LetGo(u8),
 }
 
 /// The operations of one thread, whose values have accounts from `account` on.
@@ -134,6 +136,8 @@ fn run(kept: &Kept, baton: &Baton, me: usize, ops: &[Op], mut account: usize) {
             Op::SetHotBudget(budget) => Operation::SetHotBudget(u64::from(budget) % (LARGEST_BUDGET + 1)),
             Op::EnforceHotBudget => Operation::EnforceHotBudget,
             Op::Iter(tier) => Operation::Iter(tier.into()),
+            Op::Keep(key) => Operation::Keep(key % KEYS),
+            Op::LetGo(key) => Operation::LetGo(key % KEYS),
             Op::Pin => {
                 view = if view.is_none() { Some(kept.store.pin()) } else { None };
                 continue;

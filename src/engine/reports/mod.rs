@@ -21,8 +21,8 @@
 //!   collector is blocked, help `active` to null, and start again.
 //! - *Move*: fill the entry, CAS the word, **report**; only then publish, clear, swing the index, give back bytes, retire.
 //! - *Answer*: read the word, **report**, answer with what was read first.
-//! - *Take a snapshot*: pin, and be counted as a view. Install a collector, or join one that is not blocked. Walk the orders of its tiers below the clock as it is then.
-//!   Set the walk. **Block**: the linearization point. Help `active` to null; the winner retires the collector. Of each node take the furthest
+//! - *Take a snapshot*: pin, and be counted as a view. Install a collector, or join one that is not blocked. Walk the orders of its tiers, and that of what is kept, below the clock as it is
+//!   then. Set the walk. **Block**: the linearization point. Help `active` to null; the winner retires the collector. Of each node take the furthest
 //!   word, of the walk and of the reports. What is alive by that is the snapshot. What of it is not published is reported and published, as by any reader.
 //!
 //! # Why it is the state at the block
@@ -49,7 +49,7 @@
 //! | who | what |
 //! |---|---|
 //! | a move, an eviction, a re-listing, a store, a removal | its own node, right after the CAS; a replacement, from its predecessor on |
-//! | a look-up that answers "here", "stays there", "another version" | the node that it found |
+//! | a look-up that answers "here", "stays there", "kept already", "another version" | the node that it found |
 //! | a look-up that answers "absent" from a dead node | the chain from the node in the index cell |
 //! | whoever takes a dead node, or the predecessors of a live one, out of the index: a tidier, an inserter, who moves the cell | the chain from that node, before |
 //! | whoever publishes another's node | the chain that leads to it, before |

@@ -11,21 +11,21 @@ use super::sweep::validate;
 use crate::failpoint::{Step, arm};
 use crate::{Capacity, Moved, Tier, TierStore};
 
-type Store = Arc<TierStore<u32, u64>>;
+pub type Store = Arc<TierStore<u32, u64>>;
 
 /// A store of values that weigh what they say.
-fn weights(budget: u64, warm: Capacity, cold: Capacity) -> Store {
+pub fn weights(budget: u64, warm: Capacity, cold: Capacity) -> Store {
     let store = TierStore::builder(budget).weigher(|_: &u32, weight: &u64| *weight);
     Arc::new(store.warm_capacity(warm).cold_capacity(cold).build().unwrap())
 }
 
 /// What another thread is to do meanwhile.
 #[must_use]
-struct Meanwhile(Receiver<thread::Result<()>>);
+pub struct Meanwhile(Receiver<thread::Result<()>>);
 
 impl Meanwhile {
     /// It was done, and nothing in it failed. (It may not unwind through a protocol.)
-    fn done(self) {
+    pub fn done(self) {
         if let Err(payload) = self.0.try_recv().expect("the step was reached") {
             resume_unwind(payload);
         }
@@ -33,7 +33,7 @@ impl Meanwhile {
 }
 
 /// Has another thread do that, to its end, when this one next reaches `step`.
-fn at<S: Send + Sync + 'static>(step: Step, store: &Arc<S>, run: impl FnOnce(&S) + Send + 'static) -> Meanwhile {
+pub fn at<S: Send + Sync + 'static>(step: Step, store: &Arc<S>, run: impl FnOnce(&S) + Send + 'static) -> Meanwhile {
     let store = Arc::clone(store);
     let (sender, done) = channel();
     arm(step, move || sender.send(thread::spawn(move || run(&store)).join()).unwrap());
@@ -51,11 +51,11 @@ fn is_demoted_beside_a_storer_stopped_at(step: Step, before: u64) {
         store.store(1, before).unwrap();
     }
     let meanwhile = at(step, &store, move |store| {
-        let set = store.set_hot_budget(10).unwrap();
+        let set = store.set_hot_budget(10).unwrap().demoted;
         assert_eq!(store.get(&1).map(|found| found.weight), Some(100));
-        assert_eq!(set + store.enforce_hot_budget(), 1);
+        assert_eq!(set + store.enforce_hot_budget().demoted, 1);
         assert_eq!((standing(store, Tier::Hot), store.tier_of(&1)), (0, Some(Tier::Warm)));
-        assert_eq!(store.enforce_hot_budget(), 0);
+        assert_eq!(store.enforce_hot_budget().demoted, 0);
         assert!(store.hot_bytes() <= 10);
         assert_eq!(store.store(2, 5).unwrap().tier, Tier::Hot);
     });
@@ -133,7 +133,10 @@ fn compared(budget: u64) -> Compared {
 
 fn set(store: &Compared, budget: u64) -> impl FnOnce() + Send + 'static {
     let store = Arc::clone(store);
-    move || assert_eq!(thread::spawn(move || store.set_hot_budget(budget)).join().unwrap(), Ok(0))
+    move || {
+        let set = thread::spawn(move || store.set_hot_budget(budget)).join().unwrap();
+        assert_eq!(set.map(|enforced| enforced.demoted), Ok(0));
+    }
 }
 
 #[test]
@@ -167,7 +170,8 @@ fn a_store_does_not_say_that_it_is_too_heavy_though_the_budget_is_lowered_again_
 fn a_replacement_does_not_say_that_it_is_too_heavy_for_a_budget_that_was_raised_before_it_took_effect() {
     let store = weights(2, Capacity::UNBOUNDED, Capacity::UNBOUNDED);
     store.store(1, 9).unwrap();
-    let raised = at(Step::Filled, &store, |store| assert_eq!(store.set_hot_budget(10), Ok(0)));
+    let raised =
+        at(Step::Filled, &store, |store| assert_eq!(store.set_hot_budget(10).map(|enforced| enforced.demoted), Ok(0)));
     let stored = store.store(1, 5).unwrap();
     raised.done();
     assert_eq!((stored.tier, stored.contended, stored.replaced), (Tier::Warm, true, Some(9)));
@@ -178,7 +182,8 @@ fn a_replacement_does_not_say_that_it_is_too_heavy_for_a_budget_that_was_raised_
 fn a_store_says_that_it_is_too_heavy_for_a_budget_that_is_raised_and_stays_too_low() {
     let store = weights(2, Capacity::UNBOUNDED, Capacity::UNBOUNDED);
     store.store(1, 9).unwrap();
-    let raised = at(Step::Filled, &store, |store| assert_eq!(store.set_hot_budget(10), Ok(0)));
+    let raised =
+        at(Step::Filled, &store, |store| assert_eq!(store.set_hot_budget(10).map(|enforced| enforced.demoted), Ok(0)));
     let stored = store.store(1, 12).unwrap();
     raised.done();
     assert_eq!((stored.tier, stored.contended), (Tier::Warm, false));
@@ -233,7 +238,7 @@ fn nobody_pushes_out_what_fits_beside_a_thread_stopped_with_what_fits_nowhere() 
 fn what_fits_nowhere_and_moves_on_before_its_storer_is_counted_where_it_is() {
     let (store, handed) = full();
     let meanwhile = at(Step::Published, &store, |store| {
-        assert_eq!(store.set_hot_budget(2_000), Ok(0));
+        assert_eq!(store.set_hot_budget(2_000).map(|enforced| enforced.demoted), Ok(0));
         assert_eq!(store.promote(&6), Ok(Moved { from: Tier::Warm, to: Tier::Hot }));
         assert_eq!(store.remove(&4).map(|removed| removed.tier), Some(Tier::Warm));
     });
@@ -279,12 +284,12 @@ fn every_demotion_for_a_budget_is_counted_by_the_call_that_made_it() {
                 reached.send(()).unwrap();
                 may_go_on.recv().unwrap();
             });
-            other.set_hot_budget(25).unwrap()
+            other.set_hot_budget(25).unwrap().demoted
         });
         has_lowered.recv().unwrap();
         sender.send(lowering).unwrap();
     });
-    let own = store.set_hot_budget(60).unwrap();
+    let own = store.set_hot_budget(60).unwrap().demoted;
     go_on.send(()).unwrap();
     let others = setter.recv().unwrap().join().unwrap();
     assert_eq!((own + others, standing(&store, Tier::Hot)), (8, 20), "{own} and {others}");

@@ -2,7 +2,7 @@
 
 use super::sweep::validate;
 use crate::engine::place::MAX_TICK;
-use crate::{PromoteError, Refusal, StoreIfAbsentRefusal, Tier, TierStore};
+use crate::{KeepError, Kept, PromoteError, Refusal, StoreIfAbsentRefusal, Tier, TierStore};
 
 #[test]
 fn ticks_near_overflow_order_as_any_others_and_their_end_is_an_error() {
@@ -24,6 +24,10 @@ fn ticks_near_overflow_order_as_any_others_and_their_end_is_an_error() {
     let version = store.peek(&1).unwrap().version;
     let refused = store.replace_if(1, &version, 99).unwrap_err();
     assert_eq!((refused.value, refused.reason), (99, Refusal::ClockExhausted.into()));
+    assert_eq!(
+        (store.keep(&1), store.let_go(&1)),
+        (Err(KeepError::ClockExhausted), Ok(Kept { tier: Tier::Hot, was_kept: false }))
+    );
     // What is refused needs no tick.
     let present = StoreIfAbsentRefusal::Present { tier: Tier::Hot, version };
     assert_eq!(store.store_if_absent(1, 99).unwrap_err().reason, present);

@@ -94,7 +94,9 @@ fn a_newcomer_does_not_take_over_the_bytes_of_a_lowered_budget() {
     let store = unit_store(100, Capacity::UNBOUNDED, Capacity::UNBOUNDED);
     store.store(1, 100).unwrap();
     let other = Arc::clone(&store);
-    between(Step::Left, move || assert_eq!(other.set_hot_budget(10), Ok(0), "nothing is hot at that instant"));
+    between(Step::Left, move || {
+        assert_eq!(other.set_hot_budget(10).map(|enforced| enforced.demoted), Ok(0), "nothing is hot at that instant");
+    });
     assert_eq!(store.store(2, 100).unwrap().tier, Tier::Warm);
     assert_eq!(store.hot_bytes(), 0);
     validate(&store);
@@ -105,8 +107,8 @@ fn a_raise_in_flight_beside_a_lowering_demotes_nothing_that_fits() {
     let store = unit_store(100, Capacity::UNBOUNDED, Capacity::UNBOUNDED);
     store.store(1, 100).unwrap();
     let other = Arc::clone(&store);
-    between(Step::Raising, move || assert_eq!(other.set_hot_budget(100), Ok(0)));
-    assert_eq!(store.set_hot_budget(200), Ok(0));
+    between(Step::Raising, move || assert_eq!(other.set_hot_budget(100).map(|enforced| enforced.demoted), Ok(0)));
+    assert_eq!(store.set_hot_budget(200).map(|enforced| enforced.demoted), Ok(0));
     assert_eq!(store.tier_of(&1), Some(Tier::Hot), "100 bytes fit every budget that there was");
     validate(&store);
 }
@@ -250,8 +252,8 @@ fn a_store_that_is_dropped_with_a_move_half_done_frees_each_fragment_once() {
 fn a_budget_that_was_set_does_not_come_back_after_another() {
     let store = unit_store(10, Capacity::UNBOUNDED, Capacity::UNBOUNDED);
     let other = Arc::clone(&store);
-    between(Step::Raising, move || assert_eq!(other.set_hot_budget(6), Ok(0)));
-    assert_eq!(store.set_hot_budget(4), Ok(0));
+    between(Step::Raising, move || assert_eq!(other.set_hot_budget(6).map(|enforced| enforced.demoted), Ok(0)));
+    assert_eq!(store.set_hot_budget(4).map(|enforced| enforced.demoted), Ok(0));
     assert_eq!(store.hot_budget(), 6, "it was set while 4 was in force");
     assert_eq!(validate(&store), 0);
 }

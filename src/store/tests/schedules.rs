@@ -30,6 +30,8 @@ enum Op {
     Evict(Tier),
     Remove(u32),
     Budget(u64),
+    Keep(u32),
+    LetGo(u32),
     Scan(Tier),
     Snapshot,
 }
@@ -61,12 +63,14 @@ impl Random {
 
     fn op(&mut self, keeps: bool, budget: u64) -> Op {
         let key = u32::try_from(if self.below(2) == 0 { 0 } else { self.below(5) }).unwrap();
-        match self.below(17) {
+        match self.below(19) {
             0..=3 => Op::Store(key, self.below(budget + 2)),
             4 => Op::StoreIfAbsent(key, self.below(budget + 2)),
             14 => Op::GetOrStore(key, self.below(budget + 2)),
             15 => Op::ReplaceIf(key, self.below(budget + 2)),
             16 => Op::Update(key, 1 + self.below(2)),
+            17 => Op::Keep(key),
+            18 => Op::LetGo(key),
             5 | 6 => Op::Get(key),
             7 | 8 => Op::Promote(key, self.tier()),
             9 => Op::Demote(key, if self.below(2) == 0 { Tier::Warm } else { Tier::Cold }),
@@ -150,6 +154,11 @@ fn run(store: &Store, ops: &[Op], program: &Program) {
             Op::Evict(tier) => drop(store.evict_lru(tier)),
             Op::Remove(key) => drop(store.remove(&key)),
             Op::Budget(budget) => drop(store.set_hot_budget(budget).unwrap()),
+            Op::Keep(key) => {
+                let kept = store.keep(&key);
+                assert!(!program.keeps || !mine.contains(&key) || kept.is_ok(), "a present key was missed");
+            }
+            Op::LetGo(key) => _ = store.let_go(&key),
             Op::Scan(tier) => {
                 let mut keys: Vec<u32> = store.iter(tier).map(|item| item.key).collect();
                 keys.sort_unstable();
@@ -193,6 +202,10 @@ fn execute(program: &Program) {
         .collect();
     for thread in threads {
         thread.join().unwrap();
+    }
+    validate(&store);
+    for key in 0..5 {
+        let _ = store.let_go(&key);
     }
     validate(&store);
     // Alone again, nothing is contended: no reservation was leaked.

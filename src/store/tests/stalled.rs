@@ -81,7 +81,7 @@ fn work(store: &Store, seed: u64) {
     };
     for round in 0..3_000_u64 {
         let key = u32::try_from(if random(4) == 0 { 5_000 + random(300) } else { random(u64::from(KEYS)) }).unwrap();
-        match random(17) {
+        match random(19) {
             0..=3 => drop(store.store(key, round).unwrap()),
             4 | 5 => drop(store.get(&key)),
             6 => drop(store.promote(&key)),
@@ -90,6 +90,8 @@ fn work(store: &Store, seed: u64) {
             9 => drop(store.evict_lru(Tier::ALL[usize::try_from(random(3)).unwrap()])),
             10 => drop(store.remove(&key)),
             11 => drop(store.store_if_absent(key, round)),
+            16 => _ = store.keep(&key),
+            17 => _ = store.let_go(&key),
             12 => drop(store.get_or_store_with(key, || round).unwrap()),
             13 => drop(store.update(key, |old| old + 1)),
             14 => drop(store.snapshot()),
@@ -103,25 +105,47 @@ fn work(store: &Store, seed: u64) {
     }
 }
 
+/// As [`provoke`], in a store of which half is kept.
+fn keep_and_let_go(store: &Store) {
+    for key in (0..KEYS).cycle().take(200) {
+        let is_kept = store.peek(&key).is_some_and(|found| found.kept);
+        let _ = if is_kept { store.let_go(&key) } else { store.keep(&key) };
+    }
+}
+
 fn stop_at(step: Step) {
-    let store = store();
+    stop_within(step, &store(), move |store| provoke(store, step));
+}
+
+/// A thread that keeps fragments, or lets them go.
+fn stop_keeping_at(step: Step) {
+    for first_is_kept in [false, true] {
+        let store = store();
+        for key in (0..KEYS).filter(|key| (key % 2 == 0) == first_is_kept) {
+            store.keep(&key).unwrap();
+        }
+        stop_within(step, &store, keep_and_let_go);
+    }
+}
+
+fn stop_within(step: Step, store: &Arc<Store>, provoke: impl FnOnce(&Store) + Send + 'static) {
     let (reached, has_reached): (Sender<()>, Receiver<()>) = channel();
     let (go_on, may_go_on): (Sender<()>, Receiver<()>) = channel();
     let victim = thread::spawn({
-        let store = Arc::clone(&store);
+        let store = Arc::clone(store);
         move || {
             arm(step, move || {
                 reached.send(()).unwrap();
                 may_go_on.recv().unwrap();
             });
-            provoke(&store, step);
+            provoke(&store);
         }
     });
     has_reached.recv_timeout(Duration::from_mins(1)).unwrap_or_else(|_| panic!("{step:?} was never reached"));
     let (done, is_done) = channel();
     let others: Vec<_> = (1..4)
         .map(|seed| {
-            let (store, done) = (Arc::clone(&store), done.clone());
+            let (store, done) = (Arc::clone(store), done.clone());
             thread::spawn(move || {
                 work(&store, seed * 0x9E37);
                 done.send(()).unwrap();
@@ -138,7 +162,7 @@ fn stop_at(step: Step) {
     }
     go_on.send(()).unwrap();
     victim.join().unwrap();
-    validate(&store);
+    validate(store);
 }
 
 #[test]
@@ -161,15 +185,24 @@ fn what_finds_its_room_reserved_by_a_stopped_thread_is_contended_and_counted() {
 }
 
 macro_rules! stop_at_each {
-    ($($name:ident: $step:ident,)*) => {
+    ($stop:ident: $($name:ident: $step:ident,)*) => {
         $(#[test]
         fn $name() {
-            stop_at(Step::$step);
+            $stop(Step::$step);
         })*
     };
 }
 
 stop_at_each! {
+    stop_keeping_at:
+    a_keeper_that_has_filled_and_not_moved: Filled,
+    a_keeper_that_has_noted_and_not_moved: Crossing,
+    a_keeper_that_has_not_cleared_the_old_entry: Moved,
+    a_keeper_that_has_not_looked_at_the_block: Emptied,
+}
+
+stop_at_each! {
+    stop_at:
     a_reader_that_has_not_claimed_the_value: Found,
     a_use_that_has_raised_the_last_use: Raised,
     a_newcomer_that_holds_a_reservation: Reserved,

@@ -9,11 +9,11 @@ fn too_heavy_is_rejected_of_a_store_that_took_effect_under_a_budget_which_it_fit
         let (kept, returned) = (if raised == 10 { 10 } else { 2 }, seen_absent + 1);
         vec![
             store(10, 40, A, value(1, 5), Warm),
-            call(11, 12, Op::SetHotBudget(raised), Outcome::BudgetSet(Ok(0))),
+            call(11, 12, Op::SetHotBudget(raised), budget_set(0)),
             // It takes effect after this, and before the next.
             call(seen_absent, returned, Op::Peek(A), NOT_FOUND),
             call(20, 21, Op::Peek(A), found(value(1, 5), Warm)),
-            call(30, 31, Op::SetHotBudget(kept), Outcome::BudgetSet(Ok(0))),
+            call(30, 31, Op::SetHotBudget(kept), budget_set(0)),
         ]
     };
     accepted(&two, &history(4, 13));
@@ -23,14 +23,14 @@ fn too_heavy_is_rejected_of_a_store_that_took_effect_under_a_budget_which_it_fit
     assert!(check(&two, &history(10, 13)).is_err());
     // Lowered again before it returns: that does not help.
     let mut lowered = history(10, 13);
-    lowered[4] = call(30, 31, Op::SetHotBudget(2), Outcome::BudgetSet(Ok(0)));
+    lowered[4] = call(30, 31, Op::SetHotBudget(2), budget_set(0));
     assert!(check(&two, &lowered).is_err());
 }
 
 #[test]
 fn a_demotion_that_neither_of_two_changes_of_the_budget_counts_is_rejected() {
     let history = |counted: [usize; 2]| {
-        let [raised, lowered] = counted.map(|demoted| Outcome::BudgetSet(Ok(demoted)));
+        let [raised, lowered] = counted.map(budget_set);
         then([
             call(10, 20, Op::SetHotBudget(9), raised),
             call(11, 21, Op::SetHotBudget(8), lowered),

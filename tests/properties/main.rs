@@ -1,6 +1,9 @@
 //! Random sequences of every operation, answered by the store and by its specification alike.
 
+mod blurred;
+#[path = "../common/mod.rs"]
 mod common;
+#[path = "../model/mod.rs"]
 mod model;
 
 use std::borrow::Borrow;
@@ -10,8 +13,9 @@ use std::sync::{Arc, Mutex};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use tierstack::{Capacity, DefaultHasher, Departure, Fragment, GetOrStored, MAX_BYTES, Tier, TierStore, Version, View};
+use tierstack::{Capacity, DefaultHasher, Departure, Fragment, MAX_BYTES, Tier, TierStore, Version, View};
 
+use blurred::Blurred;
 use common::{FewHashes, audit};
 use model::versions::{Chosen, foreign};
 use model::{Model, Operation, Outcome, Weigh};
@@ -135,6 +139,8 @@ fn operation<K: Numbered>() -> impl Strategy<Value = Operation<K, Value>> {
         2 => (key(), tier()).prop_map(|(key, tier)| Operation::DemoteTo(key, tier)),
         3 => tier().prop_map(Operation::EvictLru),
         2 => key().prop_map(Operation::Remove),
+        2 => key().prop_map(Operation::Keep),
+        2 => key().prop_map(Operation::LetGo),
         2 => budget.prop_map(Operation::SetHotBudget),
         1 => Just(Operation::EnforceHotBudget),
         1 => Just(Operation::HotBudget),
@@ -364,135 +370,5 @@ proptest! {
         steps in vec(operation::<u8>(), 1..160),
     ) {
         Blurred::new(budget, slack).run(&steps);
-    }
-}
-
-/// A store with recency slack. Its victims may be others than the model's, so the model is told which they were, after
-/// they were checked to be admissible.
-struct Blurred {
-    store: TierStore<u8, Value>,
-    model: Model<u8, Value>,
-    chosen: Chosen,
-    slack: u64,
-    /// The time of each key's last use, counted in operations.
-    used: [usize; KEYS as usize],
-    /// The uses that took a tick whatever the slack: stores and promotions.
-    ticks: Vec<usize>,
-}
-
-impl Blurred {
-    fn new(budget: u64, slack: u64) -> Self {
-        let unbounded = Capacity::UNBOUNDED;
-        let setup = Setup { budget, warm: unbounded, cold: unbounded, expected: KEYS.into() };
-        let (store, _) = build(&setup, slack, DefaultHasher::default());
-        let (model, chosen) = (Model::new(budget, unbounded, unbounded), Chosen::default());
-        Self { store, model, chosen, slack, used: [0; 8], ticks: Vec::new() }
-    }
-
-    fn run(&mut self, operations: &[Operation<u8, Value>]) {
-        for (now, operation) in (1..).zip(operations) {
-            let prepared = self.prepare(operation);
-            let answer = operation.ask(&self.store);
-            let version = self.chosen.by(&answer);
-            let expected = prepared.unwrap_or_else(|| self.model.apply(operation, version));
-            assert_eq!(answer, expected, "{operation:?}");
-            if let (Some((key, _)), Some(_)) = (operation.stores(), answer.chosen()) {
-                self.used[usize::from(*key)] = now;
-                self.ticks.push(now);
-            }
-            match (operation, &expected) {
-                (Operation::Promote(key) | Operation::PromoteTo(key, _), Outcome::Promoted(Ok(_))) => {
-                    self.used[usize::from(*key)] = now;
-                    self.ticks.push(now);
-                }
-                (Operation::Get(key), _)
-                | (Operation::GetOrStoreWith(key, _), Outcome::GotOrStored(Ok(GetOrStored::Found(_)))) => {
-                    self.used[usize::from(*key)] = now;
-                }
-                _ => {}
-            }
-            self.sweep();
-        }
-    }
-
-    /// Has the model evict what the order of the store says is to be evicted; what it is to answer, where that is known then.
-    fn prepare(&mut self, operation: &Operation<u8, Value>) -> Option<Outcome<u8, Value>> {
-        let budget = self.model.hot_budget();
-        let may_store = |key| match operation {
-            Operation::StoreIfAbsent(..) | Operation::GetOrStoreWith(..) => !self.model.contains(key),
-            Operation::Update(..) => self.model.contains(key),
-            _ => true,
-        };
-        let shown = |tier| self.listed(tier).into_iter().map(move |item| (tier, item));
-        match operation {
-            Operation::EvictLru(tier) => {
-                let last = self.store.iter(*tier).next_back();
-                return Some(Outcome::Evicted(last.and_then(|item| self.model.evict_key(&item.key))));
-            }
-            Operation::Iter(tier) => return Some(Outcome::Items(self.listed(*tier))),
-            Operation::Snapshot => return Some(Outcome::Shown(Tier::ALL.into_iter().flat_map(shown).collect())),
-            Operation::SnapshotOf(tier) => return Some(Outcome::Shown(shown(*tier).collect())),
-            Operation::SetHotBudget(budget) if *budget <= MAX_BYTES => {
-                let evicted = self.make_room(0, None, *budget);
-                assert_eq!(self.model.set_hot_budget(*budget), Ok(0), "the room was made already");
-                return Some(Outcome::BudgetSet(Ok(evicted)));
-            }
-            Operation::Promote(key) if self.model.tier_of(key) == Some(Tier::Warm) => self.promotion(*key),
-            Operation::PromoteTo(key, Tier::Hot) => self.promotion(*key),
-            _ => {
-                if let Some((key, value)) = operation.stores().filter(|(key, _)| may_store(key))
-                    && value.weight <= budget
-                {
-                    self.make_room(value.weight, Some(*key), budget);
-                }
-            }
-        }
-        None
-    }
-
-    /// What stands in a tier, in the order of the store.
-    fn listed(&self, tier: Tier) -> Vec<tierstack::Item<u8, Value>> {
-        let mut items = self.model.iter(tier);
-        items.sort_by_key(|item| self.store.iter(tier).position(|listed| listed.key == item.key));
-        items
-    }
-
-    /// Evicts from hot what is last in the store's order, except `spared`, whose own bytes count as free.
-    fn make_room(&mut self, weight: u64, spared: Option<u8>, budget: u64) -> usize {
-        let own = spared.and_then(|key| self.model.peek(&key)).filter(|own| own.tier == Tier::Hot);
-        let own = own.map_or(0, |own| own.weight);
-        let mut evicted = 0;
-        for item in self.store.iter(Tier::Hot).rev().filter(|item| Some(item.key) != spared) {
-            if self.model.hot_bytes() - own + weight > budget {
-                self.model.evict_key(&item.key);
-                evicted += 1;
-            }
-        }
-        evicted
-    }
-
-    fn promotion(&mut self, key: u8) {
-        let (fragment, budget) = (self.model.peek(&key), self.model.hot_budget());
-        if let Some(own) = fragment.filter(|own| own.tier != Tier::Hot && own.weight <= budget) {
-            self.make_room(own.weight, None, budget);
-        }
-    }
-
-    /// The contents are the model's, and two fragments stand against the order of their last uses only where the slack
-    /// allows it.
-    fn sweep(&self) {
-        let found = audit(&self.store, u8::all());
-        for key in u8::all() {
-            assert_eq!(found.get(&key), self.model.peek(&key).as_ref());
-        }
-        for tier in Tier::ALL {
-            let order: Vec<_> = self.store.iter(tier).map(|item| self.used[usize::from(item.key)]).collect();
-            for (place, newer) in order.iter().enumerate() {
-                for older in order[place + 1..].iter().filter(|older| *older > newer) {
-                    let between = self.ticks.iter().filter(|tick| *tick > newer && *tick <= older).count() as u64;
-                    assert!(between < self.slack, "{tier}: {between} ticks apart, with a slack of {}", self.slack);
-                }
-            }
-        }
     }
 }
