@@ -46,7 +46,8 @@
 //! - **One place.** A key that is present is in exactly one tier at every instant. No reader misses a present key or sees it twice
 //!   while it moves, is replaced or is evicted.
 //! - **The budget.** The weights of the hot fragments never add up to more than the hot budget, at any instant. While a call that lowers the budget
-//!   runs, or a call that held a reservation then, the old budget is the bound.
+//!   runs, or a call that held a reservation then, the old budget is the bound. Where [kept](TierStore::keep) fragments weigh more than a budget that was set
+//!   later, hot holds them and nothing else: never more than the larger of the two.
 //! - **Nothing is lost.** Overflow demotes. A fragment leaves the store only by `remove`, by replacement, or out of the bottom of
 //!   cold. Then the caller or the overflow hook gets it. A capacity pushes out no more than it must.
 //! - **Exact LRU.** With no overlapping call, an eviction takes exactly the tier's least recently used fragment. Under overlap, it passes over no
