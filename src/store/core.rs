@@ -16,7 +16,7 @@ use crate::engine::node::Node;
 use crate::engine::order::Order;
 use crate::engine::place::{List, Place};
 use crate::engine::reclaim;
-use crate::engine::stats::{Event, Stats};
+use crate::engine::stats::{Event, Stats, Stripe};
 use crate::failpoint::{Step, reach};
 use crate::store::fragment::Fragment;
 use crate::store::metrics::{Metrics, TierMetrics};
@@ -37,6 +37,8 @@ pub struct Core<K: Send + Sync + 'static, V: Send + Sync + 'static> {
     kept: [Census; 3],
     /// Counts the fragments that are about to be kept or let go: see [`crate::engine::entries`].
     crossings: Padded<AtomicU64>,
+    /// Whether a tier has a capacity.
+    pub(super) has_capacity: bool,
     pub(super) stats: Arc<Stats>,
     pub(super) recency_slack: u64,
     pub(super) views: Views,
@@ -56,15 +58,17 @@ pub struct Settings {
 
 impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
     pub fn new(settings: &Settings) -> Self {
+        let census = [Capacity::UNBOUNDED, settings.warm, settings.cold].map(Census::new);
         Self {
             index: Index::with_room_for(settings.expected_fragments),
             orders: [Order::new(), Order::new(), Order::new(), Order::new()],
             clock: Clock::starting_at(settings.first_tick),
             budget: Budget::new(settings.hot_budget),
-            census: [Capacity::UNBOUNDED, settings.warm, settings.cold].map(Census::new),
             // All bytes of hot in one word, which an operation can go by.
             kept: [Capacity::bytes(u64::MAX), Capacity::UNBOUNDED, Capacity::UNBOUNDED].map(Census::new),
             crossings: Padded(AtomicU64::new(0)),
+            has_capacity: census.iter().any(Census::is_bounded),
+            census,
             stats: Arc::new(Stats::new()),
             recency_slack: settings.recency_slack,
             views: Views::new(),
@@ -196,9 +200,9 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
     }
 
     /// A tick for anything but a hit.
-    pub(super) fn other_tick(&self) -> Option<u64> {
+    pub(super) fn other_tick(&self, stripe: Stripe<'_>) -> Option<u64> {
         let tick = self.clock.tick()?;
-        self.stats.count(Event::OtherTick);
+        stripe.count(Event::OtherTick);
         if tick % 64 == 0 {
             let sum = |of: &dyn Fn(Tier) -> u64| Tier::ALL.into_iter().map(of).fold(0, u64::saturating_add);
             self.stats.adapt(sum(&|tier| self.bytes(tier)), sum(&|tier| self.census(tier).fragments()));

@@ -149,10 +149,10 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
             core.index.tidy(node.hash(), guard);
         }
         if let Some(keep) = keep {
-            core.stats.count(Event::Overflow);
+            self.stripe.count(Event::Overflow);
             self.outflow.push(keep);
         }
-        core.stats.count(Event::Eviction);
+        self.stripe.count(Event::Eviction);
         reach(Step::Left);
         true
     }
@@ -237,7 +237,7 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
         kept > 0 && taken > look.bytes() && self.core.budget.was_below(taken, look)
     }
 
-    pub fn evict_lru(mut self, tier: Tier) -> Option<Evicted<&'g K, &'g Node<K, V>>> {
+    pub fn evict_lru(&mut self, tier: Tier) -> Option<Evicted<&'g K, &'g Node<K, V>>> {
         let victim = self.evict_one(tier, Cause::Asked, |_| false);
         if let (Some(victim), Tier::Hot) = (victim, tier) {
             self.reservation.join(victim.weight());
@@ -283,6 +283,14 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
     pub(super) fn enforce(&mut self) {
         self.enforce_budget();
         self.account();
+        if self.core.has_capacity {
+            self.enforce_capacities();
+        }
+    }
+
+    /// The rest of [`Self::enforce`], where a tier has a capacity. What passes through a tier, passes through one that has.
+    #[inline(never)]
+    fn enforce_capacities(&mut self) {
         let core = self.core;
         for tier in [Tier::Warm, Tier::Cold] {
             self.pass_on(tier);

@@ -52,7 +52,7 @@ use crate::tier::Tier;
 
 impl<K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, '_, K, V> {
     /// Has a fragment be kept, or not.
-    pub fn keep(mut self, hash: u64, is_key: impl Fn(&K) -> bool, is_kept: bool) -> Result<Kept, KeepError> {
+    pub fn keep(&mut self, hash: u64, is_key: impl Fn(&K) -> bool, is_kept: bool) -> Result<Kept, KeepError> {
         let kept = self.set_kept(hash, is_key, is_kept);
         self.finish();
         kept
@@ -67,7 +67,7 @@ impl<K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, '_, 
                 core.report(node, guard);
                 return Ok(Kept { tier, was_kept: is_kept });
             }
-            let tick = core.other_tick().ok_or(KeepError::ClockExhausted)?;
+            let tick = core.other_tick(self.stripe).ok_or(KeepError::ClockExhausted)?;
             if !is_kept {
                 self.count_as_kept(node, tier, false);
             }

@@ -18,15 +18,15 @@ use crate::tier::Tier;
 impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K, V> {
     /// Moves a fragment up to where `target` says, given where it is; never down.
     pub fn promote(
-        mut self,
+        &mut self,
         hash: u64,
         is_key: impl Fn(&K) -> bool,
         target: impl Fn(Tier) -> Tier,
     ) -> Result<Moved, PromoteError> {
         let moved = self.raise(hash, is_key, target);
         match moved {
-            Ok(Moved { from, to }) if from != to => self.core.stats.count(Event::Promotion),
-            Err(PromoteError::Contended { .. }) => self.core.stats.count(Event::Contended),
+            Ok(Moved { from, to }) if from != to => self.stripe.count(Event::Promotion),
+            Err(PromoteError::Contended { .. }) => self.stripe.count(Event::Contended),
             _ => {}
         }
         self.finish();
@@ -58,7 +58,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                     Some(Ok(())) => {}
                 }
             }
-            let tick = core.other_tick().ok_or(PromoteError::ClockExhausted)?;
+            let tick = core.other_tick(self.stripe).ok_or(PromoteError::ClockExhausted)?;
             if from != to {
                 self.before_departure(node, from, place.is_kept());
             }
@@ -108,7 +108,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
     }
 
     /// Moves a fragment down to where `target` says, given where it is; never up.
-    pub fn demote(mut self, hash: u64, is_key: impl Fn(&K) -> bool, target: impl Fn(Tier) -> Tier) -> Option<Moved> {
+    pub fn demote(&mut self, hash: u64, is_key: impl Fn(&K) -> bool, target: impl Fn(Tier) -> Tier) -> Option<Moved> {
         let (core, guard) = (self.core, self.guard);
         let moved = 'key: loop {
             let Some((node, mut place)) = core.observe(hash, &is_key, guard) else { break None };
@@ -128,7 +128,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                         self.departed(node, from);
                         self.arrived(node, to, place.is_kept());
                         self.take_over_bytes(node, from);
-                        core.stats.count(Event::Demotion);
+                        self.stripe.count(Event::Demotion);
                         break 'key Some(Moved { from, to });
                     }
                 }
@@ -139,7 +139,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
     }
 
     /// Ends a fragment.
-    pub fn remove(mut self, hash: u64, is_key: impl Fn(&K) -> bool) -> Option<Fragment<&'g Node<K, V>>> {
+    pub fn remove(&mut self, hash: u64, is_key: impl Fn(&K) -> bool) -> Option<Fragment<&'g Node<K, V>>> {
         let (core, guard) = (self.core, self.guard);
         let removed = 'key: loop {
             let Some(((node, mut place), spot)) = core.observe_spot(hash, &is_key, guard) else { break None };
@@ -157,7 +157,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                         core.index.bury(spot.as_ref(), hash, guard);
                         self.departed(node, tier);
                         self.take_over_bytes(node, tier);
-                        core.stats.count(Event::Removal);
+                        self.stripe.count(Event::Removal);
                         break 'key core.fragment(node, place);
                     }
                 }

@@ -8,6 +8,7 @@ use crate::engine::budget::{Budget, Reservation};
 use crate::engine::census::Tally;
 use crate::engine::node::Node;
 use crate::engine::reclaim;
+use crate::engine::stats::Stripe;
 use crate::store::fragment::Enforced;
 use crate::tier::Tier;
 
@@ -17,6 +18,8 @@ pub struct Operation<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static>
     pub(super) core: &'c Core<K, V>,
     pub(super) guard: &'g Guard,
     pub(super) outflow: &'c Outflow<K, V>,
+    /// The thread's counts of what happened, which are looked up once.
+    pub(super) stripe: Stripe<'c>,
     pub(super) tally: Tally,
     /// Bytes of hot.
     pub(super) reservation: Reservation<'c>,
@@ -38,6 +41,7 @@ impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'c, '
             core,
             guard,
             outflow,
+            stripe: core.stats.stripe(),
             tally: Tally::default(),
             reservation,
             // Does not allocate until something passes.
@@ -117,7 +121,7 @@ impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'c, '
 
     /// What every operation that changed anything ends with: the budget and the capacities hold, and the collector is flushed now and
     /// then, when nothing is held or owed any more. What the whole operation has done for the budget.
-    pub fn finish(mut self) -> Enforced {
+    pub fn finish(&mut self) -> Enforced {
         self.end();
         if reclaim::has_retired_more_than(self.core.stats.patience()) {
             reclaim::flush(self.guard);

@@ -57,7 +57,7 @@ use crate::engine::entries::Entries;
 use crate::engine::index::{Inserted, Spot};
 use crate::engine::node::Node;
 use crate::engine::place::{List, Outcome, Place};
-use crate::engine::stats::{Event, Stats};
+use crate::engine::stats::{Event, Stats, Stripe};
 use crate::failpoint::{Step, reach};
 use crate::store::fragment::Stored;
 use crate::tier::Tier;
@@ -145,25 +145,25 @@ pub struct Written<'g, K, V> {
 
 impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K, V> {
     pub fn store<C: Condition>(
-        mut self,
+        &mut self,
         new: Newcomer<K, V>,
         condition: C,
     ) -> Result<Written<'g, K, V>, NotStored<K, V, C::Refusal>> {
-        let Some(tick) = self.core.other_tick() else {
+        let Some(tick) = self.core.other_tick(self.stripe) else {
             return Err(NotStored { new, reason: Refusal::ClockExhausted.into() });
         };
-        let mut new = Newborn::new(new, tick, self.core, self.guard);
+        let mut new = Newborn::new(new, tick, self.core, self.stripe, self.guard);
         let stored = match self.publish(&mut new, condition) {
             Ok(stored) => stored,
             Err(reason) => return Err(NotStored { new: new.give_up(), reason }),
         };
-        let stats = &self.core.stats;
-        stats.count(Event::Store);
+        let stripe = self.stripe;
+        stripe.count(Event::Store);
         if stored.replaced.is_some() {
-            stats.count(Event::Replacement);
+            stripe.count(Event::Replacement);
         }
         if stored.contended {
-            stats.count(Event::Contended);
+            stripe.count(Event::Contended);
         }
         let node = new.found();
         self.finish();
@@ -321,6 +321,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
 struct Newborn<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> {
     node: NonNull<Node<K, V>>,
     core: &'c Core<K, V>,
+    stripe: Stripe<'c>,
     guard: &'g Guard,
     /// The order that holds it.
     entry: Option<List>,
@@ -330,11 +331,11 @@ struct Newborn<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> {
 }
 
 impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Newborn<'c, 'g, K, V> {
-    fn new(new: Newcomer<K, V>, tick: u64, core: &'c Core<K, V>, guard: &'g Guard) -> Self {
+    fn new(new: Newcomer<K, V>, tick: u64, core: &'c Core<K, V>, stripe: Stripe<'c>, guard: &'g Guard) -> Self {
         let mut node = new.into_node();
         // SAFETY: nobody else has seen it.
         unsafe { node.as_mut() }.begin(tick);
-        Self { node, core, guard, entry: None, was_in_order: false, is_found: false }
+        Self { node, core, stripe, guard, entry: None, was_in_order: false, is_found: false }
     }
 
     /// Has its word be in `tier`, kept or not, and its entry be there, at a tick above `floor`.
@@ -344,7 +345,7 @@ impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Newborn<'c, 'g,
         let mut tick = self.last_use.peek();
         let list = if is_kept { List::Kept } else { List::Of(tier) };
         if tick <= floor || self.entry.is_some_and(|now| !Self::may_stay_at_its_tick(now, list)) {
-            tick = self.core.other_tick().ok_or(Refusal::ClockExhausted)?;
+            tick = self.core.other_tick(self.stripe).ok_or(Refusal::ClockExhausted)?;
             self.clear();
             self.last_use.prepare(tick);
         }
