@@ -61,6 +61,15 @@ pub fn is_running() -> bool {
     !ASIDE.get().is_null()
 }
 
+/// Whether a step of a task has put anything aside, or others wait: then the step ends, so that their turn comes.
+///
+/// Only within a step.
+#[inline]
+pub fn is_anything_aside() -> bool {
+    // SAFETY: the list of the outermost call on this thread, which is there while a step runs, and which nobody borrows.
+    unsafe { ASIDE.get().as_ref() }.is_none_or(|list| !list.is_empty())
+}
+
 /// Does the task: at once and to its end where the thread is idle, else after what runs now.
 ///
 /// # Safety

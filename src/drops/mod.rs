@@ -8,5 +8,5 @@
 mod aside;
 mod callback;
 
-pub use aside::{Progress, Task, drop_box, drop_in_place, is_running, quietly, run};
+pub use aside::{Progress, Task, drop_box, drop_in_place, is_anything_aside, is_running, quietly, run};
 pub use callback::Callback;

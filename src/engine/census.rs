@@ -126,6 +126,8 @@ pub struct Census {
     /// Claims that were granted, where both bounds are set.
     grants: Padded<AtomicU64>,
     capacity: Capacity,
+    /// Whether the capacity has a bound.
+    is_bounded: bool,
 }
 
 impl Census {
@@ -137,13 +139,14 @@ impl Census {
             high: Padded(AtomicI64::new(0)),
             grants: Padded(AtomicU64::new(0)),
             capacity,
+            is_bounded: capacity.entries.is_some() || capacity.bytes.is_some(),
         }
     }
 
     /// Whether it has a capacity, so that departures are counted before they are made.
     #[inline]
     pub fn is_bounded(&self) -> bool {
-        self.capacity.entries.is_some() || self.capacity.bytes.is_some()
+        self.is_bounded
     }
 
     /// Whether a fragment of that weight can stay, with no other beside it.

@@ -92,11 +92,19 @@ impl<K: Send + Sync, V: Send + Sync> Outflow<K, V> {
     }
 }
 
+impl<K, V> Outflow<K, V> {
+    /// Whether anything was put into it since it was last delivered.
+    #[inline]
+    pub(super) fn is_used(&mut self) -> bool {
+        self.0.get_mut().capacity() > 0
+    }
+}
+
 impl<K, V> Drop for Outflow<K, V> {
     /// Mostly there was nothing.
     #[inline]
     fn drop(&mut self) {
-        if self.0.get_mut().capacity() > 0 {
+        if self.is_used() {
             // SAFETY: not used again.
             unsafe { ManuallyDrop::drop(&mut self.0) };
         }

@@ -78,7 +78,10 @@ where
 {
     #[inline]
     fn drop(&mut self) {
-        self.deliver();
+        // Mostly there was nothing.
+        if self.outflow.is_used() {
+            self.deliver();
+        }
     }
 }
 

@@ -32,7 +32,7 @@ use std::sync::Arc;
 use crossbeam_epoch::Guard;
 
 use super::collect::defer_again;
-use crate::drops::{Progress, Task, run};
+use crate::drops::{Progress, Task, is_anything_aside, run};
 use crate::engine::stats::Stats;
 use crate::sync::per_thread;
 
@@ -114,7 +114,7 @@ impl Batch {
             let is_ended = unsafe { (dead.kind.end)(dead.object) };
             // SAFETY: as above.
             unsafe { &mut *batch }.note(dead, is_ended);
-            if dead.kind.runs_code {
+            if dead.kind.runs_code && is_anything_aside() {
                 // What it has put aside comes before the next one.
                 return Progress::More;
             }
@@ -374,6 +374,33 @@ mod tests {
             give_all(&crossbeam_epoch::pin());
             counts.expect(3, 3);
             assert_eq!((counts.held.load(Ordering::Relaxed), Arc::strong_count(&owner)), (4, 1));
+        });
+    }
+
+    #[test]
+    fn what_an_object_puts_aside_comes_before_the_next_one() {
+        /// How many turns were still to come when a next object ended.
+        static LATE: AtomicUsize = AtomicUsize::new(0);
+        unsafe fn turn(object: *mut ()) -> Progress {
+            // SAFETY: as above.
+            unsafe { counts(object) }.held.fetch_add(1, Ordering::Relaxed);
+            Progress::Done
+        }
+        unsafe fn end_and_put_aside(object: *mut ()) -> bool {
+            // SAFETY: as above.
+            let counts = unsafe { counts(object) };
+            let before = counts.ended.fetch_add(1, Ordering::Relaxed);
+            LATE.fetch_add(before - counts.held.load(Ordering::Relaxed), Ordering::Relaxed);
+            // SAFETY: it only counts.
+            unsafe { run(Task { object, step: turn }) };
+            true
+        }
+        static ASIDE: Kind = Kind { end: end_and_put_aside, free, runs_code: true };
+        on_a_thread(|| {
+            let (counts, owner) = (Counts::new(), Arc::new(Stats::new()));
+            (0..FULL).for_each(|_| retire_one(counts, &ASIDE, &owner));
+            counts.expect(FULL, FULL);
+            assert_eq!((counts.held.load(Ordering::Relaxed), LATE.load(Ordering::Relaxed)), (FULL, 0));
         });
     }
 
