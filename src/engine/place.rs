@@ -162,8 +162,10 @@ impl Place {
     /// The tier, where the fragment is present.
     #[inline]
     pub const fn tier(self) -> Option<Tier> {
-        match self.state() {
-            State::In(tier) => Some(tier),
+        match self.0 & STATE {
+            HOT => Some(Tier::Hot),
+            WARM => Some(Tier::Warm),
+            COLD => Some(Tier::Cold),
             _ => None,
         }
     }

@@ -19,6 +19,15 @@ pub struct Spot<'g, K, V> {
     pub(super) first: *mut Node<K, V>,
 }
 
+impl<'g, K, V> Spot<'g, K, V> {
+    /// The cell of the root that held this; none where that is frozen.
+    #[inline]
+    fn of(table: &'g Table<Node<K, V>>, cell: &'g Cell<Node<K, V>>, seen: Content<Node<K, V>>) -> Option<Self> {
+        let Kind::Node(first) = seen.kind() else { return None };
+        Some(Self { table, cell, seen, first })
+    }
+}
+
 /// A node, and the cell that led to it, where it is to be swung or buried by who ends the node.
 pub type FoundAt<'g, K, V> = (Found<'g, K, V>, Option<Spot<'g, K, V>>);
 
@@ -29,7 +38,7 @@ impl<K: 'static, V: 'static> Index<K, V> {
         let root = self.root(guard);
         if root.next(guard).is_none() {
             match look_at_home(root, hash, &is_key, guard) {
-                AtHome::Node(found) => return Some(found),
+                AtHome::Node { found, .. } => return Some(found),
                 AtHome::Absent => return None,
                 AtHome::Unclear => {}
             }
@@ -38,15 +47,17 @@ impl<K: 'static, V: 'static> Index<K, V> {
     }
 
     /// As [`Self::find`]; and the cell.
+    #[inline]
     pub fn find_spot<'g>(&self, hash: u64, is_key: impl Fn(&K) -> bool, guard: &'g Guard) -> Option<FoundAt<'g, K, V>> {
         let root = self.root(guard);
         if root.next(guard).is_none() {
+            match look_at_home(root, hash, &is_key, guard) {
+                AtHome::Node { found, cell, seen } => return Some((found, Spot::of(root, cell, seen))),
+                AtHome::Absent => return None,
+                AtHome::Unclear => {}
+            }
             match look(root, hash, &is_key, guard) {
-                Look::Node { node, cell, seen } => {
-                    let found = self.alive(node, guard)?;
-                    let Kind::Node(first) = seen.kind() else { return Some((found, None)) };
-                    return Some((found, Some(Spot { table: root, cell, seen, first })));
-                }
+                Look::Node { node, cell, seen } => return Some((self.alive(node, guard)?, Spot::of(root, cell, seen))),
                 Look::Absent => return None,
                 Look::Further => {}
             }
@@ -66,7 +77,7 @@ impl<K: 'static, V: 'static> Index<K, V> {
         guard: &'g Guard,
     ) -> Option<Found<'g, K, V>> {
         if let Some(next) = root.next(guard)
-            && let AtHome::Node(found) = look_at_home(next, hash, is_key, guard)
+            && let AtHome::Node { found, .. } = look_at_home(next, hash, is_key, guard)
         {
             return Some(found);
         }
@@ -173,8 +184,12 @@ fn look<'g, K, V>(
 
 /// What the home line of a table says of a key.
 enum AtHome<'g, K, V> {
-    /// It has its live node.
-    Node(Found<'g, K, V>),
+    /// It has its live node, in this cell.
+    Node {
+        found: Found<'g, K, V>,
+        cell: &'g Cell<Node<K, V>>,
+        seen: Content<Node<K, V>>,
+    },
     /// The key is not in the table.
     Absent,
     Unclear,
@@ -190,12 +205,15 @@ fn look_at_home<'g, K, V>(
     guard: &'g Guard,
 ) -> AtHome<'g, K, V> {
     let Some(cell) = table.first_open(hash) else { return AtHome::Unclear };
-    let content = cell.load();
-    if let Some(node) = is_of(content, hash, is_key, guard) {
+    let seen = cell.load();
+    if let Some(node) = is_of(seen, hash, is_key, guard) {
         let place = node.place.load();
-        return if place.tier().is_some() { AtHome::Node((node, place)) } else { AtHome::Unclear };
+        if place.tier().is_none() {
+            return AtHome::Unclear;
+        }
+        return AtHome::Node { found: (node, place), cell, seen };
     }
-    if content.is_null() { AtHome::Absent } else { AtHome::Unclear }
+    if seen.is_null() { AtHome::Absent } else { AtHome::Unclear }
 }
 
 /// The node in a cell, if it is one of the key.
