@@ -69,6 +69,12 @@ where
             self.outflow.deliver(self.store.hook.as_ref(), &self.store.core);
         }
     }
+
+    #[cold]
+    #[inline(never)]
+    fn deliver_at_last(&self) {
+        self.deliver();
+    }
 }
 
 impl<K, V, S> Drop for Delivery<'_, K, V, S>
@@ -80,7 +86,7 @@ where
     fn drop(&mut self) {
         // Mostly there was nothing.
         if self.outflow.is_used() {
-            self.deliver();
+            self.deliver_at_last();
         }
     }
 }

@@ -5,6 +5,7 @@ use core::{array, ptr};
 
 use crossbeam_epoch::Guard;
 
+use crate::engine::reclaim::memory;
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
 
 /// Slots a block. Two in models and under a fuzzer, so that they reach what comes with the filling and emptying of blocks.
@@ -165,7 +166,7 @@ impl<N> Slot<N> {
     #[cold]
     #[inline(never)]
     pub fn push_down(&self, from: Word<'_, N>, level: u32, is_fresh: bool) {
-        let block = Box::new(Block::new());
+        let block = memory::boxed(Block::new());
         if let Content::Single(offset, _) = from.content() {
             let below = if level == 1 { from.0.map_addr(|address| address & ADDRESS) } else { from.0 };
             // Relaxed: published with the block.
@@ -192,7 +193,7 @@ impl<N> Slot<N> {
                 let block = seen.as_block();
                 // SAFETY: boxed, and taken out of the one slot that held it, once; those who still read it are pinned. No slot of it holds a
                 // block by the time that their pins have ended: see the head of the module above.
-                unsafe { guard.defer_unchecked(move || drop(Box::from_raw(block))) };
+                unsafe { guard.defer_unchecked(move || memory::drop_boxed(Box::from_raw(block))) };
                 return;
             }
         }

@@ -1,6 +1,6 @@
-//! Memory of freed nodes, used again by the thread that freed it.
+//! Memory of freed nodes, and of blocks of the orders, used again by the thread that freed it.
 //!
-//! A thread that stores frees, in the collector, about as many nodes as it makes, of the same few sizes. So it keeps some of that memory: a list
+//! A thread that stores frees, in the collector, about as many nodes and blocks as it makes, of the same few sizes. So it keeps some of that memory: a list
 //! for each size, of a bounded sum of bytes. It gives it back to the allocator when it ends, and with [`release`], when the caller asks for
 //! memory to be freed.
 //!
@@ -15,10 +15,10 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 
 /// Whether memory is used again at all.
 const IS_ON: bool = !cfg!(any(miri, fuzzing, crossbeam_sanitize, tierstack_loom, tierstack_shuttle));
-/// Sizes are told apart by so many bytes; all blocks are aligned to as many.
-const STEP: usize = 16;
+/// Sizes are told apart by so many bytes.
+const STEP: usize = 8;
 /// The largest size that is kept is so many steps.
-const SIZES: usize = 24;
+const SIZES: usize = 48;
 /// Bytes that a thread keeps.
 const MOST: usize = 32 << 10;
 
@@ -36,20 +36,23 @@ thread_local! {
     static KEPT: Kept = const { Kept { lists: [const { Cell::new(ptr::null_mut()) }; SIZES], bytes: Cell::new(0) } };
 }
 
+/// What all blocks of a size are aligned to: nodes to sixteen bytes, which divides their size, and blocks of the orders to eight.
+const fn align_of_size(size: usize) -> usize {
+    if size.is_multiple_of(2 * STEP) { 2 * STEP } else { STEP }
+}
+
 /// Which list is for that layout; none where it is not kept.
 const fn list_of(layout: Layout) -> Option<usize> {
     let size = layout.size();
-    if IS_ON && size > 0 && size <= SIZES * STEP && size.is_multiple_of(STEP) && layout.align() == STEP {
-        Some(size / STEP - 1)
-    } else {
-        None
-    }
+    let is_kept = size > 0 && size <= SIZES * STEP && size.is_multiple_of(STEP);
+    if IS_ON && is_kept && layout.align() == align_of_size(size) { Some(size / STEP - 1) } else { None }
 }
 
 /// Of the blocks of a list.
 const fn layout_of(list: usize) -> Layout {
+    let size = (list + 1) * STEP;
     // SAFETY: the alignment is a power of two, and the size far from the largest.
-    unsafe { Layout::from_size_align_unchecked((list + 1) * STEP, STEP) }
+    unsafe { Layout::from_size_align_unchecked(size, align_of_size(size)) }
 }
 
 impl Kept {
@@ -74,7 +77,7 @@ impl Kept {
             return false;
         }
         // Of a list's size there is room for the address; aligned as that asks for.
-        #[expect(clippy::cast_ptr_alignment, reason = "every size is a multiple of sixteen, and so is every address")]
+        #[expect(clippy::cast_ptr_alignment, reason = "every size is a multiple of eight, and so is every address")]
         let block = memory.cast::<Block>();
         // SAFETY: as the caller vouches.
         unsafe { block.write(Block { next: self.lists[list].get() }) };
@@ -138,6 +141,27 @@ pub unsafe fn free(memory: *mut u8, layout: Layout) {
     unsafe { dealloc(memory, layout) };
 }
 
+/// As `Box::new`, for what [`drop_boxed`] will mostly free.
+pub fn boxed<T>(value: T) -> Box<T> {
+    const { assert!(size_of::<T>() > 0) };
+    let memory = allocate(Layout::new::<T>()).cast::<T>();
+    // SAFETY: allocated for it; and what is kept was of the global allocator, with that layout, as a box's is.
+    unsafe {
+        memory.write(value);
+        Box::from_raw(memory)
+    }
+}
+
+/// Drops a box, and keeps its memory as [`free`] does.
+pub fn drop_boxed<T>(value: Box<T>) {
+    let value = Box::into_raw(value);
+    // SAFETY: from a box, which is given up.
+    unsafe {
+        ptr::drop_in_place(value);
+        free(value.cast(), Layout::new::<T>());
+    }
+}
+
 /// Gives back to the allocator what this thread keeps.
 pub fn release() {
     // Where the thread ends there is none.
@@ -152,7 +176,7 @@ mod tests {
     use super::*;
 
     fn layout(size: usize) -> Layout {
-        Layout::from_size_align(size, STEP).unwrap()
+        Layout::from_size_align(size, align_of_size(size)).unwrap()
     }
 
     /// What this thread keeps, in bytes, after its lists were walked.
@@ -175,13 +199,13 @@ mod tests {
     #[test]
     fn what_is_freed_is_used_again_by_its_size() {
         thread::spawn(|| {
-            let [small, large] = [layout(96), layout(112)];
+            let [small, large] = [layout(96), layout(136)];
             let blocks = [allocate(small), allocate(small), allocate(large)];
             for (block, layout) in blocks.into_iter().zip([small, small, large]) {
                 // SAFETY: allocated so.
                 unsafe { free(block, layout) };
             }
-            assert_eq!(kept(), 96 + 96 + 112);
+            assert_eq!(kept(), 96 + 96 + 136);
             assert_eq!([allocate(small), allocate(large), allocate(small)], [blocks[1], blocks[2], blocks[0]]);
             assert_eq!(kept(), 0);
             for (block, layout) in blocks.into_iter().zip([small, small, large]) {
@@ -214,8 +238,9 @@ mod tests {
     #[test]
     fn other_sizes_and_alignments_are_not_kept() {
         thread::spawn(|| {
-            let odd = [layout(SIZES * STEP + STEP), layout(40), Layout::from_size_align(96, 32).unwrap()];
-            for layout in odd {
+            let odd = [(SIZES * STEP + STEP, STEP), (40, 16), (36, 4), (96, 8), (96, 32)];
+            for (size, align) in odd {
+                let layout = Layout::from_size_align(size, align).unwrap();
                 // SAFETY: allocated so.
                 unsafe { free(allocate(layout), layout) };
             }
