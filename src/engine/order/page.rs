@@ -236,7 +236,9 @@ impl<N: 'static> Page<N> {
     #[inline]
     pub fn first_from<'g>(&'g self, mut from: u64, guard: &'g Guard) -> Option<(u64, &'g N)> {
         while from < SPAN {
-            match self.look(from, guard) {
+            // Mostly a walk has just begun: then there is no bound to keep to.
+            let looked = if from == 0 { self.look::<true>(0, guard) } else { self.look::<false>(from, guard) };
+            match looked {
                 Ok(found) => return Some(found),
                 Err(above) => from = above,
             }
@@ -245,13 +247,13 @@ impl<N: 'static> Page<N> {
     }
 
     /// Goes down to the first entry at `from` or above, as far as there is no need to go up again; or else says below what tick there is
-    /// nothing.
+    /// nothing. From the page's beginning, where the caller says that `from` is that.
     #[inline]
-    fn look<'g>(&self, from: u64, guard: &'g Guard) -> Result<(u64, &'g N), u64> {
+    fn look<'g, const IS_BEGINNING: bool>(&self, from: u64, guard: &'g Guard) -> Result<(u64, &'g N), u64> {
         let (mut slot, mut offset) = (&self.root, 0);
         let mut word = slot.load(guard);
         // Where this has left the way to `from` itself, all that is below is above it.
-        let mut bound = from;
+        let mut bound = if IS_BEGINNING { 0 } else { from };
         for level in (0..LEVELS).rev() {
             let Some(block) = word.block_in() else {
                 return match word.content() {
