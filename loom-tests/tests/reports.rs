@@ -347,11 +347,11 @@ fn what_has_been_kept_or_let_go_and_moved() {
     let keep: &[Program] = &[
         |trial, guard| {
             trial.set_kept(0, true, guard);
-            trial.demote(0, guard).into_iter().collect()
+            trial.demote(0, guard).into_iter().chain(trial.demote(1, guard)).collect()
         },
         snapshot,
     ];
-    explore("keep, demote", 3, BOTH_HOT, ENOUGH, keep);
+    explore("keep, demote, demote the other", 2, BOTH_HOT, ENOUGH, keep);
     let keep_and_let_go: &[Program] = &[
         |trial, guard| {
             trial.set_kept(0, true, guard);
@@ -360,7 +360,7 @@ fn what_has_been_kept_or_let_go_and_moved() {
         },
         snapshot_of_hot,
     ];
-    explore("keep, let go, demote the other", 3, BOTH_HOT, ENOUGH, keep_and_let_go);
+    explore("keep, let go, demote the other", 2, BOTH_HOT, ENOUGH, keep_and_let_go);
 }
 
 #[test]
