@@ -8,6 +8,7 @@ mod ending;
 mod orders;
 mod planted;
 mod planted_changes;
+mod planted_keeping;
 mod planted_snapshots;
 mod program;
 mod recorder;
