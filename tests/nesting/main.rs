@@ -15,8 +15,8 @@ use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// Room for the frames of a few operations within each other without optimization, and no more.
-const STACK: usize = 192 << 10;
+/// Room for the frames of a few operations within each other, and no more.
+const STACK: usize = if cfg!(debug_assertions) { 320 } else { 128 } << 10;
 
 /// Runs `work` to its end on a thread with a small stack.
 fn on_a_small_stack<R: Send>(work: impl FnOnce() -> R + Send) -> R {
