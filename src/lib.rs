@@ -19,6 +19,10 @@
 //! assert_eq!(&**view.get("goal").unwrap().value, "find the bug");
 //! view.promote("goal")?; // hot again, and "note" moves to warm
 //! assert_eq!(store.hot_bytes(), 12);
+//!
+//! let hot = store.snapshot_of(Tier::Hot); // as it stands at one instant, while others go on
+//! let prompt: String = hot.iter().map(|(_, item)| &*item.value).collect();
+//! assert_eq!(prompt, "find the bug");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -48,6 +52,8 @@
 //! - **The budget.** The weights of the hot fragments never add up to more than the hot budget, at any instant. While a call that lowers the budget
 //!   runs, or a call that held a reservation then, the old budget is the bound. Where [kept](TierStore::keep) fragments weigh more than a budget that was set
 //!   later, hot holds them and nothing else: never more than the larger of the two.
+//! - **Snapshots.** A [`snapshot`](TierStore::snapshot) shows the fragments of all tiers, or of one, as they stood at one instant: each once, in one tier, and in hot
+//!   no more than the bound above. It never changes. It delays nobody, and nobody delays it.
 //! - **Nothing is lost.** Overflow demotes. A fragment leaves the store only by `remove`, by replacement, or out of the bottom of
 //!   cold. Then the caller or the overflow hook gets it. A capacity pushes out no more than it must.
 //! - **Exact LRU.** With no overlapping call, an eviction takes exactly the tier's least recently used fragment. Under overlap, it passes over no

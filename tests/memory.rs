@@ -117,6 +117,54 @@ fn a_life() {
     }
 }
 
+/// Many threads take snapshots of their own, and through views, of all tiers and of one, beside others that change everything; then the store is dropped.
+fn a_life_with_snapshots() {
+    let store = TierStore::<u64, Vec<u8>>::builder(4_000).weigher(|_, bytes| bytes.len() as u64).build().unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..8_u64 {
+            let store = &store;
+            scope.spawn(move || {
+                for round in 0..400 {
+                    let key = (thread * 7_919 + round * 31) % 300;
+                    match (thread + round) % 8 {
+                        0 => drop(store.snapshot()),
+                        1 => drop(store.snapshot_of(Tier::ALL[usize::try_from(round % 3).unwrap()])),
+                        2 => {
+                            let view = store.pin();
+                            let (one, other) = (view.snapshot(), view.snapshot_of(Tier::Hot));
+                            view.remove(&key);
+                            assert!(one.iter().chain(&other).all(|(_, item)| item.value.len() == 100));
+                        }
+                        3 => drop(store.promote(&key)),
+                        4 => drop(store.demote(&key)),
+                        _ => drop(store.store(key, vec![0; 100]).unwrap()),
+                    }
+                }
+            });
+        }
+    });
+    drop(store);
+    for _ in 0..64 {
+        crossbeam_epoch::pin().flush();
+    }
+}
+
+#[test]
+fn snapshots_and_views_over_many_threads_free_all_that_they_held() {
+    let _turn = alone();
+    // What a thread keeps for itself comes with the first.
+    for _ in 0..3 {
+        a_life_with_snapshots();
+    }
+    let before = live();
+    for _ in 0..5 {
+        a_life_with_snapshots();
+    }
+    let left = live() - before;
+    // Each life has taken some thousand snapshots, of some ten KiB each, and told them of more.
+    assert!(left.abs() < 64 << 10, "{left} bytes are left of five stores");
+}
+
 #[test]
 fn a_dropped_store_leaves_nothing() {
     let _turn = alone();

@@ -9,6 +9,7 @@ use crate::{
     format::{bytes, count, counted},
     fragment::{Key, Snippet, Store},
     load::Ledger,
+    prompt::Prompt,
     watch::Watched,
 };
 
@@ -25,11 +26,20 @@ impl Check {
 }
 
 /// Checks the store against the ledger of what must be in it, the context that must be in hot, and what the watcher saw.
-pub fn run(store: &Store, corpus: &Corpus, ledger: &Ledger, context: &[Id], watched: &Watched) -> Vec<Check> {
+pub fn run(
+    store: &Store,
+    corpus: &Corpus,
+    ledger: &Ledger,
+    context: &[Id],
+    prompt: &Prompt,
+    watched: &Watched,
+) -> Vec<Check> {
     let met: Vec<_> = Tier::ALL.iter().flat_map(|&tier| store.iter(tier).map(move |item| (tier, item))).collect();
     let budget = store.hot_budget();
     let context = context.iter().map(|&id| corpus.key(id));
     let watcher = within(watched.highest, budget).map(|seen| format!("{seen} in {} readings", count(watched.readings)));
+    let longest = within(watched.longest.max(prompt.bytes), budget);
+    let prompts = longest.map(|seen| format!("{seen} in {}", counted(watched.prompts + 1, "prompt")));
     let check = |promise, found| Check { promise, found };
     vec![
         check("every fragment stands in one tier, once", once(&met, ledger)),
@@ -37,8 +47,10 @@ pub fn run(store: &Store, corpus: &Corpus, ledger: &Ledger, context: &[Id], watc
         check("each is the version that was stored last", latest(&met, ledger)),
         check("counts and bytes are those of a recount", recount(&met, store)),
         check("no reading of the watcher is above budget", watcher),
+        check("no prompt that was built is above budget", prompts),
         check("the peak of hot is not above budget", within(store.metrics().peak_hot_bytes, budget)),
-        check("hot holds the context, best first", holds(&met, context)),
+        check("hot holds the context, best first", holds(&met, context.clone())),
+        check("the last prompt is that context", reads(prompt, context)),
     ]
 }
 
@@ -108,6 +120,11 @@ fn holds<'k>(met: &[Met], context: impl ExactSizeIterator<Item = &'k Key>) -> Re
     let told = counted(context.len() as u64, "fragment");
     let hot = met.iter().filter(|(tier, _)| *tier == Tier::Hot).map(|(_, item)| &item.key);
     if hot.clone().eq(context) { Ok(told) } else { Err(format!("{} are hot, for {told}", hot.count())) }
+}
+
+fn reads<'k>(prompt: &Prompt, context: impl ExactSizeIterator<Item = &'k Key>) -> Result<String, String> {
+    let told = counted(context.len() as u64, "fragment");
+    if prompt.keys.iter().eq(context) { Ok(told) } else { Err(format!("{} in it, for {told}", prompt.keys.len())) }
 }
 
 #[cfg(test)]

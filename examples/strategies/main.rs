@@ -38,6 +38,7 @@ mod fuse;
 mod load;
 mod plan;
 mod progress;
+mod prompt;
 mod report;
 mod sources;
 mod strategies;
@@ -69,6 +70,7 @@ use crate::{
     load::Loader,
     plan::Plan,
     progress::Progress,
+    prompt::Prompt,
     report::{Outcome, Report},
     words::Question,
 };
@@ -103,8 +105,8 @@ fn run(args: &Args) -> Result<bool, String> {
     let store = load::new_store(args.budget, corpus.len()).map_err(|error| error.to_string())?;
     let outcome = retrieve(&store, &corpus, texts, &pool, &progress);
 
-    let Outcome { findings, loaded, context, watched, plan, .. } = &outcome;
-    let mut checks = checks::run(&store, &corpus, &loaded.ledger, context, watched);
+    let Outcome { findings, loaded, context, prompt, watched, plan, .. } = &outcome;
+    let mut checks = checks::run(&store, &corpus, &loaded.ledger, context, prompt, watched);
     checks.extend(trail::run(plan, findings, loaded));
     let report = Report {
         roots: &roots,
@@ -158,9 +160,21 @@ fn retrieve(
 
         let ranking = fuse::distinct(store, corpus, fuse::fuse(&findings));
         let context = fuse::assemble(store, corpus, &ranking);
+        let prompt = Prompt::build(store);
         drop(watch_no_more);
         let watched = watcher.join().expect("the watcher does not panic");
-        Outcome { findings, ranking, context, loaded, watched, metrics, plan: plan.snapshot(), loading, running }
+        Outcome {
+            findings,
+            ranking,
+            context,
+            prompt,
+            loaded,
+            watched,
+            metrics,
+            plan: plan.snapshot(),
+            loading,
+            running,
+        }
     })
 }
 

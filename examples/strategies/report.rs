@@ -15,6 +15,7 @@ use crate::{
     fuse::Fused,
     load::Loaded,
     plan::Action,
+    prompt::Prompt,
     sources::Roots,
     strategies::Findings,
     walk::Walked,
@@ -29,6 +30,8 @@ pub struct Outcome {
     pub ranking: Vec<Fused>,
     /// The fragments in hot, the best first.
     pub context: Vec<Id>,
+    /// Built from a snapshot of hot, after that.
+    pub prompt: Prompt,
     pub loaded: Loaded,
     pub watched: Watched,
     /// What the store had gone through when the strategies ended, before the context was put into hot.
@@ -179,6 +182,15 @@ impl Report<'_> {
         let rows = [
             ("peak hot bytes", format!("{} of a budget of {}", count(peak), count(budget))),
             ("watcher", format!("{} readings, at most {} bytes", count(watched.readings), count(watched.highest))),
+            (
+                "prompts",
+                format!(
+                    "{} built meanwhile, at most {} bytes; the last has {}",
+                    count(watched.prompts),
+                    count(watched.longest),
+                    count(self.outcome.prompt.bytes)
+                ),
+            ),
             ("first loading", format!("{}: {}", counted(first, "fragment"), pace(first, *loading))),
             (
                 "operations",

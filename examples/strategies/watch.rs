@@ -1,4 +1,4 @@
-//! A thread that does nothing but read the hot bytes.
+//! A thread that reads the hot bytes, and builds prompts, while the others go on.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::fragment::Store;
+use crate::{fragment::Store, prompt::Prompt};
 
 /// What the watcher saw.
 #[derive(Debug, Default)]
@@ -14,9 +14,13 @@ pub struct Watched {
     pub readings: u64,
     /// The most bytes that it saw in hot.
     pub highest: u64,
+    pub prompts: u64,
+    /// The most bytes that a prompt had.
+    pub longest: u64,
 }
 
-/// Reads in bursts, until told to stop. Each reading is one atomic load, and is bound by the budget at that instant.
+/// Reads in bursts, and builds a prompt after each, until told to stop. Each reading is one atomic load, and is bound by the budget at that instant; so is
+/// each prompt, which is of one snapshot.
 pub fn watch(store: &Store, stop: &AtomicBool) -> Watched {
     const BURST: u64 = 1_000;
     const PAUSE: Duration = Duration::from_micros(50);
@@ -28,6 +32,8 @@ pub fn watch(store: &Store, stop: &AtomicBool) -> Watched {
             watched.highest = watched.highest.max(store.hot_bytes());
         }
         watched.readings += BURST;
+        watched.longest = watched.longest.max(Prompt::build(store).bytes);
+        watched.prompts += 1;
         if last {
             return watched;
         }

@@ -88,6 +88,8 @@ enum Op {
     Iter(Level),
     Keep(u8),
     LetGo(u8),
+    Snapshot,
+    SnapshotOf(Level),
 }
 
 /// A version to replace.
@@ -160,6 +162,8 @@ impl Trial<'_> {
             Op::Iter(tier) => Operation::Iter((*tier).into()),
             Op::Keep(kept) => Operation::Keep(key(kept)),
             Op::LetGo(kept) => Operation::LetGo(key(kept)),
+            Op::Snapshot => Operation::Snapshot,
+            Op::SnapshotOf(tier) => Operation::SnapshotOf((*tier).into()),
         }
     }
 

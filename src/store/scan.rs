@@ -55,6 +55,9 @@ impl<K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
                     };
                     if place.tier() == Some(tier) {
                         met.push((node.recency(place), node, place.is_kept()));
+                    } else {
+                        // That it is not listed tells that it has left the tier.
+                        self.report(node, guard);
                     }
                 });
                 reach(Step::Scanned);

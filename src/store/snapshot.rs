@@ -18,7 +18,7 @@ use crate::tier::Tier;
 /// The fragments of a store, or of one tier, as they stood at one instant.
 ///
 /// From [`TierStore::snapshot`] or [`TierStore::snapshot_of`], with keys and values of its own; or from a [`View`], with borrows. It does not change. It shows each
-/// fragment once, in one tier. What it shows in hot weighs no more than the hot budget did.
+/// fragment once, in one tier. What it shows in hot weighs no more than the hot budget; or than what was [kept](TierStore::keep) there, where that is more.
 ///
 /// It can be sent to other threads and shared by them, and outlives the store if it owns what it shows.
 #[derive(Clone)]
@@ -63,7 +63,7 @@ impl<K, V, S> StoreSnapshot<K, V, S> {
 
     /// What the fragments of a tier weigh together, in bytes. A sum above `u64::MAX` reads as that.
     ///
-    /// Of hot, that is at most the hot budget: the one that was in force at the snapshot's instant; or, while a call that lowered the budget was running, the one before.
+    /// Of hot, that is at most the hot budget: the one that was in force at the snapshot's instant; or, while a call that lowered the budget was running, the one before. Where what is kept in hot weighs more than a budget that was set later, it is at most that.
     ///
     /// # Examples
     ///

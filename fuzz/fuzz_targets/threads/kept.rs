@@ -197,6 +197,15 @@ impl Kept {
                 keys.sort_unstable();
                 assert!(keys.windows(2).all(|pair| pair[0] < pair[1]), "a key was met twice: {keys:?}");
             }
+            (Operation::Snapshot | Operation::SnapshotOf(_), Outcome::Shown(shown)) => {
+                let mut keys: Vec<_> = shown.iter().map(|(_, item)| item.key).collect();
+                keys.sort_unstable();
+                assert!(keys.windows(2).all(|pair| pair[0] < pair[1]), "a key is shown twice: {keys:?}");
+                for (tier, item) in shown {
+                    let (kept, weight, version) = (item.kept, item.weight, item.version);
+                    self.is_of(item.key, Some(&Fragment { value: item.value, tier, kept, weight, version }));
+                }
+            }
             (Operation::SetHotBudget(_), Outcome::BudgetSet(Ok(_)))
             | (Operation::EnforceHotBudget, Outcome::Enforced(_)) => {}
             (operation, outcome) => panic!("{operation:?}: {outcome:?}"),
@@ -270,9 +279,19 @@ impl Kept {
         bound
     }
 
-    /// At an instant, wherever the other threads are: each key is in one tier, and is there alone; and hot is within its bound.
+    /// At an instant, wherever the other threads are: each key is in one tier, and is there alone; and hot is within its bound. A snapshot shows the same, also
+    /// where it joins one of a thread that has stopped: the look-ups were told to that.
     pub fn look(&self) {
         let found: Vec<_> = (0..KEYS).filter_map(|key| Some((key, self.store.peek(&key)?))).collect();
+        let snapshot = self.store.snapshot();
+        for (key, fragment) in &found {
+            assert_eq!(
+                snapshot.get(key).map(Fragment::<&Value>::cloned).as_ref(),
+                Some(fragment),
+                "{key} in a snapshot"
+            );
+        }
+        assert_eq!(snapshot.len(), found.len());
         for tier in Tier::ALL {
             let mut items: Vec<_> = self.store.iter(tier).map(|item| (item.key, item.value)).collect();
             items.sort_unstable_by_key(|(key, _)| *key);

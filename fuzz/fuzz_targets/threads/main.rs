@@ -86,6 +86,8 @@ enum Op {
     SetHotBudget(u8),
     EnforceHotBudget,
     Iter(Level),
+    Snapshot,
+    SnapshotOf(Level),
     /// Makes the calls after this one through a view, which it opens, or closes if it is open.
     Pin,
     /// Looks at everything in one instant.
@@ -138,6 +140,8 @@ fn run(kept: &Kept, baton: &Baton, me: usize, ops: &[Op], mut account: usize) {
             Op::Iter(tier) => Operation::Iter(tier.into()),
             Op::Keep(key) => Operation::Keep(key % KEYS),
             Op::LetGo(key) => Operation::LetGo(key % KEYS),
+            Op::Snapshot => Operation::Snapshot,
+            Op::SnapshotOf(tier) => Operation::SnapshotOf(tier.into()),
             Op::Pin => {
                 view = if view.is_none() { Some(kept.store.pin()) } else { None };
                 continue;

@@ -27,15 +27,37 @@ fn store() -> Arc<Store> {
 
 /// A thread that has stopped at a step.
 struct Stopped<T> {
-    go_on: Sender<()>,
+    has_reached: Receiver<()>,
+    go_on: Sender<Option<Step>>,
     thread: JoinHandle<T>,
 }
 
 impl<T> Stopped<T> {
     fn go_on(self) -> T {
-        self.go_on.send(()).unwrap();
+        self.go_on.send(None).unwrap();
         self.thread.join().unwrap()
     }
+
+    /// Until it reaches that step.
+    fn go_on_to(self, step: Step) -> Self {
+        self.go_on.send(Some(step)).unwrap();
+        self.waited_for(step)
+    }
+
+    fn waited_for(self, step: Step) -> Self {
+        self.has_reached.recv_timeout(Duration::from_mins(1)).unwrap_or_else(|_| panic!("{step:?} was never reached"));
+        self
+    }
+}
+
+/// Has this thread stop at the step, and then at those that it is told.
+fn stop_here(step: Step, reached: Sender<()>, may_go_on: Receiver<Option<Step>>) {
+    arm(step, move || {
+        reached.send(()).unwrap();
+        if let Some(next) = may_go_on.recv().unwrap() {
+            stop_here(next, reached, may_go_on);
+        }
+    });
 }
 
 /// Has a thread run this until it reaches the step.
@@ -45,17 +67,12 @@ fn stop<T: Send + 'static>(
     run: impl FnOnce(&Store) -> T + Send + 'static,
 ) -> Stopped<T> {
     let store = Arc::clone(store);
-    let (reached, has_reached): (Sender<()>, Receiver<()>) = channel();
-    let (go_on, may_go_on): (Sender<()>, Receiver<()>) = channel();
+    let ((reached, has_reached), (go_on, may_go_on)) = (channel(), channel());
     let thread = thread::spawn(move || {
-        arm(step, move || {
-            reached.send(()).unwrap();
-            may_go_on.recv().unwrap();
-        });
+        stop_here(step, reached, may_go_on);
         run(&store)
     });
-    has_reached.recv_timeout(Duration::from_mins(1)).unwrap_or_else(|_| panic!("{step:?} was never reached"));
-    Stopped { go_on, thread }
+    Stopped { has_reached, go_on, thread }.waited_for(step)
 }
 
 type Taken = StoreSnapshot<&'static str, u64>;
@@ -136,6 +153,21 @@ fn what_a_reader_has_seen_comes_before_the_snapshot() {
 }
 
 #[test]
+fn what_an_iteration_does_not_list_any_more_comes_before_the_snapshot_also_where_it_is_kept() {
+    let store = store();
+    store.keep("a").unwrap();
+    let snapshot = stop(&store, Step::Walked, TierStore::snapshot);
+    let mover = stop(&store, Step::Moved, demote_a);
+    assert!(store.iter(Hot).all(|item| item.key != "a"));
+    store.demote("b");
+    let snapshot = snapshot.go_on();
+    assert_eq!(a_and_b(&snapshot), [Some(Warm), Some(Warm)]);
+    assert!(snapshot.get("a").is_some_and(|found| found.kept));
+    mover.go_on();
+    validate(&store);
+}
+
+#[test]
 fn what_an_eviction_has_passed_by_comes_before_the_snapshot() {
     let shown =
         seen_by(Step::Moved, demote_a, |store| assert_eq!(store.evict_lru(Hot).unwrap().key, "b", "a has gone before"));
@@ -151,7 +183,9 @@ fn what_a_reader_has_found_absent_is_not_shown() {
         |store| assert!(store.update("a", |value| *value).is_err()),
         // The index grows, and leaves it behind.
         |store| {
-            for number in 0..2_000_u64 {
+            // So that no eviction meets its entry; and few enough that the snapshot does not become due.
+            store.set_hot_budget(100_000).unwrap();
+            for number in 0..80_u64 {
                 store.store(Box::leak(number.to_string().into_boxed_str()), 0).unwrap();
             }
             assert!(store.get("a").is_none());
@@ -249,9 +283,10 @@ fn what_moves_between_the_tiers_of_the_walk_is_shown_once() {
     store.demote("b");
     let snapshot = stop(&store, Step::WalkedTier, TierStore::snapshot);
     let mover = stop(&store, Step::Moved, |store| store.promote("b"));
-    // It has lost, finds the word beyond its entry, and looks again: then it demotes.
-    late.go_on().unwrap();
+    // It has lost, and finds the word beyond its entry.
+    let late = late.go_on_to(Step::Settled);
     let shown = a_and_b(&snapshot.go_on());
+    late.go_on().unwrap();
     assert!(shown[0].is_some() && shown[1].is_some(), "in no tier: {shown:?}");
     mover.go_on().unwrap();
     validate(&store);
