@@ -62,7 +62,7 @@ pub struct Kept {
     bounds: Mutex<Vec<Option<Bound>>>,
     /// The largest budget that was seen in force after anything was to be kept, or when it was: what is kept stays over a budget that is
     /// lowered.
-    kept_within: AtomicU64,
+    within: AtomicU64,
 }
 
 impl Kept {
@@ -85,7 +85,7 @@ impl Kept {
         let bounds = Mutex::new(vec![None; setup.threads]);
         let seen = array::from_fn(|_| AtomicBool::new(false));
         let observed = (0..setup.accounts).map(|_| AtomicBool::new(false)).collect();
-        Self { store, books, keeps: setup.keeps, seen, observed, bounds, kept_within: AtomicU64::new(0) }
+        Self { store, books, keeps: setup.keeps, seen, observed, bounds, within: AtomicU64::new(0) }
     }
 
     /// Makes a call of thread `me` by `ask`.
@@ -112,7 +112,7 @@ impl Kept {
         }
         self.bounds.lock().unwrap()[me] = Some(Bound::default());
         if matches!(operation, Operation::Keep(_)) {
-            self.kept_within.fetch_max(self.bound().counted.max(1), Ordering::Relaxed);
+            self.within.fetch_max(self.bound().counted.max(1), Ordering::Relaxed);
         }
         self.watch();
         let outcome = ask(operation);
@@ -263,10 +263,10 @@ impl Kept {
     fn bound(&self) -> Bound {
         let budget = self.store.hot_budget();
         let mut running = self.bounds.lock().unwrap();
-        if self.kept_within.load(Ordering::Relaxed) > 0 {
-            self.kept_within.fetch_max(budget, Ordering::Relaxed);
+        if self.within.load(Ordering::Relaxed) > 0 {
+            self.within.fetch_max(budget, Ordering::Relaxed);
         }
-        let floor = budget.max(self.kept_within.load(Ordering::Relaxed));
+        let floor = budget.max(self.within.load(Ordering::Relaxed));
         let mut bound = Bound { weights: floor, counted: floor };
         for call in running.iter_mut().flatten() {
             call.weights = call.weights.max(budget);
