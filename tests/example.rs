@@ -56,7 +56,7 @@ impl Ran {
     #[track_caller]
     fn passed(&self) {
         assert_eq!((self.code, self.err.as_str()), (Some(0), ""), "{}", self.out);
-        assert_eq!(self.out.lines().filter(|line| line.starts_with("ok ")).count(), 14, "{}", self.out);
+        assert_eq!(self.out.lines().filter(|line| line.starts_with("ok ")).count(), 15, "{}", self.out);
         assert!(!self.out.contains("FAILED") && !self.out.contains('\u{1b}'), "{}", self.out);
     }
 

@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use tierstack::{Item, Tier};
 
 use crate::{
+    asked::Asked,
     corpus::{Corpus, Id},
     format::{bytes, count, counted},
     fragment::{Key, Snippet, Store},
@@ -29,6 +30,7 @@ impl Check {
 pub fn run(
     store: &Store,
     corpus: &Corpus,
+    asked: &Asked,
     ledger: &Ledger,
     context: &[Id],
     prompt: &Prompt,
@@ -36,7 +38,9 @@ pub fn run(
 ) -> Vec<Check> {
     let met: Vec<_> = Tier::ALL.iter().flat_map(|&tier| store.iter(tier).map(move |item| (tier, item))).collect();
     let budget = store.hot_budget();
-    let context = context.iter().map(|&id| corpus.key(id));
+    // The question was used before all of the context.
+    let question = asked.is_hot.then_some(&asked.key);
+    let context: Vec<_> = context.iter().map(|&id| corpus.key(id)).chain(question).collect();
     let watcher = within(watched.highest, budget).map(|seen| format!("{seen} in {} readings", count(watched.readings)));
     let longest = within(watched.longest.max(prompt.bytes), budget);
     let prompts = longest.map(|seen| format!("{seen} in {}", counted(watched.prompts + 1, "prompt")));
@@ -49,8 +53,9 @@ pub fn run(
         check("no reading of the watcher is above budget", watcher),
         check("no prompt that was built is above budget", prompts),
         check("the peak of hot is not above budget", within(store.metrics().peak_hot_bytes, budget)),
-        check("hot holds the context, best first", holds(&met, context.clone())),
-        check("the last prompt is that context", reads(prompt, context)),
+        check("hot holds the context, best first", holds(&met, &context)),
+        check("the last prompt is that context", reads(prompt, &context)),
+        check("the question is in every prompt that has room for it", has_question(asked, watched)),
     ]
 }
 
@@ -116,15 +121,25 @@ fn within(seen: u64, budget: u64) -> Result<String, String> {
     if seen <= budget { Ok(told) } else { Err(told) }
 }
 
-fn holds<'k>(met: &[Met], context: impl ExactSizeIterator<Item = &'k Key>) -> Result<String, String> {
+fn holds(met: &[Met], context: &[&Key]) -> Result<String, String> {
     let told = counted(context.len() as u64, "fragment");
     let hot = met.iter().filter(|(tier, _)| *tier == Tier::Hot).map(|(_, item)| &item.key);
-    if hot.clone().eq(context) { Ok(told) } else { Err(format!("{} are hot, for {told}", hot.count())) }
+    if hot.clone().eq(context.iter().copied()) { Ok(told) } else { Err(format!("{} are hot, for {told}", hot.count())) }
 }
 
-fn reads<'k>(prompt: &Prompt, context: impl ExactSizeIterator<Item = &'k Key>) -> Result<String, String> {
+fn reads(prompt: &Prompt, context: &[&Key]) -> Result<String, String> {
     let told = counted(context.len() as u64, "fragment");
-    if prompt.keys.iter().eq(context) { Ok(told) } else { Err(format!("{} in it, for {told}", prompt.keys.len())) }
+    if prompt.keys.iter().eq(context.iter().copied()) {
+        Ok(told)
+    } else {
+        Err(format!("{} in it, for {told}", prompt.keys.len()))
+    }
+}
+
+fn has_question(asked: &Asked, watched: &Watched) -> Result<String, String> {
+    let told = format!("{} of {}", count(watched.with_question), counted(watched.prompts, "prompt"));
+    let expected = if asked.is_hot { watched.prompts } else { 0 };
+    if watched.with_question == expected { Ok(told) } else { Err(told) }
 }
 
 #[cfg(test)]
@@ -157,7 +172,7 @@ mod tests {
         assert_eq!(answers(&met, &store), Ok("3 answers".to_owned()));
         assert_eq!(latest(&met, &ledger), Ok("3 values".to_owned()));
         assert_eq!(recount(&met, &store), Ok("12 B".to_owned()));
-        assert_eq!(holds(&met, [&key(21), &key(11)].into_iter()), Ok("2 fragments".to_owned()));
+        assert_eq!(holds(&met, &[&key(21), &key(11)]), Ok("2 fragments".to_owned()));
     }
 
     #[test]
@@ -184,7 +199,7 @@ mod tests {
         assert!(within(9, 9).is_ok());
         assert!(within(10, 9).is_err());
         let (_, _, met) = stored();
-        assert!(holds(&met, [&key(11), &key(21)].into_iter()).is_err());
-        assert!(holds(&met, [&key(21)].into_iter()).is_err());
+        assert!(holds(&met, &[&key(11), &key(21)]).is_err());
+        assert!(holds(&met, &[&key(21)]).is_err());
     }
 }

@@ -49,13 +49,13 @@ pub fn distinct(store: &Store, corpus: &Corpus, ranking: Vec<Fused>) -> Vec<Fuse
     ranking.into_iter().filter(|fused| text(fused).is_some_and(|text| said.insert(text))).collect()
 }
 
-/// Puts the context of the prompt into hot: of the ranking, from the best on, all that fits into the budget. Then hot
-/// holds that and nothing else, and runs from the best to the worst. Gives the fragments in that order.
+/// Puts the context of the prompt into hot: of the ranking, from the best on, all that fits into the budget beside the question.
+/// Then hot holds that and nothing else, and runs from the best to the worst. Gives the fragments in that order.
 pub fn assemble(store: &Store, corpus: &Corpus, ranking: &[Fused]) -> Vec<Id> {
-    // What is still hot is what was stored, read or promoted last, picked or not.
+    // What is still hot is what was stored, read or promoted last, picked or not; and the question, which is kept.
     while store.evict_lru(Tier::Hot).is_some() {}
 
-    let mut room = store.hot_budget();
+    let mut room = store.hot_budget().saturating_sub(store.hot_bytes());
     let mut context = Vec::new();
     for fused in ranking {
         let Some(fragment) = store.peek(corpus.key(fused.id)) else { continue };

@@ -30,6 +30,7 @@
 #![allow(clippy::similar_names, reason = "what a loader has loaded, and a watcher watched, is named so")]
 
 mod args;
+mod asked;
 mod checks;
 mod corpus;
 mod format;
@@ -64,6 +65,7 @@ use rayon::ThreadPool;
 
 use crate::{
     args::Args,
+    asked::Asked,
     checks::Check,
     corpus::Corpus,
     fragment::{Snippet, Store},
@@ -103,10 +105,11 @@ fn run(args: &Args) -> Result<bool, String> {
         return Err(format!("there are {files} in {}{}", roots.describe(), walked.in_brackets()));
     }
     let store = load::new_store(args.budget, corpus.len()).map_err(|error| error.to_string())?;
-    let outcome = retrieve(&store, &corpus, texts, &pool, &progress);
+    let asked = Asked::keep(&store, &args.question());
+    let outcome = retrieve(&store, &corpus, &asked, texts, &pool, &progress);
 
     let Outcome { findings, loaded, context, prompt, watched, plan, .. } = &outcome;
-    let mut checks = checks::run(&store, &corpus, &loaded.ledger, context, prompt, watched);
+    let mut checks = checks::run(&store, &corpus, &asked, &loaded.ledger, context, prompt, watched);
     checks.extend(trail::run(plan, findings, loaded));
     let report = Report {
         roots: &roots,
@@ -129,6 +132,7 @@ fn run(args: &Args) -> Result<bool, String> {
 fn retrieve(
     store: &Store,
     corpus: &Corpus,
+    asked: &Asked,
     texts: Vec<Arc<Snippet>>,
     pool: &ThreadPool,
     progress: &Progress,
@@ -141,12 +145,13 @@ fn retrieve(
     thread::scope(|scope| {
         // The watcher outlives all others: no part of the run goes unwatched.
         let watch_no_more = RaisedOnDrop(&stop_watching);
-        let watcher = scope.spawn(|| watch::watch(store, &stop_watching));
+        let watcher = scope.spawn(|| watch::watch(store, asked, &stop_watching));
 
         let started = Instant::now();
-        let (early, late) = load::split(corpus, texts);
+        let (mut early, late) = load::split(corpus, texts);
         pool.install(|| load::load(store, &early, progress));
         let loading = started.elapsed();
+        early.push((asked.key.clone(), asked.snippet.clone()));
 
         let loader = Loader::new(store, corpus, &plan, early);
         let started = Instant::now();

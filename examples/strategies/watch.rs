@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{fragment::Store, prompt::Prompt};
+use crate::{asked::Asked, fragment::Store, prompt::Prompt};
 
 /// What the watcher saw.
 #[derive(Debug, Default)]
@@ -15,13 +15,15 @@ pub struct Watched {
     /// The most bytes that it saw in hot.
     pub highest: u64,
     pub prompts: u64,
+    /// How many prompts had the question in them.
+    pub with_question: u64,
     /// The most bytes that a prompt had.
     pub longest: u64,
 }
 
 /// Reads in bursts, and builds a prompt after each, until told to stop. Each reading is one atomic load, and is bound by the budget at that instant; so is
 /// each prompt, which is of one snapshot.
-pub fn watch(store: &Store, stop: &AtomicBool) -> Watched {
+pub fn watch(store: &Store, asked: &Asked, stop: &AtomicBool) -> Watched {
     const BURST: u64 = 1_000;
     const PAUSE: Duration = Duration::from_micros(50);
 
@@ -32,8 +34,10 @@ pub fn watch(store: &Store, stop: &AtomicBool) -> Watched {
             watched.highest = watched.highest.max(store.hot_bytes());
         }
         watched.readings += BURST;
-        watched.longest = watched.longest.max(Prompt::build(store).bytes);
+        let prompt = Prompt::build(store);
+        watched.longest = watched.longest.max(prompt.bytes);
         watched.prompts += 1;
+        watched.with_question += u64::from(prompt.keys.contains(&asked.key));
         if last {
             return watched;
         }
