@@ -59,8 +59,6 @@
 //! - **Exact LRU.** With no overlapping call, an eviction takes exactly the tier's least recently used fragment. Under overlap, it passes over no
 //!   fragment that stood in the tier, older and unused, from the start of the call to the move. A `get` that has returned makes a move fail
 //!   that was decided before it.
-//! - **Snapshots.** [`snapshot`](TierStore::snapshot) shows where every fragment stood at one instant of the call, so that its hot fragments fit the
-//!   budget. It delays nobody, and nobody delays it.
 //! - **Linearizable.** Every operation on a key takes effect at one instant, and its documentation names that instant. Two things are steps
 //!   of their own within the call: the demotions that a `store` or `promote` causes, and the instant that fixes a use's place in the recency order.
 //! - **The right changeset.** A change lands in the changeset that is open, or on top, at one instant. Between the instant of a
