@@ -179,9 +179,18 @@ fn an_entry_at_a_last_use_is_settled_where_the_fragment_has_risen_by_an_older_ti
 #[test]
 fn a_store_whose_predecessor_is_moved_above_its_tick_takes_a_younger_one() {
     let store = store();
+    let tick = |store: &TierStore<u32, u64>| {
+        let guard = crossbeam_epoch::pin();
+        store.core.observe(store.hash(&1), |key| *key == 1, &guard).unwrap().1.tick()
+    };
+    let (sender, promoted) = std::sync::mpsc::channel();
     // After the storer has taken its tick: the key's place is the youngest, and stays so.
-    at(Step::Filled, &store, |store| _ = store.promote(&1).unwrap());
+    at(Step::Filled, &store, move |store| {
+        store.promote(&1).unwrap();
+        sender.send(tick(store)).unwrap();
+    });
     store.store(1, 7).unwrap();
+    assert!(tick(&store) > promoted.recv().unwrap(), "who walks up the order would miss it");
     let keys: Vec<_> = store.iter(Tier::Hot).map(|item| (item.key, item.value)).collect();
     assert_eq!(keys, [(1, 7), (3, 0), (2, 0)]);
     assert_eq!(validate(&store), 3);
