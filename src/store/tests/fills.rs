@@ -183,7 +183,7 @@ fn a_store_whose_predecessor_is_moved_above_its_tick_takes_a_younger_one() {
         let guard = crossbeam_epoch::pin();
         store.core.observe(store.hash(&1), |key| *key == 1, &guard).unwrap().1.tick()
     };
-    let (sender, promoted) = std::sync::mpsc::channel();
+    let (sender, promoted) = channel();
     // After the storer has taken its tick: the key's place is the youngest, and stays so.
     at(Step::Filled, &store, move |store| {
         store.promote(&1).unwrap();
