@@ -194,6 +194,8 @@ def _worsts(runs):
     yield compared(
         "p99.99 of `get` over the coarse lock's", "latency_get", PINNED, ["coarse_lock"], 0.1, "over", "p9999_ns", threads=16,
     )
+    for ours, theirs in (("snapshot_owned", "iter_owned"), ("snapshot_lent", "iter_lent")):
+        yield compared(f"a picture of hot, alone: `{ours}`, time over `{theirs}`'s", "hot_picture", ours, [theirs], 3, "over", writers=0)
     churn = Worst("peak live bytes over what the tiers hold, churn", 1.1, most=True)
     for row in runs.of("churn_memory"):
         if row.subject == OWNED:

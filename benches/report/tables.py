@@ -14,6 +14,8 @@ TITLES = {
     "cycle_10000": "10,000 keys removed and stored again in turn, beside so many others",
     "churn": "Promotions and demotions",
     "bulk_load": "Filling an empty store",
+    "hot_picture": "A picture of hot: ns each, alone and beside two threads that store",
+    "hot_picture_writers": "A `store` by two threads together, without and with a third that takes pictures",
     "trace": "Traces replayed: time and hit ratio",
     "trace_one_tier": "Exact LRU in one tier: hit ratio",
     "record": "Recording alone",
