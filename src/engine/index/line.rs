@@ -16,9 +16,9 @@ use super::vector;
 /// Cells of a line. Few in models and under a fuzzer, where tables are small.
 pub const WIDTH: usize = if cfg!(any(tierstack_loom, tierstack_shuttle, fuzzing)) { 2 } else { 8 };
 
-/// Cells that lie in one line of the cache.
-#[cfg_attr(not(any(tierstack_loom, tierstack_shuttle)), repr(C, align(64)))]
-#[cfg_attr(any(tierstack_loom, tierstack_shuttle), repr(transparent))]
+/// Cells that lie in one line of the cache, where there are as many as fill it.
+#[cfg_attr(not(any(tierstack_loom, tierstack_shuttle, fuzzing)), repr(C, align(64)))]
+#[cfg_attr(any(tierstack_loom, tierstack_shuttle, fuzzing), repr(transparent))]
 pub struct Line<N>(pub [Cell<N>; WIDTH]);
 
 /// Cells of a line: a bit for each.
@@ -78,6 +78,7 @@ impl<N> Lines<N> {
     /// So many lines of nulls.
     #[cfg(not(any(tierstack_loom, tierstack_shuttle)))]
     pub fn new(count: usize) -> Self {
+        const { assert!(size_of::<Line<N>>() == WIDTH * size_of::<Cell<N>>(), "lines are nothing but their cells") };
         let shift = align_of::<Line<N>>() / size_of::<Cell<N>>() - 1;
         let cells = Box::<[Cell<N>]>::new_zeroed_slice(count * WIDTH + shift);
         // SAFETY: a cell is an atomic pointer, which is null where all its bits are zero.
