@@ -55,7 +55,7 @@ pub fn run(
         check("the peak of hot is not above budget", within(store.metrics().peak_hot_bytes, budget)),
         check("hot holds the context, best first", holds(&met, &context)),
         check("the last prompt is that context", reads(prompt, &context)),
-        check("the question is in every prompt that has room for it", has_question(asked, watched)),
+        check("the question is in each prompt with room", has_question(asked, watched)),
     ]
 }
 
