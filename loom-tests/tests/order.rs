@@ -416,7 +416,14 @@ fn what_is_filled_while_its_page_is_sealed_is_found_in_the_next() {
         "order: fill, clear and seal",
         3,
         || Whole::with(0),
-        (|whole: &Whole, guard| whole.fill(1, guard), |whole: &Whole, guard| whole.clear(0, guard)),
+        (
+            |whole: &Whole, guard| whole.fill(1, guard),
+            |whole: &Whole, guard| {
+                whole.clear(0, guard);
+                // What was the oldest page is sealed by the next that looks for another.
+                whole.order.clear(2 * SPAN, whole.entry(0), &whole.clock, guard);
+            },
+        ),
         |whole, guard| assert_eq!(whole.oldest_tick(guard), Some(1)),
     );
 }
