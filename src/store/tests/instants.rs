@@ -4,13 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasherDefault, DefaultHasher};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::sync::Arc;
-use shuttle::{Config, FailurePersistence, Runner, thread};
+use shuttle::thread;
 
-use super::schedules::{Random, setting};
+use super::schedules::{Random, run_under_random_schedules};
 use super::sweep::validate;
 use crate::{Tier, TierStore};
 
@@ -168,25 +166,7 @@ fn execute(programs: &[Vec<Op>]) {
 
 #[test]
 fn random_programs_with_snapshots() {
-    let (programs, schedules) = (setting("PROGRAMS", 1_500), setting("SCHEDULES", 60));
-    let seed = setting("SEED", 0x51A9_5407);
-    let schedules = usize::try_from(schedules).unwrap();
-    for number in 0..programs {
-        let mut random = Random((seed + number).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
-        (0..8).for_each(|_| _ = random.below(2));
-        let program: Vec<Vec<Op>> = (0..2 + random.below(2))
-            .map(|_| (0..1 + random.below(3)).map(|_| Op::random(&mut random)).collect())
-            .collect();
-        let mut config = Config::new();
-        config.failure_persistence = FailurePersistence::None;
-        config.stack_size = 1 << 20;
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            let (by_chance, by_priority) = (program.clone(), program.clone());
-            Runner::new(RandomScheduler::new_from_seed(seed + number, schedules), config.clone())
-                .run(move || execute(&by_chance));
-            Runner::new(PctScheduler::new_from_seed(seed + number, 3, schedules), config)
-                .run(move || execute(&by_priority));
-        }));
-        assert!(result.is_ok(), "SEED={} PROGRAMS=1 fails: {program:?}", seed + number);
-    }
+    let thread = |random: &mut Random| (0..1 + random.below(3)).map(|_| Op::random(random)).collect();
+    let make = |random: &mut Random| (0..2 + random.below(2)).map(|_| thread(random)).collect::<Vec<Vec<Op>>>();
+    run_under_random_schedules(0x51A9_5407, make, |programs| execute(programs));
 }

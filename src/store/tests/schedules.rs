@@ -5,6 +5,7 @@
 //! reclamation are not tested here. Blocks and tables are tiny, so that sealing and growth are.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Debug;
 use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -217,19 +218,23 @@ fn execute(program: &Program) {
     validate(&store);
 }
 
-pub fn setting(name: &str, default: u64) -> u64 {
+fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-#[test]
-fn random_programs_under_random_schedules() {
+/// Runs random programs, each under many random schedules. `PROGRAMS`, `SCHEDULES` and `SEED` say how many, and which.
+pub fn run_under_random_schedules<P: Clone + Debug + Send + Sync + 'static>(
+    default_seed: u64,
+    make: impl Fn(&mut Random) -> P,
+    execute: fn(&P),
+) {
     let (programs, schedules) = (setting("PROGRAMS", 1_500), setting("SCHEDULES", 60));
-    let seed = setting("SEED", 0x9E37_79B9);
+    let seed = setting("SEED", default_seed);
     let schedules = usize::try_from(schedules).unwrap();
     for number in 0..programs {
         let mut random = Random((seed + number).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
         (0..8).for_each(|_| _ = random.below(2));
-        let program = random.program();
+        let program = make(&mut random);
         let mut config = Config::new();
         config.failure_persistence = FailurePersistence::None;
         config.stack_size = 1 << 20;
@@ -242,4 +247,9 @@ fn random_programs_under_random_schedules() {
         }));
         assert!(result.is_ok(), "SEED={} PROGRAMS=1 fails: {program:?}", seed + number);
     }
+}
+
+#[test]
+fn random_programs_under_random_schedules() {
+    run_under_random_schedules(0x9E37_79B9, Random::program, execute);
 }
