@@ -19,7 +19,7 @@ mod log;
 mod logs;
 mod subjects;
 
-use std::{env, time::Duration};
+use std::env;
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 use job::Job;
@@ -209,14 +209,7 @@ fn check<P: Payload>() {
 fn main() {
     let estimates = Estimates::of_this_run();
     let mut results = Results::of_this_run("changesets");
-    let mut criterion = Criterion::default()
-        .warm_up_time(Duration::from_millis(200))
-        .measurement_time(Duration::from_millis(600))
-        .sample_size(10)
-        .nresamples(5_000)
-        .without_plots()
-        .output_directory(estimates.directory())
-        .configure_from_args();
+    let mut criterion = estimates.criterion();
     for group in &GROUPS {
         group.measure::<u64>(&mut criterion, &estimates, &mut results);
         group.measure::<Large>(&mut criterion, &estimates, &mut results);

@@ -61,14 +61,7 @@ fn filled<P: Pictured>(fragments: usize, lanes: &mut [Cycle]) -> P {
 impl Bench {
     fn new() -> Self {
         let estimates = Estimates::of_this_run();
-        let criterion = Criterion::default()
-            .warm_up_time(Duration::from_millis(200))
-            .measurement_time(Duration::from_millis(600))
-            .sample_size(10)
-            .nresamples(5_000)
-            .without_plots()
-            .output_directory(estimates.directory())
-            .configure_from_args();
+        let criterion = estimates.criterion();
         Self { criterion, estimates, results: Results::of_this_run("snapshot"), rows: Vec::new() }
     }
 

@@ -6,6 +6,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use criterion::Criterion;
+
 use crate::results::target_directory;
 
 /// A median time per operation and its 95 % confidence interval, in nanoseconds.
@@ -55,9 +57,16 @@ impl Estimates {
         Self { directory: directory(), since }
     }
 
-    /// Where criterion is to write.
-    pub fn directory(&self) -> &PathBuf {
-        &self.directory
+    /// Criterion as all benchmarks have it, which writes to where the estimates are read.
+    pub fn criterion(&self) -> Criterion {
+        Criterion::default()
+            .warm_up_time(Duration::from_millis(200))
+            .measurement_time(Duration::from_millis(600))
+            .sample_size(10)
+            .nresamples(5_000)
+            .without_plots()
+            .output_directory(&self.directory)
+            .configure_from_args()
     }
 
     /// The median of a benchmark, if it was measured in this run.
