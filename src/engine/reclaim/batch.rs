@@ -252,8 +252,13 @@ pub fn give_all(guard: &Guard) {
     });
 }
 
-/// Notes that the thread lets go of a pin: gives the open batch if nothing was added to it for a while.
+/// Whether this thread has retired something that it has not given yet.
 #[inline]
+pub fn is_open() -> bool {
+    OPEN.with(|open| !open.batch.get().is_null())
+}
+
+/// Notes that the thread lets go of a pin: gives the open batch if nothing was added to it for a while.
 pub fn let_go(guard: &Guard) {
     OPEN.with(|open| {
         if !open.batch.get().is_null() {
