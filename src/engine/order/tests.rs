@@ -165,19 +165,20 @@ fn a_page_goes_once_it_is_empty_and_behind_the_clock_and_no_shortcut_leads_to_it
 #[test]
 fn shortcuts_to_pages_that_are_sealed_lead_nobody_astray() {
     let (order, guard) = order();
-    let (clock, node) = (late(), 0);
-    order.fill(SPAN, &node, &clock, &guard);
-    for round in 0..4 {
-        // The second fill leads a shortcut there, the first clear another.
-        for tick in [1, 2] {
+    let (clock, node, young) = (late(), 0, 9 * SPAN);
+    order.fill(young, &node, &clock, &guard);
+    // The second fill of a page in turn leads a shortcut there. Where another page is filled in between it stays at a page that is sealed, and
+    // a clear leads another shortcut to the oldest page, which is sealed by the next round.
+    for (round, ticks) in [[1, 2], [1, 2], [SPAN, 1], [SPAN, 1], [SPAN, 1], [1, 2]].into_iter().enumerate() {
+        for tick in ticks {
             order.fill(tick, &node, &clock, &guard);
         }
         assert_eq!(first_from(&order, 0, &clock, &guard), Some((1, 0)), "round {round}");
-        for tick in [1, 2] {
+        for tick in ticks {
             order.clear(tick, &node, &clock, &guard);
         }
-        assert_eq!(first_from(&order, 0, &clock, &guard), Some((SPAN, 0)), "round {round}");
-        assert_eq!(pages(&order, &guard), [1], "the scan has taken it away");
+        assert_eq!(first_from(&order, 0, &clock, &guard), Some((young, 0)), "round {round}");
+        assert_eq!(pages(&order, &guard), [9], "the scan has taken it away");
     }
 }
 
