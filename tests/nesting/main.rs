@@ -31,6 +31,22 @@ thread_local! {
     static IN_PROGRESS: ManuallyDrop<RefCell<Vec<*const Depths>>> = const { ManuallyDrop::new(RefCell::new(Vec::new())) };
 }
 
+/// Takes the innermost destructor off, also where it panics.
+struct Ended;
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        IN_PROGRESS.with(|all| {
+            let mut all = all.borrow_mut();
+            all.pop();
+            if all.is_empty() {
+                // So that its memory goes with the last.
+                *all = Vec::new();
+            }
+        });
+    }
+}
+
 /// Counts a scene's destructors, and how many of them were in progress on one thread.
 #[derive(Default)]
 struct Depths {
@@ -48,16 +64,10 @@ impl Depths {
             all.iter().filter(|other| std::ptr::eq(**other, self)).count()
         });
         self.deepest.fetch_max(depth, Ordering::Relaxed);
+        let ended = Ended;
         body();
         self.done.fetch_add(1, Ordering::Relaxed);
-        IN_PROGRESS.with(|all| {
-            let mut all = all.borrow_mut();
-            all.pop();
-            if all.is_empty() {
-                // So that its memory goes with the last.
-                *all = Vec::new();
-            }
-        });
+        drop(ended);
     }
 
     fn done(&self) -> usize {
