@@ -65,15 +65,21 @@ fn departures_are_counted_early_only_where_there_is_a_capacity() {
 
 #[test]
 fn an_early_departure_is_made_up_for_by_what_came_in_and_is_not_counted_yet() {
-    for (came_in, counted) in [(10, (2, 30)), (15, (2, 30)), (4, (2, 24))] {
-        let census = with_two(Capacity::entries(9));
-        let mut tally = Tally::default();
-        tally.enter(Tier::Warm, came_in);
-        tally.leave_early(Tier::Warm, 10, false, &census);
-        assert_eq!((census.fragments(), census.bytes()), counted, "never above what stands there");
-        let tiers = [Census::new(Capacity::UNBOUNDED), census, Census::new(Capacity::UNBOUNDED)];
-        tally.add_to(&tiers);
-        assert_eq!((tiers[1].fragments(), tiers[1].bytes()), (2, 20 + came_in));
+    // Weights of low bits and of high ones alone.
+    for unit in [1, 1 << LOW_BITS] {
+        for (came_in, counted) in [(10, (2, 30)), (15, (2, 30)), (4, (2, 24))] {
+            let census = Census::new(Capacity::entries(9));
+            add(&census, 10 * unit);
+            add(&census, 20 * unit);
+            let mut tally = Tally::default();
+            tally.enter(Tier::Warm, came_in * unit);
+            tally.leave_early(Tier::Warm, 10 * unit, false, &census);
+            let counted = (counted.0, counted.1 * unit);
+            assert_eq!((census.fragments(), census.bytes()), counted, "never above what stands there");
+            let tiers = [Census::new(Capacity::UNBOUNDED), census, Census::new(Capacity::UNBOUNDED)];
+            tally.add_to(&tiers);
+            assert_eq!((tiers[1].fragments(), tiers[1].bytes()), (2, (20 + came_in) * unit));
+        }
     }
 }
 

@@ -117,9 +117,13 @@ fn what_is_filled_above_the_entry_that_a_visit_is_at_is_met() {
 #[test]
 fn what_is_alone_among_many_ticks_has_no_block() {
     let (order, guard) = order();
-    let (clock, ticks) = (late(), [0, SPAN - 1, SPAN - 2]);
-    order.fill(ticks[0], &ticks[0], &clock, &guard);
+    let (clock, far, ticks) = (late(), 3 * SPAN + 5, [0, SPAN - 1, SPAN - 2]);
+    // Twice, as by two fillers; and in a page that is not the first.
+    for tick in [&ticks[0], &ticks[0], &far, &far] {
+        order.fill(*tick, tick, &clock, &guard);
+    }
     assert_eq!(blocks(&order, &guard), [0, 0, 0]);
+    order.clear(far, &far, &clock, &guard);
     order.fill(ticks[1], &ticks[1], &clock, &guard);
     assert_eq!(blocks(&order, &guard), [0, 0, 1], "the halves of the page");
     order.fill(ticks[2], &ticks[2], &clock, &guard);

@@ -334,6 +334,25 @@ fn a_snapshot_that_has_not_left_delays_no_other() {
 }
 
 #[test]
+fn what_a_snapshot_was_told_it_is_not_told_again() {
+    let store = store();
+    let snapshot = stop(&store, Step::Activated, TierStore::snapshot);
+    let told = || store.core.index.reports().told(&crossbeam_epoch::pin());
+    let read = || {
+        for _ in 0..10 {
+            assert!(store.get("a").is_some() && store.peek("a").is_some());
+        }
+    };
+    read();
+    // Its use has marked the word, which says the same.
+    assert_eq!(told(), 1);
+    store.demote("a").unwrap();
+    read();
+    assert_eq!(told(), 2, "another word");
+    assert_eq!(snapshot.go_on().get("a").map(|found| found.tier), Some(Warm));
+}
+
+#[test]
 fn a_snapshot_meets_one_of_other_tiers() {
     let store = store();
     store.demote("b");

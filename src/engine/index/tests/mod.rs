@@ -14,6 +14,7 @@ use super::{Index, Inserted, spread};
 use crate::engine::node::Node;
 use crate::engine::place::{Outcome, Place};
 use crate::engine::stats::Stats;
+use crate::failpoint::{Step, arm};
 use crate::tier::Tier;
 
 type Nodes = Table<Node<u64, ()>>;
@@ -149,6 +150,31 @@ fn a_move_buries_what_was_removed_and_retires_it_once() {
     assert!(!owner.is_moving() && matches!(old.at(hash(1), 0).load().kind(), Kind::Tomb));
     assert_eq!(owner.stats.retired_bytes(), 1);
     assert!((0..=ROOM).all(|key| owner.has(key) == (key != 1)));
+}
+
+/// Where its replacer swung the copy before the source says that it has moved, a second mover would copy the old one again.
+#[test]
+fn a_key_that_is_replaced_between_two_movers_is_not_copied_again() {
+    let owner = Arc::new(Owner::with(ROOM));
+    assert_eq!(owner.insert(ROOM), Inserted::Done);
+    let (second, third) = (Arc::clone(&owner), Arc::clone(&owner));
+    let replace = move || {
+        let guard = crossbeam_epoch::pin();
+        let ((old, place), spot) = third.index.find_spot(hash(1), |key| *key == 1, &guard).expect("it is there");
+        let new = third.node(1);
+        let Outcome::Done(_) = old.place.replace(place, new) else { panic!("nobody else") };
+        third.index.swing(spot.as_ref(), new, hash(1), &guard);
+    };
+    // The first mover has copied the key's node, and the second has found it frozen.
+    arm(Step::Copied, move || {
+        arm(Step::Frozen, replace);
+        second.index.tidy(hash(1), &crossbeam_epoch::pin());
+    });
+    owner.index.tidy(hash(1), &crossbeam_epoch::pin());
+    owner.end_move();
+    owner.audit();
+    assert_eq!(owner.stats.retired_bytes(), 1, "the old one, once");
+    assert!((0..=ROOM).all(|key| owner.has(key)));
 }
 
 #[test]
