@@ -268,6 +268,21 @@ fn what_is_stored_and_not_published_is_shown_and_then_evicted() {
 }
 
 #[test]
+fn what_stands_in_an_order_and_not_in_the_index_yet_is_not_shown() {
+    let store = store();
+    let storer = stop(&store, Step::Filled, |store| store.store("d", 4).unwrap().tier);
+    let snapshot = store.snapshot();
+    assert_eq!((snapshot.len(), snapshot.get("d").is_some()), (3, false));
+    assert_eq!(storer.go_on(), Hot);
+    // A replacement.
+    let storer = stop(&store, Step::Filled, |store| store.store("a", 7).unwrap().tier);
+    let snapshot = store.snapshot();
+    assert_eq!((snapshot.len(), snapshot.get("a").map(|found| *found.value)), (4, Some(1)));
+    assert_eq!(storer.go_on(), Hot);
+    validate(&store);
+}
+
+#[test]
 fn what_moves_between_the_tiers_of_the_walk_is_shown_once() {
     // After hot was walked, what is to be found in warm goes up.
     let store = store();
@@ -449,6 +464,10 @@ fn a_snapshot_of_nothing_and_of_what_a_tier_cannot_hold() {
     assert_eq!(tiers_of(&store.snapshot(), &["a", "b", "c"]), [Some(Cold), Some(Cold), Some(Hot)]);
     let snapshot = store.snapshot();
     assert_eq!((snapshot.bytes(Hot), snapshot.bytes(Warm), snapshot.bytes(Cold)), (10, 0, 20));
-    assert_eq!(snapshot.iter().len(), 3);
+    let mut shown = snapshot.iter();
+    for left in [3, 2, 1, 0] {
+        assert_eq!(shown.len(), left);
+        shown.next();
+    }
     assert!(format!("{snapshot:?}").contains("hot"));
 }
