@@ -50,7 +50,7 @@ enum Run {
 impl<K: 'static, V: 'static> Index<K, V> {
     /// Moves every cell of the run of `hash`, and so all that could be of that hash, out of `table`.
     pub(super) fn move_run(&self, table: &Table<Node<K, V>>, hash: u64, guard: &Guard) {
-        read_ahead(table, table.run(hash).take(SHARE), guard);
+        read_ahead(table, &table.run(hash).take(SHARE), guard);
         for cell in table.run(hash) {
             if self.move_cell(table, cell, guard) == Run::Ends {
                 return;
@@ -65,7 +65,7 @@ impl<K: 'static, V: 'static> Index<K, V> {
         if cells == 0 {
             return;
         }
-        read_ahead(table, range.clone().map(|place| table.cell(place)), guard);
+        read_ahead(table, &range.clone().map(|place| table.cell(place)), guard);
         for place in range {
             self.move_cell(table, table.cell(place), guard);
         }
@@ -183,7 +183,7 @@ impl<K: 'static, V: 'static> Index<K, V> {
 #[inline]
 fn read_ahead<'t, K: 't, V: 't>(
     table: &Table<Node<K, V>>,
-    cells: impl Iterator<Item = &'t Cell<Node<K, V>>> + Clone,
+    cells: &(impl Iterator<Item = &'t Cell<Node<K, V>>> + Clone),
     guard: &Guard,
 ) {
     // A model checker has no caches, and would try every order of these reads.
