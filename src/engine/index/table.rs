@@ -109,7 +109,7 @@ impl<N> Table<N> {
     }
 
     /// All cells on that probe.
-    pub fn run(&self, hash: u64) -> impl Iterator<Item = &Cell<N>> + Clone {
+    pub fn run(&self, hash: u64) -> impl Iterator<Item = &Cell<N>> {
         let home = self.home(hash) * WIDTH;
         (home..home + self.len()).map(|place| self.cell(place & (self.len() - 1)))
     }
