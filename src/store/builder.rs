@@ -164,7 +164,7 @@ impl<K, V, S> Builder<K, V, S> {
     /// only reads. What is lost is the order among the last `ticks` uses. 0, the default, is exact.
     ///
     /// It pays where several threads read the same store at once: they no longer write the same words. For one thread it mostly
-    /// changes little, and where about half of the uses are recorded it costs some nanoseconds, because a processor cannot predict which.
+    /// changes little, and can cost some nanoseconds, because a processor cannot predict which uses are recorded.
     pub fn recency_slack(mut self, ticks: u64) -> Self {
         self.settings.recency_slack = ticks;
         self
