@@ -169,6 +169,9 @@ mod changeset;
 pub mod docs;
 mod drops;
 mod engine;
+// Not under the model checkers: rayon's threads are none of theirs.
+#[cfg(all(feature = "rayon", not(any(tierstack_loom, tierstack_shuttle))))]
+pub mod executor;
 mod failpoint;
 mod store;
 mod sync;
