@@ -74,6 +74,7 @@ impl<T> Ranking<T> {
     }
 
     /// The items with their ranks, from 1, the best first.
+    #[must_use]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&T, u32)> + ExactSizeIterator {
         self.items.iter().map(|(item, rank)| (item, *rank))
     }

@@ -29,11 +29,11 @@ use crate::store::DefaultHasher;
 ///
 ///     fn run(&self, context: &StrategyContext<'_, &'static str, u32>) -> Result<Outcome<&'static str, usize>, Stopped> {
 ///         let snapshot = context.store().snapshot();
-///         let scores = snapshot.iter().map(|(_, item)| (*item.key, item.value));
-///         let large: Vec<_> = scores.filter(|(_, value)| **value >= self.0).collect();
+///         let scores = snapshot.iter().map(|(_, item)| (item.key, item.value));
+///         let large: Vec<_> = scores.filter(|(_, value)| *value >= self.0).collect();
 ///         context.check()?;
 ///         let len = large.len();
-///         Ok(Outcome::new(len).with_ranking(large.into_iter().map(|(key, value)| (key, f64::from(*value)))))
+///         Ok(Outcome::new(len).with_ranking(large.into_iter().map(|(key, value)| (key, f64::from(value)))))
 ///     }
 /// }
 ///
