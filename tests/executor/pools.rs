@@ -1,13 +1,20 @@
 //! Pools of one thread and of many, a thousand strategies, and strategies that go on in parallel themselves.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rayon::prelude::*;
 use tierstack::Status;
 
 use super::*;
+
+thread_local! {
+    /// How many strategies lie on the thread's stack.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
 
 #[test]
 fn a_thousand_strategies_on_pools_of_all_sizes() {
@@ -40,16 +47,16 @@ fn a_thousand_strategies_on_pools_of_all_sizes() {
 
 #[test]
 fn no_strategy_waits_behind_a_long_one() {
-    // Four for two threads: were they split into halves, one of the short ones would wait for the long one, which waits for it here.
+    // Were they split off several together, a short one would wait for the long one, which waits for it here.
     let (store, plan, pool) = (store(0, 9), Plan::new(), pool(2));
     let executor = Executor::new(&store, &plan).pool(&pool).timeout(Duration::from_secs(20));
-    for long in 0..4 {
+    for long in 0..16 {
         let ended = Mutex::new(HashSet::new());
         let ended = &ended;
-        let strategies: Vec<Boxed<'_>> = (0..4)
+        let strategies: Vec<Boxed<'_>> = (0..16)
             .map(|n| {
                 executor.strategy("s", move |context| {
-                    while n == long && ended.lock().unwrap().len() < 3 {
+                    while n == long && ended.lock().unwrap().len() < 15 {
                         context.check()?;
                         std::thread::yield_now();
                     }
@@ -59,7 +66,7 @@ fn no_strategy_waits_behind_a_long_one() {
             })
             .collect();
         let run = executor.run(&strategies);
-        assert_eq!(run.succeeded().count(), 4, "{run:?}");
+        assert_eq!(run.succeeded().count(), 16, "{run:?}");
     }
 }
 
@@ -120,4 +127,35 @@ fn strategies_that_go_on_in_parallel_themselves() {
         }
         assert_eq!(run.succeeded().count(), 40);
     }
+}
+
+#[test]
+fn a_thousand_that_join() {
+    let (store, plan, pool) = (store(8, 8), Plan::new(), pool(8));
+    let executor = Executor::new(&store, &plan).pool(&pool);
+    // How many strategies lay on one stack at the most.
+    let deepest = AtomicU32::new(0);
+    let strategies: Vec<Boxed<'_>> = (0..1000)
+        .map(|n| {
+            let deepest = &deepest;
+            executor.strategy("joins", move |context| {
+                let depth = DEPTH.get() + 1;
+                DEPTH.set(depth);
+                deepest.fetch_max(depth, Ordering::Relaxed);
+                let read: u32 = (0..8_u32)
+                    .into_par_iter()
+                    .with_max_len(1)
+                    .map(|key| {
+                        std::thread::yield_now();
+                        context.get(&key).unwrap().map_or(0, |fragment| *fragment.value)
+                    })
+                    .sum();
+                DEPTH.set(depth - 1);
+                well(read + n)
+            })
+        })
+        .collect();
+    let run = executor.run(&strategies);
+    assert!(run.succeeded().map(|(_, outcome)| outcome.value).eq((0..1000).map(|n| n + 28)));
+    println!("{} strategies on one stack", deepest.load(Ordering::Relaxed));
 }
