@@ -20,7 +20,7 @@ static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
     let profile = if profile == "debug" { "dev" } else { profile };
 
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--example", "strategies", "--profile", profile]);
+    cargo.args(["build", "--quiet", "--example", "strategies", "--features", "rayon", "--profile", profile]);
     cargo.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"), "--target-dir"]).arg(target_dir);
     if let Some(triple) = triple {
         cargo.arg("--target").arg(triple);

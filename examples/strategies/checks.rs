@@ -6,7 +6,6 @@ use tierstack::{Item, Tier};
 
 use crate::{
     asked::Asked,
-    corpus::{Corpus, Id},
     format::{bytes, count, counted},
     fragment::{Key, Snippet, Store},
     load::Ledger,
@@ -29,10 +28,9 @@ impl Check {
 /// Checks the store against the ledger of what must be in it, the context that must be in hot, and what the watcher saw.
 pub fn run(
     store: &Store,
-    corpus: &Corpus,
     asked: &Asked,
     ledger: &Ledger,
-    context: &[Id],
+    context: &[Key],
     prompt: &Prompt,
     watched: &Watched,
 ) -> Vec<Check> {
@@ -40,7 +38,7 @@ pub fn run(
     let budget = store.hot_budget();
     // The question was used before all of the context.
     let question = asked.is_hot.then_some(&asked.key);
-    let context: Vec<_> = context.iter().map(|&id| corpus.key(id)).chain(question).collect();
+    let context: Vec<_> = context.iter().chain(question).collect();
     let watcher = within(watched.highest, budget).map(|seen| format!("{seen} in {} readings", count(watched.readings)));
     let longest = within(watched.longest.max(prompt.bytes), budget);
     let prompts = longest.map(|seen| format!("{seen} in {}", counted(watched.prompts + 1, "prompt")));

@@ -5,7 +5,6 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::Sender,
     },
 };
 
@@ -13,6 +12,7 @@ use rayon::prelude::*;
 use tierstack::{BuildError, Capacity, MAX_BYTES};
 
 use crate::{
+    RaisedOnDrop,
     corpus::{Corpus, File, Id},
     fragment::{Key, Snippet, Store, cut},
     plan::{Action, Ambient, Note, Plan},
@@ -99,14 +99,13 @@ impl<'a> Loader<'a> {
     }
 
     /// Stores the fragments that come late, says so, and then replaces until it is told to stop.
-    pub fn run(mut self, late: Fragments, late_is_in: Sender<()>, stop: &AtomicBool) -> Loaded {
+    pub fn run(mut self, late: Fragments, late_is_in: &AtomicBool, stop: &AtomicBool) -> Loaded {
+        // By a panic as well: nobody waits for a loader that is gone.
+        let all_are_in = RaisedOnDrop(late_is_in);
         for (key, snippet) in late {
             self.put(key, snippet);
         }
-        // Nobody is left to be told only where the strategies have panicked. Dropping the sender tells as well, so
-        // nobody waits for a loader that has panicked.
-        let _ = late_is_in.send(());
-        drop(late_is_in);
+        drop(all_are_in);
         for (number, file) in self.corpus.files.iter().enumerate().cycle() {
             self.refresh(number, file);
             if stop.load(Ordering::Acquire) {

@@ -1,16 +1,17 @@
 //! Four retrieval strategies over one shared store: what `tierstack` is for, from end to end.
 //!
 //! ```text
-//! cargo run --release --example strategies [-- [OPTIONS] [DIR] [QUESTION]...]
+//! cargo run --release --features rayon --example strategies [-- [OPTIONS] [DIR] [QUESTION]...]
 //! ```
 //!
 //! The files of a directory are cut into fragments and loaded into one [`TierStore`](tierstack::TierStore). Then
-//! strategies run at once on rayon; each reads fragments, promotes what it picks and demotes what it rejects, while a
+//! strategies run at once; each reads fragments, promotes what it picks and demotes what it rejects, while a
 //! loader thread goes on storing and replacing, and a watcher thread does nothing but read the hot bytes. The rankings
 //! are fused, and the best fragments that fit into the budget are put into hot: the context of a prompt.
 //!
-//! All of that is recorded in one [`PlanContext`](tierstack::PlanContext): what a strategy picks and rejects in a
-//! changeset that it starts and closes itself, and what the loader does in whichever changeset is on top at the time.
+//! A [`StrategyExecutor`](tierstack::executor::StrategyExecutor) runs them on rayon. All of it is recorded in one
+//! [`PlanContext`](tierstack::PlanContext): what a strategy picks and rejects in a changeset of its own, and what the
+//! loader does in whichever changeset is on top at the time.
 //!
 //! At the end everything that the store and the plan promise is checked; the exit code is 1 where a check failed.
 //!
@@ -21,8 +22,8 @@
 //! | `fragment.rs` | the key, the value (an `Arc`, cheap to clone) and its weight |
 //! | `load.rs` | the builder; loading in parallel through pinned views; storing, replacing and removing all along |
 //! | `plan.rs` | a plan with changes of its own kind; recording into what is on top, and what to do where nothing is |
-//! | `strategies/run.rs` | reading, promoting and demoting from many threads; recording from them through a handle |
-//! | `fuse.rs` | putting the winners into hot, in order |
+//! | `strategies/run.rs` | an executor; reading, promoting, demoting and recording from many threads |
+//! | `context.rs` | putting the winners into hot, in order |
 //! | `watch.rs` | reading the hot bytes |
 //! | `checks.rs` | walking the tiers, and the metrics |
 //! | `trail.rs` | a snapshot: its changesets, with their changes, and the audit trail |
@@ -32,10 +33,10 @@
 mod args;
 mod asked;
 mod checks;
+mod context;
 mod corpus;
 mod format;
 mod fragment;
-mod fuse;
 mod load;
 mod plan;
 mod progress;
@@ -54,7 +55,6 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc,
     },
     thread,
     time::Instant,
@@ -109,7 +109,7 @@ fn run(args: &Args) -> Result<bool, String> {
     let outcome = retrieve(&store, &corpus, &asked, texts, &pool, &progress);
 
     let Outcome { findings, loaded, context, prompt, watched, plan, .. } = &outcome;
-    let mut checks = checks::run(&store, &corpus, &asked, &loaded.ledger, context, prompt, watched);
+    let mut checks = checks::run(&store, &asked, &loaded.ledger, context, prompt, watched);
     checks.extend(trail::run(plan, findings, loaded));
     let report = Report {
         roots: &roots,
@@ -139,8 +139,7 @@ fn retrieve(
 ) -> Outcome {
     let strategies = strategies::all(corpus);
     let plan = Plan::new();
-    let (stop_loading, stop_watching) = (AtomicBool::new(false), AtomicBool::new(false));
-    let (late_sender, late_is_in) = mpsc::channel();
+    let [stop_loading, stop_watching, late_is_in] = [(); 3].map(|()| AtomicBool::new(false));
 
     thread::scope(|scope| {
         // The watcher outlives all others: no part of the run goes unwatched.
@@ -156,15 +155,15 @@ fn retrieve(
         let loader = Loader::new(store, corpus, &plan, early);
         let started = Instant::now();
         let load_no_more = RaisedOnDrop(&stop_loading);
-        let loader = scope.spawn(|| loader.run(late, late_sender, &stop_loading));
-        let findings = strategies::run(store, corpus, &strategies, &plan, pool, &late_is_in, progress);
+        let loader = scope.spawn(|| loader.run(late, &late_is_in, &stop_loading));
+        let (findings, ranking) = strategies::run(store, corpus, &strategies, &plan, pool, &late_is_in, progress);
         drop(load_no_more);
         let loaded = loader.join().expect("the loader does not panic");
         let running = started.elapsed();
         let metrics = store.metrics();
 
-        let ranking = fuse::distinct(store, corpus, fuse::fuse(&findings));
-        let context = fuse::assemble(store, corpus, &ranking);
+        let ranking = context::distinct(store, ranking);
+        let context = context::assemble(store, &ranking);
         let prompt = Prompt::build(store);
         drop(watch_no_more);
         let watched = watcher.join().expect("the watcher does not panic");

@@ -9,15 +9,14 @@ use tierstack::{Metrics, Snapshot, Status, Tier};
 
 use crate::{
     checks::Check,
-    corpus::{Corpus, Id},
+    corpus::Corpus,
     format::{bytes, count, counted, printable, shorten},
-    fragment::{Snippet, Store},
-    fuse::Fused,
+    fragment::{Key, Snippet, Store},
     load::Loaded,
     plan::Action,
     prompt::Prompt,
     sources::Roots,
-    strategies::Findings,
+    strategies::{Findings, Ranked},
     walk::Walked,
     watch::Watched,
 };
@@ -27,9 +26,9 @@ const WIDTH: usize = 100;
 /// All that a run gave.
 pub struct Outcome {
     pub findings: Vec<Findings>,
-    pub ranking: Vec<Fused>,
+    pub ranking: Ranked,
     /// The fragments in hot, the best first.
-    pub context: Vec<Id>,
+    pub context: Vec<Key>,
     /// Built from a snapshot of hot, after that.
     pub prompt: Prompt,
     pub loaded: Loaded,
@@ -91,17 +90,18 @@ impl Report<'_> {
         }
         writeln!(out, "  path:lines")?;
         for (i, fused) in ranking.iter().take(self.top).enumerate() {
-            write!(out, "{:>4}  {:.4}", i + 1, fused.score)?;
-            for rank in &fused.ranks {
+            write!(out, "{:>4}  {:.4}", i + 1, fused.score())?;
+            for strategy in 0..findings.len() {
+                let rank = fused.rank_in(strategy);
                 write!(out, " {:>8}", rank.map_or_else(|| "-".to_owned(), |rank| rank.to_string()))?;
             }
-            writeln!(out, "  {}", printable(&self.corpus.key(fused.id).to_string()))?;
-            if let Some(fragment) = self.store.peek(self.corpus.key(fused.id)) {
+            writeln!(out, "  {}", printable(&fused.item().to_string()))?;
+            if let Some(fragment) = self.store.peek(fused.item()) {
                 let line = format!("      | {}", self.telling_line(&fragment.value));
                 writeln!(out, "{}", shorten(&line, WIDTH))?;
             }
         }
-        let weights = context.iter().filter_map(|&id| Some(self.store.peek(self.corpus.key(id))?.weight));
+        let weights = context.iter().filter_map(|key| Some(self.store.peek(key)?.weight));
         let (size, budget) = (bytes(weights.sum()), bytes(self.store.hot_budget()));
         let fragments = counted(context.len() as u64, "fragment");
         writeln!(out, "\nThe context for the prompt, now in hot, best first: {fragments}, {size} of {budget}.")
@@ -129,11 +129,11 @@ impl Report<'_> {
 
     fn strategies(&self, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "\nstrategy         reads    picked   rejected   promotes    refused    demotes")?;
-        for Findings { strategy, picks, rejects, calls, .. } in &self.outcome.findings {
+        for Findings { strategy, picks, rejects, counts, .. } in &self.outcome.findings {
             let picked = count(picks.len() as u64);
             let rejected = count(rejects.len() as u64);
             let [reads, promotes, refused, demotes] =
-                [calls.reads, calls.promotes, calls.refused, calls.demotes].map(count);
+                [counts.reads, counts.promotions, counts.refused, counts.demotions].map(count);
             writeln!(
                 out,
                 "{strategy:<10} {reads:>11} {picked:>9} {rejected:>10} {promotes:>10} {refused:>10} {demotes:>10}"
@@ -174,7 +174,8 @@ impl Report<'_> {
         let Outcome { findings, loaded, metrics, plan, loading, running, watched, .. } = self.outcome;
         let (peak, budget) = (self.store.metrics().peak_hot_bytes, self.store.hot_budget());
         let first = metrics.stores - loaded.stores;
-        let by_strategies: u64 = findings.iter().map(|found| found.calls.all()).sum();
+        let by_strategies: u64 =
+            findings.iter().map(|found| found.counts).map(|did| did.reads + did.promotions + did.demotions).sum();
         let all = by_strategies + loaded.stores + loaded.removed;
         let batches = findings.iter().flat_map(|found| &found.recorded);
         let decided: u64 = batches.clone().map(|batch| batch.len as u64).sum();

@@ -3,7 +3,7 @@
 use crate::{
     corpus::{Corpus, Id},
     fragment::Snippet,
-    strategies::Strategy,
+    strategies::Judge,
 };
 
 /// How soon more of the same word stops to count.
@@ -21,7 +21,7 @@ impl<'c> Bm25<'c> {
     }
 }
 
-impl Strategy for Bm25<'_> {
+impl Judge for Bm25<'_> {
     fn name(&self) -> &'static str {
         "words"
     }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use crate::{
     corpus::{Corpus, Id},
     fragment::Snippet,
-    strategies::Strategy,
+    strategies::Judge,
 };
 
 /// So many lines away, a neighbour in the file is half as near.
@@ -53,7 +53,7 @@ fn outward(path: &str) -> impl Iterator<Item = (&str, f64)> {
     std::iter::once(path).chain(folders).zip(std::iter::successors(Some(1.0), |weight| Some(weight / 2.0)))
 }
 
-impl Strategy for Closeness<'_> {
+impl Judge for Closeness<'_> {
     fn name(&self) -> &'static str {
         "tree"
     }

@@ -9,7 +9,7 @@ mod symbols;
 
 #[cfg(test)]
 pub use run::Pick;
-pub use run::{Findings, run};
+pub use run::{Findings, Ranked, run};
 
 use crate::{
     corpus::{Corpus, Id},
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// One way to find what answers the question.
-pub trait Strategy: Send + Sync {
+pub trait Judge: Send + Sync {
     /// For the report; a short word.
     fn name(&self) -> &'static str;
 
@@ -31,7 +31,7 @@ pub trait Strategy: Send + Sync {
 /// How many strategies there are.
 pub const COUNT: usize = 4;
 
-pub fn all(corpus: &Corpus) -> [Box<dyn Strategy + '_>; COUNT] {
+pub fn all(corpus: &Corpus) -> [Box<dyn Judge + '_>; COUNT] {
     [
         Box::new(bm25::Bm25::new(corpus)),
         Box::new(recency::Recency::new(corpus)),

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use crate::{
     corpus::{Corpus, Id},
     fragment::Snippet,
-    strategies::Strategy,
+    strategies::Judge,
 };
 
 /// A fragment has to do with the question if it has the words for so much of it.
@@ -30,7 +30,7 @@ impl<'c> Recency<'c> {
     }
 }
 
-impl Strategy for Recency<'_> {
+impl Judge for Recency<'_> {
     fn name(&self) -> &'static str {
         "recency"
     }

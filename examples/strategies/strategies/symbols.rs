@@ -3,7 +3,7 @@
 use crate::{
     corpus::{Corpus, Id},
     fragment::Snippet,
-    strategies::Strategy,
+    strategies::Judge,
     words::{Question, Terms, words},
 };
 
@@ -53,7 +53,7 @@ impl<'c> Symbols<'c> {
     }
 }
 
-impl Strategy for Symbols<'_> {
+impl Judge for Symbols<'_> {
     fn name(&self) -> &'static str {
         "symbols"
     }
