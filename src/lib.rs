@@ -45,6 +45,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+#![cfg_attr(
+    feature = "rayon",
+    doc = "[`executor::StrategyExecutor`] runs strategies in parallel over both, each with a changeset of its own.\n"
+)]
 //! # Guarantees
 //!
 //! - **One place.** A key that is present is in exactly one tier at every instant. No reader misses a present key or sees it twice
@@ -220,6 +224,6 @@ pub mod internals {
 }
 
 /// The examples of the README, run with those of the documentation.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "rayon"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -23,38 +23,24 @@ pub struct Counts {
 
 /// Counts that several threads of a strategy add to.
 #[derive(Debug, Default)]
-pub(super) struct Tally(Padded<Fields>);
-
-#[derive(Debug, Default)]
-struct Fields {
-    reads: AtomicU64,
-    promotions: AtomicU64,
-    refused: AtomicU64,
-    demotions: AtomicU64,
-    records: AtomicU64,
+pub(super) struct Tally {
+    counts: Padded<[AtomicU64; 5]>,
 }
 
 impl Tally {
-    pub(super) fn add(&self, counts: Counts) {
-        let Fields { reads, promotions, refused, demotions, records } = &*self.0;
-        let add = |to: &AtomicU64, count| {
+    pub(super) fn add(&self, Counts { reads, promotions, refused, demotions, records }: Counts) {
+        for (sum, count) in self.counts.iter().zip([reads, promotions, refused, demotions, records]) {
             if count > 0 {
-                // Relaxed: a statistic; they are read after the strategy has ended, which rayon's join orders.
-                to.fetch_add(count, Ordering::Relaxed);
+                // Relaxed: a statistic; it is read after the strategy has ended, which rayon's joins order.
+                sum.fetch_add(count, Ordering::Relaxed);
             }
-        };
-        add(reads, counts.reads);
-        add(promotions, counts.promotions);
-        add(refused, counts.refused);
-        add(demotions, counts.demotions);
-        add(records, counts.records);
+        }
     }
 
     pub(super) fn counts(&self) -> Counts {
-        let Fields { reads, promotions, refused, demotions, records } = &*self.0;
         // Relaxed: see `add`.
         let [reads, promotions, refused, demotions, records] =
-            [reads, promotions, refused, demotions, records].map(|count| count.load(Ordering::Relaxed));
+            self.counts.each_ref().map(|sum| sum.load(Ordering::Relaxed));
         Counts { reads, promotions, refused, demotions, records }
     }
 }
