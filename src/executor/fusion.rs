@@ -137,8 +137,11 @@ impl<T> Fused<T> {
 
 /// Reciprocal rank fusion (Cormack, Clarke and Buettcher, SIGIR 2009): the sum of 1 / (k + rank) over the rankings that have the item.
 ///
-/// The highest score is first. Items with equal scores are in the order in which the rankings, one after the other, have them first. So it depends on
-/// nothing but the rankings. An item that a ranking has twice counts once there, by its better rank. A ranking that is `None` has no items.
+/// The highest score is first. Items with equal scores are in the order in which the rankings, one after the other, have them first. An item that
+/// a ranking has twice counts once there, by its better rank. A ranking that is `None` has no items.
+///
+/// A score depends on nothing but the item's ranks: shares are added up from the least to the greatest, whichever rankings they are of. So items
+/// with the same ranks, each in other rankings, have equal scores, and the order of the rankings decides nothing but between equals.
 ///
 /// O(n log n) for n items in all.
 ///
@@ -158,6 +161,7 @@ pub fn fuse<'r, T: Hash + Eq + Clone + 'r>(
     rankings: impl IntoIterator<Item = Option<&'r Ranking<T>>>,
     k: u32,
 ) -> Vec<Fused<T>> {
+    let share = |rank: u32| 1.0 / (f64::from(k) + f64::from(rank));
     let mut at: HashMap<&T, usize, RandomState> = HashMap::default();
     let mut fused: Vec<Fused<T>> = Vec::new();
     for (ranking, items) in rankings.into_iter().enumerate() {
@@ -169,12 +173,18 @@ pub fn fuse<'r, T: Hash + Eq + Clone + 'r>(
                     *new.insert(fused.len() - 1)
                 }
             };
-            let Fused { score, votes, .. } = &mut fused[at];
+            let votes = &mut fused[at].votes;
             if votes.last().is_none_or(|vote| vote.ranking != ranking) {
                 votes.push(Vote { ranking, rank });
-                *score += 1.0 / (f64::from(k) + f64::from(rank));
             }
         }
+    }
+    let mut ranks = Vec::new();
+    for Fused { score, votes, .. } in &mut fused {
+        ranks.clear();
+        ranks.extend(votes.iter().map(|vote| vote.rank));
+        ranks.sort_unstable();
+        *score = ranks.iter().rev().fold(0.0, |sum, rank| sum + share(*rank));
     }
     fused.sort_by(|a, b| b.score.total_cmp(&a.score));
     fused

@@ -1,5 +1,7 @@
 //! Rankings, and reciprocal rank fusion.
 
+use std::collections::HashMap;
+
 use proptest::prelude::*;
 use tierstack::executor::{FUSION_K, Fused, Outcome, Ranking, fuse};
 
@@ -75,6 +77,23 @@ fn what_failed_has_no_vote_and_votes_name_strategies() {
     assert_eq!((fused.len(), *fused[0].item(), fused[0].votes()[0].ranking), (1, 2, 2));
 }
 
+#[test]
+fn the_same_ranks_in_other_rankings_are_a_tie() {
+    // With each rotation `b` has the ranks that `a` has in other rankings; added up as they come, some sums differ in the last bit.
+    for [x, y, z] in [[1, 2, 3], [1, 7, 13], [1, 7, 14], [1, 7, 25], [3, 30, 90]] {
+        let at = |a: usize, b: usize| {
+            let mut items: Vec<u32> = (100..200).collect();
+            (items[a - 1], items[b - 1]) = (1, 2);
+            Ranking::new(items)
+        };
+        let rankings = [at(x, y), at(y, z), at(z, x)];
+        let fused = fuse(rankings.iter().map(Some), FUSION_K);
+        let place = |item| fused.iter().position(|fused| *fused.item() == item).unwrap();
+        assert_eq!(fused[place(1)].score().to_bits(), fused[place(2)].score().to_bits(), "{x} {y} {z}");
+        assert_eq!(place(2), place(1) + 1, "the first ranking has 1 first");
+    }
+}
+
 /// The definition, item by item.
 fn by_definition(rankings: &[Vec<u8>], k: u32) -> Vec<(u8, f64)> {
     let mut items: Vec<u8> = Vec::new();
@@ -85,9 +104,10 @@ fn by_definition(rankings: &[Vec<u8>], k: u32) -> Vec<(u8, f64)> {
     }
     let score = |item: u8| {
         let ranks = rankings.iter().filter_map(|ranking| ranking.iter().position(|&other| other == item));
-        ranks
-            .map(|before| 1.0 / (f64::from(k) + f64::from(u32::try_from(before).unwrap()) + 1.0))
-            .fold(0.0, |sum, share| sum + share)
+        let mut shares: Vec<f64> =
+            ranks.map(|before| 1.0 / (f64::from(k) + f64::from(u32::try_from(before).unwrap()) + 1.0)).collect();
+        shares.sort_by(f64::total_cmp);
+        shares.into_iter().fold(0.0, |sum, share| sum + share)
     };
     let mut scored: Vec<_> = items.into_iter().map(|item| (item, score(item))).collect();
     scored.sort_by(|a, b| b.1.total_cmp(&a.1));
@@ -101,5 +121,18 @@ proptest! {
         let fused = fuse(made.iter().map(Some), k);
         let told: Vec<_> = fused.iter().map(|fused: &Fused<u8>| (*fused.item(), fused.score())).collect();
         prop_assert_eq!(told, by_definition(&rankings, k));
+    }
+
+    #[test]
+    fn scores_do_not_depend_on_the_order_of_the_rankings(
+        (rankings, shuffled) in prop::collection::vec(prop::collection::vec(0_u8..20, 0..20), 0..9)
+            .prop_flat_map(|rankings| (Just(rankings.clone()), Just(rankings).prop_shuffle())),
+        k in 0_u32..100,
+    ) {
+        let scores = |rankings: &[Vec<u8>]| -> HashMap<u8, u64> {
+            let made: Vec<_> = rankings.iter().map(|items| Ranking::new(items.iter().copied())).collect();
+            fuse(made.iter().map(Some), k).into_iter().map(|fused| (*fused.item(), fused.score().to_bits())).collect()
+        };
+        prop_assert_eq!(scores(&rankings), scores(&shuffled));
     }
 }
