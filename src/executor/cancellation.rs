@@ -8,6 +8,9 @@ use crate::sync::{AtomicBool, AtomicU32, Ordering};
 
 /// Tells strategies to stop. Clones are the same token. Once cancelled, it stays so.
 ///
+/// A [child](Self::child) is cancelled with its parent, and can be cancelled alone. Each [run](super::StrategyExecutor::run) has a child of the
+/// executor's token.
+///
 /// # Examples
 ///
 /// ```
@@ -24,6 +27,18 @@ pub struct CancellationToken(Arc<Flag>);
 #[derive(Debug, Default)]
 struct Flag {
     is_raised: AtomicBool,
+    /// If that one is cancelled, so is this.
+    parent: Option<CancellationToken>,
+}
+
+impl Drop for Flag {
+    fn drop(&mut self) {
+        // One by one: a long line of them would need as many frames else.
+        let mut parent = self.parent.take();
+        while let Some(CancellationToken(flag)) = parent {
+            parent = Arc::into_inner(flag).and_then(|mut flag| flag.parent.take());
+        }
+    }
 }
 
 impl CancellationToken {
@@ -33,7 +48,25 @@ impl CancellationToken {
         Self::default()
     }
 
-    /// Cancels it, for all clones.
+    /// A token that is cancelled if this one is, and that can be cancelled without this one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tierstack::executor::CancellationToken;
+    /// let parent = CancellationToken::new();
+    /// let (one, two) = (parent.child(), parent.child());
+    /// one.cancel();
+    /// assert!(one.is_cancelled() && !two.is_cancelled() && !parent.is_cancelled());
+    /// parent.cancel();
+    /// assert!(two.is_cancelled());
+    /// ```
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self(Arc::new(Flag { is_raised: AtomicBool::new(false), parent: Some(self.clone()) }))
+    }
+
+    /// Cancels it, for all clones and all children.
     ///
     /// # Linearization
     ///
@@ -47,11 +80,12 @@ impl CancellationToken {
         self.0.is_raised.store(true, Ordering::Release);
     }
 
-    /// Whether it is cancelled.
+    /// Whether it is cancelled, or a token that it is a child of.
     ///
     /// # Linearization
     ///
-    /// The load of its flag. Wait-free.
+    /// The load of the flag that is found raised, of its own or of a token above it. If none is, the load of its own. Wait-free: one load for each
+    /// token above it.
     ///
     /// # Examples
     ///
@@ -59,8 +93,15 @@ impl CancellationToken {
     #[inline]
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        // Acquire: see `cancel`.
-        self.0.is_raised.load(Ordering::Acquire)
+        let mut token = Some(self);
+        while let Some(CancellationToken(flag)) = token {
+            // Acquire: see `cancel`.
+            if flag.is_raised.load(Ordering::Acquire) {
+                return true;
+            }
+            token = flag.parent.as_ref();
+        }
+        false
     }
 }
 

@@ -24,7 +24,7 @@ use crate::store::{DefaultHasher, TierStore};
 /// # Examples
 ///
 /// ```
-/// use tierstack::executor::{Outcome, Stopped, StrategyExecutor};
+/// use tierstack::executor::{Outcome, StrategyError, StrategyExecutor};
 /// use tierstack::{PlanContext, TierStore};
 ///
 /// let store = TierStore::<u32, u32>::new(1024)?;
@@ -32,8 +32,8 @@ use crate::store::{DefaultHasher, TierStore};
 /// let executor = StrategyExecutor::new(&store, &plan);
 /// let strategies: Vec<_> = (0..1000).map(|n| {
 ///     executor.strategy(format!("strategy {n}"), move |context| {
-///         context.record("seen").map_err(|_| Stopped::Cancelled)?;
-///         Ok::<_, Stopped>(Outcome::new(n))
+///         context.record("seen")?;
+///         Ok::<_, StrategyError>(Outcome::new(n))
 ///     })
 /// }).collect();
 /// let run = executor.run(&strategies);
@@ -98,7 +98,8 @@ where
         Self { pool: Some(pool), ..self }
     }
 
-    /// Runs stop when that token is cancelled.
+    /// Runs stop when that token is cancelled. Each run has a [child](CancellationToken::child) of it, which strategies
+    /// [can cancel](StrategyContext::cancellation).
     ///
     /// # Examples
     ///
@@ -250,13 +251,15 @@ where
         // One that is beyond the clock never comes.
         let timeout = self.timeout.and_then(|timeout| started.checked_add(timeout));
         let deadline = self.deadline.into_iter().chain(timeout).min();
+        // A strategy may cancel its run: the executor's token is the caller's, for all runs.
+        let token = self.token.child();
         let shared = Shared { store: self.store, of: strategies.len(), callback: self.callback.as_deref() };
         let open: Vec<_> = strategies.iter().map(|_| Open::start(&self.plan)).collect();
         let run = || {
             let strategies = strategies.par_iter().zip(open).enumerate();
             // One by one: else one would wait for another that was split off together with it.
             let reports = strategies.with_max_len(1).map(|(index, (strategy, open))| {
-                shared.attempt(index, strategy, open, Limits::new(self.token.clone(), deadline))
+                shared.attempt(index, strategy, open, Limits::new(token.clone(), deadline))
             });
             reports.collect()
         };

@@ -63,8 +63,16 @@ fn an_inner_run_has_the_token_and_the_deadline_of_the_outer() {
         inner.run(&[inner.strategy("inner", |inner| {
             assert_eq!(inner.deadline(), context.deadline());
             inner.cancellation().cancel();
+            assert!(inner.is_cancelled());
             well(0)
         })]);
+        assert_eq!(context.check(), Ok(()), "a run within ends by itself");
+        let again = inner.run(&[inner.strategy("again", |inner| {
+            context.cancellation().cancel();
+            assert!(inner.is_cancelled());
+            well(0)
+        })]);
+        assert_eq!(again.succeeded().count(), 1);
         assert_eq!(context.check(), Err(Stopped::Cancelled));
         let late = inner.run(&[inner.strategy("late", |_| well(0))]);
         assert!(matches!(late.reports()[0].result, Err(Failure::NotRun(Stopped::Cancelled))));

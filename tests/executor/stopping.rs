@@ -119,9 +119,54 @@ fn one_strategy_cancels_the_others_and_each_says_how_it_ended() {
         }
     }
     assert_eq!(in_force(run.snapshot()), [1]);
-    // The token is the executor's: what is run later with it is cancelled, too.
-    let again = executor.run(&strategies[..1]);
-    assert!(matches!(again.reports()[0].result, Err(Failure::NotRun(Stopped::Cancelled))));
+}
+
+#[test]
+fn a_run_that_is_cancelled_from_within_leaves_the_executor_as_it_was() {
+    let (store, plan, token) = (store(4, 9), Plan::new(), CancellationToken::new());
+    let executor = Executor::new(&store, &plan).cancellation(token.clone());
+    let strategies = [executor.strategy("cancels", |context| {
+        assert!(!context.is_cancelled());
+        context.cancellation().cancel();
+        assert_eq!(context.check(), Err(Stopped::Cancelled));
+        well(1)
+    })];
+    for _ in 0..3 {
+        let run = executor.run(&strategies);
+        assert_eq!((run.succeeded().count(), run.reports()[0].stopped), (1, Some(Stopped::Cancelled)));
+    }
+    assert!(!token.is_cancelled(), "it is the caller's, and may be that of other executors too");
+    token.cancel();
+    let run = executor.run(&strategies);
+    assert!(matches!(run.reports()[0].result, Err(Failure::NotRun(Stopped::Cancelled))));
+}
+
+#[test]
+fn a_run_under_way_is_cancelled_by_the_executors_token() {
+    let (store, plan, token) = (store(4, 9), Plan::new(), CancellationToken::new());
+    let executor = Executor::new(&store, &plan).cancellation(token.clone());
+    let run = executor.run(&[executor.strategy("goes on", |context| {
+        token.cancel(); // as another thread would
+        context.check()?;
+        well(1)
+    })]);
+    assert_eq!((run.reports()[0].status, run.reports()[0].stopped), (Status::Aborted, Some(Stopped::Cancelled)));
+}
+
+#[test]
+fn a_child_is_cancelled_with_its_parent_and_not_the_other_way_round() {
+    let parent = CancellationToken::new();
+    let (one, two) = (parent.child(), parent.child());
+    let grandchild = one.child();
+    one.cancel();
+    let told = [&parent, &one, &two, &grandchild].map(CancellationToken::is_cancelled);
+    assert_eq!(told, [false, true, false, true]);
+    parent.clone().cancel();
+    assert!(two.is_cancelled() && two.child().is_cancelled());
+    // A long line of them is dropped in a loop, and not by as many frames.
+    let last = (0..1_000_000).fold(CancellationToken::new(), |token, _| token.child());
+    assert!(!last.is_cancelled());
+    drop(last);
 }
 
 #[test]
