@@ -213,6 +213,14 @@ impl<'a> Conflict<'a> {
     pub fn involves(&self, changeset: ChangesetId) -> bool {
         self.sides.binary_search_by_key(&changeset, |side| side.changeset).is_ok()
     }
+
+    /// Whether any two of those changesets are a [pair](Self::pairs). O(sides).
+    #[cfg(any(feature = "rayon", test))]
+    pub(crate) fn is_between_any(&self, is_one: impl Fn(ChangesetId) -> bool) -> bool {
+        // Of these alone: the pairs of all others may be quadratically many.
+        let sides: Vec<_> = self.sides.iter().filter(|side| is_one(side.changeset)).copied().collect();
+        paired(&sides).contains(&true)
+    }
 }
 
 /// The paths that were touched by changesets that are parallel, in the order of texts.

@@ -17,13 +17,12 @@ use crate::store::{DefaultHasher, Fragment, Moved, PromoteError, TierStore};
 use crate::sync::stat::{AtomicU64, Ordering};
 use crate::tier::Tier;
 
-/// What a [strategy](super::Strategy) is given: the store, its changeset, what may tell it to stop, and whom it tells of its progress.
+/// What a [strategy](super::Strategy) is given: the store, its changeset, the run's token and deadline, and the progress callback.
 ///
-/// It is `Sync`: a strategy may go on in parallel itself, with one context.
+/// It is `Sync`: the strategy's own threads can share it.
 ///
-/// Its helpers do what the methods of the store and of the changeset's handle do that have their names, with their linearization points and progress.
-/// Each first looks whether the strategy is [to stop](Self::check), and each is [counted](Counts). The store and the handle themselves are there
-/// too; what is done by them is not counted.
+/// Its helpers have the names of methods of the store and of the changeset's handle, and do the same. Each first looks whether the strategy is
+/// [to stop](Self::check), and each is [counted](Counts). The store and the handle are there too. What is done by them directly is not counted.
 pub struct StrategyContext<'a, K, V, C = Change, S = DefaultHasher>
 where
     K: Send + Sync + 'static,
@@ -65,6 +64,9 @@ where
     }
 
     /// The plan.
+    ///
+    /// Do not record by [`PlanContext::record_change`]: that goes into whichever changeset is on top, which may be another strategy's. By
+    /// [`record`](Self::record) a change goes into the strategy's own.
     #[must_use]
     pub fn plan(&self) -> &PlanContext<C> {
         self.changeset.plan()
@@ -79,7 +81,8 @@ where
         self.changeset
     }
 
-    /// The run's token.
+    /// The run's token, a child of the [executor's](StrategyExecutor::cancellation). To cancel it stops all strategies of the run, and runs within
+    /// it, and no other run of the executor.
     #[must_use]
     pub fn cancellation(&self) -> &CancellationToken {
         self.limits.token()
@@ -359,9 +362,11 @@ where
         promote: impl FnOnce(&TierStore<K, V, S>) -> Result<Moved, PromoteError>,
     ) -> Result<Moved, Interrupted<PromoteError>> {
         self.check()?;
-        let moved = promote(self.store);
-        self.count(Counts { promotions: 1, refused: u64::from(moved.is_err()), ..Counts::default() });
-        moved.map_err(Interrupted::Refused)
+        self.count(Counts { promotions: 1, ..Counts::default() });
+        promote(self.store).map_err(|reason| {
+            self.count(Counts { refused: 1, ..Counts::default() });
+            Interrupted::Refused(reason)
+        })
     }
 
     /// Moves a fragment one tier down: [`TierStore::demote`].
@@ -444,7 +449,8 @@ where
         Ok(StrategyView::new(self))
     }
 
-    /// An executor over the same store and plan, with the same token and deadline, and with no callback: to run strategies within this one.
+    /// An executor over the same store and plan, with the same deadline and no callback: to run strategies within this one. Its runs are
+    /// cancelled with this one, and can be cancelled alone.
     ///
     /// Their changesets are their own, as any other's. They stay as they ended, whatever becomes of this strategy.
     ///

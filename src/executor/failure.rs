@@ -6,7 +6,8 @@ use core::fmt;
 use super::cancellation::Stopped;
 use super::panic::Panic;
 use super::strategy::Outcome;
-use crate::changeset::{NotOpen, RecordRefusal};
+use crate::changeset::{NotOpen, RecordError, RecordRefusal};
+use crate::store::{PromoteError, Refusal, StoreError};
 
 /// Why a strategy has failed.
 #[non_exhaustive]
@@ -48,10 +49,160 @@ impl<K, T, E: fmt::Display> fmt::Display for Failure<K, T, E> {
     }
 }
 
-impl<K, T, E: fmt::Debug + fmt::Display> Error for Failure<K, T, E> {}
+/// What it says names the strategy's own error. So its source is that error's source.
+impl<K, T, E: Error> Error for Failure<K, T, E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Failed(error) => error.source(),
+            Self::NotRun(stopped) => stopped.source(),
+            Self::Undone { reason, .. } => reason.source(),
+            Self::Panicked(_) => None,
+        }
+    }
+}
+
+/// An error for strategies, that every helper's error becomes by `?`. What was refused is not in it.
+///
+/// A strategy may have an error of its own instead. `Box<dyn Error + Send + Sync>` takes the helpers' errors too, but no
+/// [`Failure`] with it is an [`Error`].
+///
+/// # Examples
+///
+/// ```
+/// use tierstack::executor::{Failure, Outcome, StrategyError, StrategyExecutor};
+/// use tierstack::{PlanContext, PromoteError, TierStore};
+///
+/// let (store, plan) = (TierStore::<u32, u32>::new(9)?, PlanContext::<&str>::new());
+/// let executor = StrategyExecutor::new(&store, &plan);
+/// let run = executor.run(&[executor.strategy("picky", |context| {
+///     context.store().store(1, 1)?;
+///     context.record("stored")?;
+///     if context.get(&1)?.is_none() {
+///         return Err(StrategyError::other("somebody has removed it"));
+///     }
+///     context.promote(&2)?;
+///     Ok(Outcome::ranked([1]))
+/// })]);
+/// let Err(Failure::Failed(error)) = &run.reports()[0].result else { panic!("there is no 2") };
+/// assert!(matches!(error, StrategyError::Promote(PromoteError::NotFound)));
+/// # Ok::<(), tierstack::BuildError>(())
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StrategyError {
+    /// The strategy is to stop.
+    Stopped(Stopped),
+    /// A fragment was not promoted.
+    Promote(PromoteError),
+    /// A fragment was not stored.
+    Store(Refusal),
+    /// A change was not recorded, or the changeset was not closed or aborted.
+    Record(RecordRefusal),
+    /// Something else: see [`other`](Self::other).
+    Other(Box<dyn Error + Send + Sync>),
+}
+
+impl StrategyError {
+    /// Any other error, or a text.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tierstack::executor::StrategyError;
+    /// assert_eq!(StrategyError::other("no index").to_string(), "no index");
+    /// ```
+    #[must_use]
+    pub fn other(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+impl From<Stopped> for StrategyError {
+    fn from(stopped: Stopped) -> Self {
+        Self::Stopped(stopped)
+    }
+}
+
+impl From<PromoteError> for StrategyError {
+    fn from(error: PromoteError) -> Self {
+        Self::Promote(error)
+    }
+}
+
+impl From<RecordRefusal> for StrategyError {
+    fn from(refusal: RecordRefusal) -> Self {
+        Self::Record(refusal)
+    }
+}
+
+impl From<NotOpen> for StrategyError {
+    fn from(reason: NotOpen) -> Self {
+        Self::Record(reason.into())
+    }
+}
+
+impl<K, V> From<StoreError<K, V>> for StrategyError {
+    fn from(error: StoreError<K, V>) -> Self {
+        Self::Store(error.reason)
+    }
+}
+
+impl<C> From<RecordError<C>> for StrategyError {
+    fn from(error: RecordError<C>) -> Self {
+        Self::Record(error.reason)
+    }
+}
+
+impl<C> From<NotRecorded<C>> for StrategyError {
+    fn from(error: NotRecorded<C>) -> Self {
+        error.reason.into()
+    }
+}
+
+impl<R> From<Interrupted<R>> for StrategyError
+where
+    Self: From<R>,
+{
+    fn from(interrupted: Interrupted<R>) -> Self {
+        match interrupted {
+            Interrupted::Stopped(stopped) => Self::Stopped(stopped),
+            Interrupted::Refused(reason) => reason.into(),
+        }
+    }
+}
+
+impl From<Box<dyn Error + Send + Sync>> for StrategyError {
+    fn from(error: Box<dyn Error + Send + Sync>) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl fmt::Display for StrategyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stopped(stopped) => stopped.fmt(f),
+            Self::Promote(error) => write!(f, "the fragment was not promoted: {error}"),
+            Self::Store(refusal) => write!(f, "the fragment was not stored: {refusal}"),
+            Self::Record(refusal) => write!(f, "the change was not recorded: {refusal}"),
+            Self::Other(error) => error.fmt(f),
+        }
+    }
+}
+
+/// What it says names the error in it. So its source is that error's source.
+impl Error for StrategyError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Promote(error) => error.source(),
+            Self::Other(error) => error.source(),
+            Self::Stopped(_) | Self::Store(_) | Self::Record(_) => None,
+        }
+    }
+}
 
 /// Why a helper of a [`StrategyContext`](super::StrategyContext) did nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Interrupted<R> {
     /// The strategy is to stop.
     Stopped(Stopped),
@@ -85,7 +236,14 @@ impl<R: fmt::Display> fmt::Display for Interrupted<R> {
     }
 }
 
-impl<R: Error> Error for Interrupted<R> {}
+impl<R: Error> Error for Interrupted<R> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Stopped(stopped) => stopped.source(),
+            Self::Refused(reason) => reason.source(),
+        }
+    }
+}
 
 /// Why a strategy's change was not recorded. It is handed back, and the plan is as it was.
 ///

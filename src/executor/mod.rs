@@ -5,11 +5,9 @@
 //! aborted: its changes leave the diff, and stay in the audit trail. A panic harms no other strategy, and is handed back.
 //!
 //! ```
-//! use tierstack::executor::{Outcome, StrategyExecutor};
+//! use tierstack::executor::{Outcome, StrategyError, StrategyExecutor};
 //! use tierstack::{Change, PlanContext, Status, TierStore};
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-//! type Error = Box<dyn std::error::Error + Send + Sync>;
 //! let (store, plan) = (TierStore::<&str, u32>::new(1024)?, PlanContext::new());
 //! store.store("a.rs", 3)?;
 //! store.store("b.rs", 7)?;
@@ -19,7 +17,7 @@
 //!     executor.strategy("lexical", |context| {
 //!         context.promote("b.rs")?;
 //!         context.record(Change::create("notes.md", None))?;
-//!         Ok::<_, Error>(Outcome::ranked(["b.rs", "a.rs"]))
+//!         Ok::<_, StrategyError>(Outcome::ranked(["b.rs", "a.rs"]))
 //!     }),
 //!     executor.strategy("broken", |context| {
 //!         context.record(Change::delete("a.rs", None))?;
@@ -32,8 +30,7 @@
 //! assert_eq!(run.reports()[1].result.as_ref().unwrap_err().to_string(), "the strategy panicked: no index");
 //! assert_eq!(run.snapshot().diff().len(), 1); // only what succeeded
 //! assert_eq!(*run.fused()[0].item(), "b.rs");
-//! # Ok(())
-//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # What it waits for
@@ -81,7 +78,7 @@ pub use cancellation::{CancellationToken, Stopped};
 pub use context::StrategyContext;
 pub use counts::Counts;
 pub use execute::StrategyExecutor;
-pub use failure::{Failure, Interrupted, NotRecorded};
+pub use failure::{Failure, Interrupted, NotRecorded, StrategyError};
 pub use fusion::{FUSION_K, Fused, Ranking, Vote, fuse};
 pub use panic::Panic;
 pub use progress::{Progress, Step};

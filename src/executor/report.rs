@@ -41,15 +41,15 @@ pub struct StrategyReport<K, T, E> {
 /// # Examples
 ///
 /// ```
-/// use tierstack::executor::{Outcome, Stopped, StrategyExecutor};
+/// use tierstack::executor::{Outcome, StrategyError, StrategyExecutor};
 /// use tierstack::{Change, PlanContext, TierStore};
 ///
 /// let (store, plan) = (TierStore::<&str, u32>::new(1024)?, PlanContext::new());
 /// let executor = StrategyExecutor::new(&store, &plan);
 /// let run = executor.run(&["rename", "edit"].map(|name| {
 ///     executor.strategy(name, move |context| {
-///         context.record(Change::modify("main.rs", None, None)).map_err(|_| Stopped::Cancelled)?;
-///         Ok::<_, Stopped>(Outcome::ranked([name, "both"]))
+///         context.record(Change::modify("main.rs", None, None))?;
+///         Ok::<_, StrategyError>(Outcome::ranked([name, "both"]))
 ///     })
 /// }));
 /// assert_eq!((run.succeeded().count(), run.failed().count()), (2, 0));
@@ -112,9 +112,11 @@ impl<K, T, E, C> Run<K, T, E, C> {
 }
 
 impl<K, T, E> Run<K, T, E> {
-    /// The [conflicts](Snapshot::conflicts) between strategies of the run: paths that two of them touched that succeeded.
+    /// The [conflicts](Snapshot::conflicts) between strategies of the run, as far as their changes are in force: so of those that succeeded, and of
+    /// those that failed after they had closed their changesets themselves.
     ///
-    /// Others that touched the path too are among the sides. O(n log n) in the length of the plan.
+    /// Changesets of others that touched the path too are among the sides. As [`Snapshot::conflicts`], and O(log n) more for each side, where n
+    /// is how many strategies there are.
     ///
     /// # Examples
     ///
@@ -125,10 +127,7 @@ impl<K, T, E> Run<K, T, E> {
         own.sort_unstable();
         let is_own = |changeset| own.binary_search(&changeset).is_ok();
         let mut conflicts = self.snapshot.conflicts();
-        conflicts.retain(|conflict| {
-            conflict.sides().iter().filter(|side| is_own(side.changeset)).nth(1).is_some()
-                && conflict.pairs().any(|(one, other)| is_own(one.changeset) && is_own(other.changeset))
-        });
+        conflicts.retain(|conflict| conflict.is_between_any(is_own));
         conflicts
     }
 }

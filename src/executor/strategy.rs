@@ -1,6 +1,7 @@
 //! What a strategy is, and what it gives.
 
 use super::context::StrategyContext;
+use super::failure::StrategyError;
 use super::fusion::Ranking;
 use crate::changeset::Change;
 use crate::store::DefaultHasher;
@@ -65,12 +66,12 @@ where
     ///
     /// # Errors
     ///
-    /// Its own. Those of the context's helpers can be made into it by `?`.
+    /// Its own, or a [`StrategyError`], which those of the context's helpers become by `?`.
     fn run(&self, context: &StrategyContext<'_, K, V, C, S>) -> Result<Outcome<K, Self::Value>, Self::Error>;
 }
 
 /// A strategy of any kind that gives a `T`, and fails with an `E`.
-pub type BoxedStrategy<'s, K, V, T = (), E = super::Stopped, C = Change, S = DefaultHasher> =
+pub type BoxedStrategy<'s, K, V, T = (), E = StrategyError, C = Change, S = DefaultHasher> =
     Box<dyn Strategy<K, V, C, S, Value = T, Error = E> + 's>;
 
 impl<K, V, T: Send, E: Send, C, S> Strategy<K, V, C, S> for BoxedStrategy<'_, K, V, T, E, C, S>

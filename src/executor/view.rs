@@ -158,12 +158,11 @@ where
         promote: impl FnOnce(&View<'a, K, V, S>) -> Result<Moved, PromoteError>,
     ) -> Result<Moved, Interrupted<PromoteError>> {
         self.context.check()?;
-        let moved = promote(&self.view);
-        self.count(|counts| {
-            counts.promotions += 1;
-            counts.refused += u64::from(moved.is_err());
-        });
-        moved.map_err(Interrupted::Refused)
+        self.count(|counts| counts.promotions += 1);
+        promote(&self.view).map_err(|reason| {
+            self.count(|counts| counts.refused += 1);
+            Interrupted::Refused(reason)
+        })
     }
 
     /// Moves a fragment one tier down: [`View::demote`].

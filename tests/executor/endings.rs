@@ -1,7 +1,9 @@
 //! What becomes of the changeset of a strategy that succeeds, fails, or ends its changeset itself.
 
-use tierstack::executor::{Failure, Interrupted, Outcome, Strategy};
-use tierstack::{Change, NotOpen, PlanContext, PromoteError, RecordRefusal, Status, Tier};
+use std::error::Error as _;
+
+use tierstack::executor::{Failure, Interrupted, Outcome, Strategy, StrategyError};
+use tierstack::{Change, NotOpen, PlanContext, PromoteError, RecordRefusal, Refusal, Status, Tier};
 
 use super::*;
 
@@ -168,7 +170,37 @@ fn helpers_count_and_the_store_itself_does_not() {
 }
 
 #[test]
-fn conflicts_are_those_between_strategies_that_succeeded() {
+fn what_a_panic_interrupts_was_asked_for_all_the_same() {
+    /// A key that is not to be compared.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    struct Bad;
+    impl std::hash::Hash for Bad {
+        fn hash<H: std::hash::Hasher>(&self, _: &mut H) {
+            panic!("no hash")
+        }
+    }
+    type Bads<'c, 'a> = &'c StrategyContext<'a, Bad, u32, u32>;
+    let (store, plan) = (TierStore::<Bad, u32>::new(9).unwrap(), Plan::new());
+    let executor = StrategyExecutor::new(&store, &plan);
+    let counts = |ask: fn(Bads<'_, '_>)| {
+        let run = executor.run(&[executor.strategy("s", move |context| {
+            ask(context);
+            Ok::<_, Error>(Outcome::<Bad>::new(()))
+        })]);
+        assert!(matches!(run.reports()[0].result, Err(Failure::Panicked(_))));
+        let counts = run.reports()[0].counts;
+        (counts.reads, counts.promotions, counts.refused, counts.demotions)
+    };
+    assert_eq!(counts(|context| _ = context.get(&Bad)), (1, 0, 0, 0));
+    assert_eq!(counts(|context| _ = context.promote(&Bad)), (0, 1, 0, 0));
+    assert_eq!(counts(|context| _ = context.demote(&Bad)), (0, 0, 0, 1));
+    assert_eq!(counts(|context| _ = context.pin().unwrap().get(&Bad)), (1, 0, 0, 0));
+    assert_eq!(counts(|context| _ = context.pin().unwrap().promote(&Bad)), (0, 1, 0, 0));
+    assert_eq!(counts(|context| _ = context.pin().unwrap().demote(&Bad)), (0, 0, 0, 1));
+}
+
+#[test]
+fn conflicts_are_those_between_strategies_whose_changes_are_in_force() {
     let (store, plan) = (store(0, 9), PlanContext::new());
     let outer = plan.start_changeset();
     outer.record(Change::modify("one", None, None)).unwrap();
@@ -186,14 +218,42 @@ fn conflicts_are_those_between_strategies_that_succeeded() {
         strategy(&["one", "many", "folder"], false),
         strategy(&["many", "folder/file", "failed"], false),
         strategy(&["failed", "one"], true),
+        executor.strategy("closes", |context| {
+            context.record(Change::modify("closed", None, None))?;
+            context.changeset().close()?;
+            Err("after that".into())
+        }),
+        strategy(&["closed"], false),
     ]);
     let found = run.conflicts();
     let paths: Vec<_> = found.iter().map(tierstack::Conflict::path).collect();
-    // `one` is between a strategy and another's changeset; `failed` is of one that was aborted.
-    assert_eq!(paths, ["folder", "many"]);
-    assert!(found[1].involves(outer.id()), "a side is a side");
+    // `one` is between a strategy and another's changeset; `failed` is of one that was aborted. What has closed its changeset and then failed is in force.
+    assert_eq!(paths, ["closed", "folder", "many"]);
+    assert!(found[2].involves(outer.id()), "a side is a side");
     let all = run.snapshot().conflicts();
-    assert_eq!(all.iter().map(tierstack::Conflict::path).collect::<Vec<_>>(), ["folder", "many", "one"]);
+    assert_eq!(all.iter().map(tierstack::Conflict::path).collect::<Vec<_>>(), ["closed", "folder", "many", "one"]);
+}
+
+/// Were all pairs looked at, these would be some hundred million for each path.
+#[test]
+fn conflicts_of_thousands_of_others_cost_no_more_than_thousands() {
+    let (store, plan) = (store(0, 9), PlanContext::new());
+    let strangers: Vec<_> = (0..20_000).map(|_| plan.start_changeset()).collect();
+    for changeset in &strangers {
+        changeset.record_all(["a", "b", "c"].map(|path| Change::modify(path, None, None))).unwrap();
+    }
+    let executor = StrategyExecutor::new(&store, &plan);
+    let run = executor.run(&["a", "b", "c"].map(|path| {
+        executor.strategy(path, move |context| {
+            context.record_all([path, "c"].map(|path| Change::modify(path, None, None)))?;
+            Ok::<_, Error>(Outcome::<u32>::new(()))
+        })
+    }));
+    let conflicts = run.conflicts();
+    assert_eq!(
+        conflicts.iter().map(|conflict| (conflict.path(), conflict.sides().len())).collect::<Vec<_>>(),
+        [("c", 20_003)]
+    );
 }
 
 #[test]
@@ -210,6 +270,110 @@ fn conflicts_beneath_a_folder_of_others_are_not_between_strategies() {
     }));
     assert_eq!(run.snapshot().conflicts().len(), 1, "each with the other changeset");
     assert!(run.conflicts().is_empty());
+}
+
+#[test]
+fn one_error_takes_what_every_helper_refuses() {
+    type Run<'a> = fn(&Context<'_>) -> Result<Outcome<u32, u32>, StrategyError>;
+    let (store, plan) = (store(1, 9), Plan::new());
+    let executor = Executor::new(&store, &plan);
+    let told = |run: Run<'_>| {
+        let run = executor.run(&[executor.strategy("s", run)]);
+        let Err(failure) = &run.reports()[0].result else { panic!("it fails") };
+        assert!(failure.source().is_none());
+        failure.to_string()
+    };
+    assert_eq!(
+        told(|context| {
+            context.promote(&9)?;
+            Ok(Outcome::new(1))
+        }),
+        "the strategy failed: the fragment was not promoted: no fragment has that key"
+    );
+    assert_eq!(
+        told(|context| {
+            context.store().promote(&9)?;
+            Ok(Outcome::new(1))
+        }),
+        "the strategy failed: the fragment was not promoted: no fragment has that key"
+    );
+    let closed = |told: String| {
+        told.starts_with("the strategy failed: the change was not recorded: ") && told.ends_with(" is closed")
+    };
+    assert!(closed(told(|context| {
+        context.changeset().close()?;
+        context.record(1)?;
+        Ok(Outcome::new(1))
+    })));
+    assert!(closed(told(|context| {
+        context.changeset().close()?;
+        context.changeset().record_all([1])?;
+        Ok(Outcome::new(1))
+    })));
+    assert!(closed(told(|context| {
+        context.changeset().close()?;
+        context.changeset().close()?;
+        Ok(Outcome::new(1))
+    })));
+    let stopped = "the strategy failed: the run was cancelled";
+    let stopping: [Run<'_>; 3] = [
+        |context| {
+            context.cancellation().cancel();
+            Ok(Outcome::new(*context.get(&0)?.unwrap().value))
+        },
+        |context| {
+            context.cancellation().cancel();
+            context.promote(&0)?;
+            Ok(Outcome::new(1))
+        },
+        |context| {
+            context.cancellation().cancel();
+            context.record_all([1])?;
+            Ok(Outcome::new(1))
+        },
+    ];
+    assert_eq!(stopping.map(told), [stopped; 3]);
+
+    let heavy = TierStore::<u32, u32>::builder(9).weigher(|_, _| u64::MAX).build().unwrap();
+    let executor = StrategyExecutor::new(&heavy, &plan);
+    let run = executor.run(&[executor.strategy("s", |context| {
+        context.store().store(1, 1)?;
+        Ok::<_, StrategyError>(Outcome::<u32>::new(()))
+    })]);
+    assert!(matches!(run.reports()[0].result, Err(Failure::Failed(StrategyError::Store(Refusal::TooHeavy { .. })))));
+}
+
+#[test]
+fn a_failure_has_the_source_of_what_failed() {
+    /// An error with a cause.
+    #[derive(Debug)]
+    struct Deep(std::fmt::Error);
+    impl std::fmt::Display for Deep {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("deep")
+        }
+    }
+    impl std::error::Error for Deep {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+    let (store, plan) = (store(0, 9), Plan::new());
+    let executor = Executor::new(&store, &plan);
+    let run = executor.run(&[executor.strategy("own", |_| Err::<Outcome<u32>, _>(Deep(std::fmt::Error)))]);
+    let failure = run.reports()[0].result.as_ref().unwrap_err();
+    assert_eq!(
+        (failure.to_string().as_str(), failure.source().unwrap().is::<std::fmt::Error>()),
+        ("the strategy failed: deep", true)
+    );
+    let run = executor
+        .run(&[executor.strategy("other", |_| Err::<Outcome<u32>, _>(StrategyError::other(Deep(std::fmt::Error))))]);
+    let failure = run.reports()[0].result.as_ref().unwrap_err();
+    assert_eq!(
+        (failure.to_string().as_str(), failure.source().unwrap().is::<std::fmt::Error>()),
+        ("the strategy failed: deep", true)
+    );
+    assert!(Interrupted::Refused(Deep(std::fmt::Error)).source().is_some());
 }
 
 #[test]

@@ -129,11 +129,10 @@ fn strategies_that_go_on_in_parallel_themselves() {
     }
 }
 
-#[test]
-fn a_thousand_that_join() {
-    let (store, plan, pool) = (store(8, 8), Plan::new(), pool(8));
+/// Runs a thousand strategies that join, and tells how many lay on one stack at the most.
+fn deepest_of_a_thousand_that_join(threads: usize) -> u32 {
+    let (store, plan, pool) = (store(8, 8), Plan::new(), pool(threads));
     let executor = Executor::new(&store, &plan).pool(&pool);
-    // How many strategies lay on one stack at the most.
     let deepest = AtomicU32::new(0);
     let strategies: Vec<Boxed<'_>> = (0..1000)
         .map(|n| {
@@ -157,5 +156,12 @@ fn a_thousand_that_join() {
         .collect();
     let run = executor.run(&strategies);
     assert!(run.succeeded().map(|(_, outcome)| outcome.value).eq((0..1000).map(|n| n + 28)));
-    println!("{} strategies on one stack", deepest.load(Ordering::Relaxed));
+    deepest.load(Ordering::Relaxed)
+}
+
+#[test]
+fn a_thousand_that_join_lie_on_each_other_where_there_are_several_threads() {
+    // On one thread, nobody else can take a part of a join: there is nothing to wait for, and so nothing else to run meanwhile.
+    assert_eq!(deepest_of_a_thousand_that_join(1), 1);
+    assert!((0..50).any(|_| deepest_of_a_thousand_that_join(8) > 1), "as the module says");
 }

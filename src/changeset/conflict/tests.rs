@@ -99,6 +99,11 @@ proptest! {
                 let is_side = conflict.sides().iter().any(|side| side.changeset == id(index));
                 prop_assert_eq!(conflict.involves(id(index)), is_side);
             }
+            for is_one in [|id: u64| id.is_multiple_of(2), |id: u64| !id.is_multiple_of(3), |id: u64| id < 3] {
+                let is_one = |id: ChangesetId| is_one(id.index());
+                let any = conflict.pairs().any(|(one, two)| is_one(one.changeset) && is_one(two.changeset));
+                prop_assert_eq!(conflict.is_between_any(is_one), any);
+            }
             for (one, two) in conflict.pairs() {
                 prop_assert!(one.is_parallel_to(two) && two.is_parallel_to(one) && !one.is_parallel_to(one));
             }
