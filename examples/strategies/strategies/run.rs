@@ -15,7 +15,7 @@ use indicatif::ProgressBar;
 use rayon::{ThreadPool, Yield, prelude::*};
 use tierstack::{
     ChangesetId, PromoteError, RecordedAll,
-    executor::{Counts, Fused, Interrupted, Outcome, Strategy, StrategyContext, StrategyExecutor},
+    executor::{Counts, Fused, Interrupted, Outcome, Strategy, StrategyContext, StrategyError, StrategyExecutor},
 };
 
 use crate::{
@@ -62,9 +62,6 @@ pub struct Findings {
 pub type Ranked = Vec<Fused<Key>>;
 
 type Context<'a> = StrategyContext<'a, Key, Arc<Snippet>, Action>;
-/// One that a strategy meets is a fault of the example.
-type Error = Box<dyn std::error::Error + Send + Sync>;
-
 /// Runs all strategies at once over the store. Some fragments are stored only while they run: those that a strategy
 /// missed it reads again when all are in.
 pub fn run(
@@ -99,13 +96,14 @@ struct Retrieval<'a> {
 
 impl Strategy<Key, Arc<Snippet>, Action> for Retrieval<'_> {
     type Value = Findings;
-    type Error = Error;
+    /// One that a strategy meets is a fault of the example.
+    type Error = StrategyError;
 
     fn name(&self) -> &str {
         self.judge.name()
     }
 
-    fn run(&self, context: &Context<'_>) -> Result<Outcome<Key, Findings>, Error> {
+    fn run(&self, context: &Context<'_>) -> Result<Outcome<Key, Findings>, StrategyError> {
         let mut found = self.pass(context, &self.judge.candidates())?;
         if !found.missed.is_empty() {
             while !self.late_is_in.load(Ordering::Acquire) {
@@ -132,14 +130,14 @@ impl Retrieval<'_> {
     }
 
     /// Goes through some of the candidates, on all threads.
-    fn pass(&self, context: &Context<'_>, ids: &[Id]) -> Result<Findings, Error> {
+    fn pass(&self, context: &Context<'_>, ids: &[Id]) -> Result<Findings, StrategyError> {
         self.bar.inc_length(ids.len() as u64);
         let batches = ids.par_chunks(BATCH).map(|batch| self.read(context, batch));
         batches.try_reduce(|| self.nothing(), |a, b| self.merge(context, a, b))
     }
 
     /// Reads a batch, promotes the best of it, and demotes the rest.
-    fn read(&self, context: &Context<'_>, ids: &[Id]) -> Result<Findings, Error> {
+    fn read(&self, context: &Context<'_>, ids: &[Id]) -> Result<Findings, StrategyError> {
         let mut found = self.nothing();
         let mut view = context.pin()?;
         for (i, &id) in ids.iter().enumerate() {
@@ -179,7 +177,7 @@ impl Retrieval<'_> {
 
     /// The best of both; the others are rejects, and demoted. This runs where rayon joins, so without a pinned view:
     /// the context's own helpers pin for themselves.
-    fn merge(&self, context: &Context<'_>, mut found: Findings, other: Findings) -> Result<Findings, Error> {
+    fn merge(&self, context: &Context<'_>, mut found: Findings, other: Findings) -> Result<Findings, StrategyError> {
         found.picks.extend(other.picks);
         found.rejects.extend(other.rejects);
         found.missed.extend(other.missed);
@@ -195,7 +193,7 @@ impl Retrieval<'_> {
 
     /// Records the rejects from that index on, all at once. They are final, unlike the picks: what is not among the
     /// best of a part is not among the best of the whole.
-    fn record_rejects(&self, context: &Context<'_>, found: &mut Findings, first: usize) -> Result<(), Error> {
+    fn record_rejects(&self, context: &Context<'_>, found: &mut Findings, first: usize) -> Result<(), StrategyError> {
         let by = self.judge.name();
         let rejects = found.rejects[first..].iter().map(|&id| Action::Rejected { by, id });
         found.recorded.push(context.record_all(rejects)?);
