@@ -192,8 +192,9 @@ pub use engine::census::Capacity;
 pub use engine::claim::HEAVY;
 pub use store::{
     BudgetError, BuildError, Builder, DefaultHasher, Departure, Enforced, Evicted, Fragment, GetOrStored, Item,
-    KeepError, Kept, Metrics, Moved, PromoteError, Refusal, ReplaceIfRefusal, SnapshotIter, StoreError,
-    StoreIfAbsentRefusal, StoreSnapshot, Stored, TierMetrics, TierStore, UpdateRefusal, Version, View,
+    KeepError, Kept, Metrics, Moved, PromoteError, Refusal, ReplaceIfRefusal, RestoreError, RestoreRefusal,
+    SnapshotIter, StoreError, StoreIfAbsentRefusal, StoreSnapshot, Stored, TierMetrics, TierStore, UpdateRefusal,
+    Version, View,
 };
 pub use tier::Tier;
 

@@ -15,6 +15,7 @@ use core::fmt;
 /// assert_eq!(Tier::Cold.to_string(), "cold");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Tier {
     /// What goes into the next prompt; bounded by the hot budget in bytes.
     Hot = 0,

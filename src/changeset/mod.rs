@@ -13,7 +13,7 @@
 //! | `id`, `event`, `change` | what names things, what happens, and what a change says |
 //! | `diff`, `conflict`, `base` | what changes come to, where parallel changesets meet, and which changes contradict earlier ones |
 //! | `review`, `path` | these for a snapshot; paths and folders |
-//! | `replay` | a plan from its audit trail |
+//! | `replay`, `restore` | a plan from its audit trail; one that goes on from a snapshot |
 //! | `error`, `wire` | why an operation was refused; serialization |
 
 mod base;
@@ -30,6 +30,7 @@ mod path;
 mod plan;
 mod record;
 mod replay;
+mod restore;
 mod review;
 mod root;
 mod savepoint;

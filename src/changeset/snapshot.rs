@@ -25,7 +25,8 @@ use super::walk::{Along, Audit, Walk, backwards};
 ///
 /// Both say how long they are. To read a snapshot is to [replay](crate::PlanContext::replay) its events. It is an error if they do not
 /// follow upon one another, or if the changesets are not what they come to. Ids are texts, such as `"changeset-1"`; sequence numbers are
-/// numbers. A snapshot that was read is of a new plan: only the events are the same.
+/// numbers. A snapshot that was read is of a new plan: only the events are the same. [`PlanContext::restore`](crate::PlanContext::restore) goes on
+/// from it.
 ///
 /// # Examples
 ///
@@ -62,6 +63,12 @@ unsafe impl<C: Send + Sync> Sync for Snapshot<C> {}
 impl<C> Snapshot<C> {
     pub(super) fn new(here: &Here<'_, C>) -> Self {
         Self { version: here.version.share(), at: here.head.as_raw(), by_changeset: Lazy::new() }
+    }
+
+    /// What a plan begins with that goes on from here.
+    pub(super) fn continued(&self) -> Version<C> {
+        // SAFETY: it is of the log of the version, was acquired when the snapshot was taken, and is no seal.
+        unsafe { Version::restored(Arc::clone(&self.version), self.at) }
     }
 
     fn at(&self) -> LogPosition<'_, C> {

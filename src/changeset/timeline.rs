@@ -139,8 +139,13 @@ impl<'a, C> Here<'a, C> {
 
 impl<C> Timeline<C> {
     pub fn new() -> Self {
+        Self::starting_with(Version::origin())
+    }
+
+    /// A plan of its own that begins with that version.
+    pub fn starting_with(first: Version<C>) -> Self {
         // SAFETY: each version owns the one before it, and the root the current one; of one that is yet to be current, a seal owns a count.
-        let root = unsafe { Root::new(Arc::new(Version::origin())) };
+        let root = unsafe { Root::new(Arc::new(first)) };
         Self { number: PlanNumber::next(), root }
     }
 

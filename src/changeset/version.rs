@@ -7,6 +7,9 @@
 //! - *base*: the version on whose content its own builds, and how far. Mostly that is the one before; after a roll-back it is the
 //!   savepoint's. It is always reached by the links before, so that it lives as long. The effective content follows these links.
 //!
+//! The first version of a plan that was restored from a snapshot comes after the snapshot's version, which is another plan's. Nothing made it: no event is its own, and
+//! its sequence number is that of the last event before it.
+//!
 //! # Memory
 //!
 //! Each version owns the one before, and the plan owns the newest: so while the plan lives nothing published is freed, and no address
@@ -52,7 +55,7 @@ pub struct Version<C> {
     pub top: Option<ChangesetId>,
     /// None for the first.
     pub made: Option<Made>,
-    /// The sequence number of what made it.
+    /// The sequence number of what made it; or of the last event before, where nothing did.
     sequence: u64,
     /// None where it is the same as before.
     base: Option<Point<C>>,
@@ -141,6 +144,26 @@ impl<C> Version<C> {
             base,
             log: Log::new(),
             before: Before(Some(Link { version: before, entry: ptr::null_mut() })),
+        }
+    }
+
+    /// The first of another plan, which goes on from an entry of the log of that version, or from before all of them.
+    ///
+    /// # Safety
+    ///
+    /// The entry is null or of the log of that version, was acquired by the caller, and is no seal.
+    pub unsafe fn restored(before: Arc<Self>, at: *mut LogEntry<C>) -> Self {
+        // SAFETY: as the caller vouches; the version is owned here.
+        let sequence = before.last(unsafe { LogPosition::from_raw(at) });
+        Self {
+            number: before.number + 1,
+            statuses: before.statuses.clone(),
+            top: before.top,
+            made: None,
+            sequence,
+            base: None,
+            log: Log::new(),
+            before: Before(Some(Link { version: before, entry: at })),
         }
     }
 

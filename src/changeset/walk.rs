@@ -82,16 +82,21 @@ impl<'a, C> Iterator for Walk<'a, C> {
     type Item = Piece<'a, C>;
 
     fn next(&mut self) -> Option<Piece<'a, C>> {
-        let (version, at) = self.at?;
-        if let Some(entry) = at.entry() {
-            self.at = Some((version, entry.below()));
-            return Some(Piece::Entry(entry));
+        loop {
+            let (version, at) = self.at?;
+            if let Some(entry) = at.entry() {
+                self.at = Some((version, entry.below()));
+                return Some(Piece::Entry(entry));
+            }
+            self.at = match self.along {
+                Along::Before => version.before(),
+                Along::Bases => version.base(),
+            };
+            // That which nothing made is the first of a plan, whose history may go on before it.
+            if let Some(made) = version.made {
+                return Some(Piece::Version(version, made));
+            }
         }
-        self.at = match self.along {
-            Along::Before => version.before(),
-            Along::Bases => version.base(),
-        };
-        version.made.map(|made| Piece::Version(version, made))
     }
 }
 

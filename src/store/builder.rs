@@ -48,7 +48,7 @@ pub type Weigher<K, V> = dyn Fn(&K, &V) -> u64 + Send + Sync;
 /// ```
 #[must_use = "a builder does nothing until `build`"]
 pub struct Builder<K: 'static, V: 'static, S = DefaultHasher> {
-    settings: Settings,
+    pub(super) settings: Settings,
     weigher: Option<Callback<Weigher<K, V>>>,
     hook: Option<Callback<OverflowHook<K, V>>>,
     hasher: S,
@@ -196,8 +196,13 @@ where
         if budget > MAX_BYTES {
             return Err(BuildError::BudgetTooLarge { budget });
         }
+        Ok(self.made())
+    }
+
+    /// The store, where the budget is one that there may be.
+    pub(super) fn made(self) -> TierStore<K, V, S> {
         let hook = self.hook.map(Hook::new);
-        Ok(TierStore { core: Core::new(&self.settings), weigher: self.weigher, hook, hasher: self.hasher })
+        TierStore { core: Core::new(&self.settings), weigher: self.weigher, hook, hasher: self.hasher }
     }
 }
 

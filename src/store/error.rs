@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use crate::store::snapshot::StoreSnapshot;
 use crate::store::version::Version;
 use crate::tier::Tier;
 
@@ -25,6 +26,80 @@ impl fmt::Display for BuildError {
 }
 
 impl core::error::Error for BuildError {}
+
+/// Why [`Builder::restore`](crate::Builder::restore) made no store.
+pub struct RestoreError<K, V, S> {
+    /// The snapshot, as it was. `None` for [`RestoreRefusal::KeyTwice`] and [`RestoreRefusal::Refused`], which only come when fragments are put into the
+    /// store already. Neither comes where keys keep their word and the allocator gives usual addresses.
+    pub snapshot: Option<Box<StoreSnapshot<K, V, S>>>,
+    /// Why.
+    pub reason: RestoreRefusal,
+}
+
+/// The reason in a [`RestoreError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RestoreRefusal {
+    /// With these settings there is no store, whatever the snapshot.
+    Build(BuildError),
+    /// What the snapshot shows in hot weighs more than the hot budget, and also more than what is kept of it; or more than
+    /// [`MAX_BYTES`](crate::MAX_BYTES).
+    OverBudget {
+        /// What it weighs, in bytes.
+        bytes: u64,
+        /// The hot budget, in bytes.
+        budget: u64,
+    },
+    /// The weigher says another weight than the snapshot does. See [`StoreSnapshot::reweigh`](crate::StoreSnapshot::reweigh).
+    WeightDiffers {
+        /// The number of the fragment in [`StoreSnapshot::iter`](crate::StoreSnapshot::iter).
+        number: usize,
+        /// The weight in the snapshot, in bytes.
+        shown: u64,
+        /// What the weigher says, in bytes.
+        weighed: u64,
+    },
+    /// Two fragments have the same key, by an `Eq` or a `Hash` that has not said so before.
+    KeyTwice,
+    /// A `store` would have refused a fragment, too.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for RestoreRefusal {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl fmt::Display for RestoreRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Build(error) => error.fmt(f),
+            Self::OverBudget { bytes, budget } => {
+                write!(f, "the {bytes} bytes in hot are more than the hot budget of {budget} bytes")
+            }
+            Self::WeightDiffers { number, shown, weighed } => {
+                write!(f, "fragment {number} weighs {weighed} bytes by the weigher, and {shown} bytes by the snapshot")
+            }
+            Self::KeyTwice => f.write_str("two fragments have the same key"),
+            Self::Refused(refusal) => refusal.fmt(f),
+        }
+    }
+}
+
+impl<K, V, S> fmt::Debug for RestoreError<K, V, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RestoreError").field("reason", &self.reason).finish_non_exhaustive()
+    }
+}
+
+impl<K, V, S> fmt::Display for RestoreError<K, V, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the store was not restored: {}", self.reason)
+    }
+}
+
+impl<K, V, S> core::error::Error for RestoreError<K, V, S> {}
 
 /// [`set_hot_budget`](crate::TierStore::set_hot_budget) refused a budget above
 /// [`MAX_BYTES`](crate::MAX_BYTES); the store keeps the one it had.

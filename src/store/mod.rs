@@ -10,7 +10,8 @@
 //! | `evict` | eviction, room, capacities |
 //! | `operation` | what an operation holds and owes, whichever way it ends |
 //! | `scan` | iteration |
-//! | `picture`; `snapshot` | how a snapshot is taken; what callers are given of it |
+//! | `picture`; `snapshot` | how a snapshot is taken; what callers are given of it, and its serialization |
+//! | `restore` | a store from a snapshot |
 //! | `outflow` | what left cold, on its way to the hook |
 //! | `departure` | the hook, and what it is given |
 //! | `flush` | freeing at the caller's word |
@@ -40,6 +41,7 @@ mod owned;
 mod picture;
 mod pin;
 mod read;
+mod restore;
 mod scan;
 mod snapshot;
 mod version;
@@ -64,8 +66,8 @@ use crate::tier::Tier;
 pub use builder::{Builder, DefaultHasher};
 pub use departure::Departure;
 pub use error::{
-    BudgetError, BuildError, KeepError, PromoteError, Refusal, ReplaceIfRefusal, StoreError, StoreIfAbsentRefusal,
-    UpdateRefusal,
+    BudgetError, BuildError, KeepError, PromoteError, Refusal, ReplaceIfRefusal, RestoreError, RestoreRefusal,
+    StoreError, StoreIfAbsentRefusal, UpdateRefusal,
 };
 pub use fragment::{Enforced, Evicted, Fragment, GetOrStored, Item, Kept, Moved, Stored};
 pub use metrics::{Metrics, TierMetrics};

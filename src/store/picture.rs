@@ -18,7 +18,7 @@ const REPORTS: usize = if cfg!(any(tierstack_loom, tierstack_shuttle, fuzzing)) 
 pub struct Shown<'g, K, V> {
     pub tier: Tier,
     pub kept: bool,
-    recency: u64,
+    pub recency: u64,
     pub node: &'g Node<K, V>,
 }
 

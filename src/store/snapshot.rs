@@ -1,5 +1,10 @@
 //! Snapshots: what callers are given. How they are taken stands in [`super::picture`], and the protocol at the head of [`crate::engine::reports`].
 
+mod order;
+mod table;
+#[cfg(feature = "serde")]
+mod wire;
+
 use core::borrow::Borrow;
 use core::fmt;
 use core::hash::{BuildHasher, Hash};
@@ -14,6 +19,7 @@ use crate::engine::index::spread;
 use crate::engine::reports::Tiers;
 use crate::store::fragment::{Fragment, Item};
 use crate::tier::Tier;
+use table::home;
 
 /// The fragments of a store, or of one tier, as they stood at one instant.
 ///
@@ -28,6 +34,8 @@ pub struct StoreSnapshot<K, V, S = DefaultHasher> {
     /// Where in the items each tier ends.
     ends: [usize; 3],
     bytes: [u64; 3],
+    /// Of each fragment, from the most to the least recently used of all, the tier: of the tier's items it is the next.
+    order: Vec<Tier>,
     /// By hash: the number of an item, and one more; or nothing. At most half full.
     numbers: Vec<usize>,
     hasher: S,
@@ -128,14 +136,24 @@ impl<K, V, S> StoreSnapshot<K, V, S> {
         SnapshotIter { items: &self.items, next: 0, ends: self.ends }
     }
 
+    /// Adds up what the fragments weigh.
+    pub(super) fn add_up(&mut self) {
+        self.bytes = Tier::ALL.map(|tier| self.tier(tier).iter().fold(0, |sum, item| item.weight.saturating_add(sum)));
+    }
+
+    /// Its items, tier by tier, to give them other weights; then [`Self::add_up`].
+    pub(super) fn items_mut(&mut self) -> &mut [Item<K, V>] {
+        &mut self.items
+    }
+
     fn tier_of(&self, number: usize) -> Tier {
         tier_of(number, self.ends)
     }
 
     /// The same, with what becomes of keys and values.
     fn map<L, W>(self, map: impl FnMut(Item<K, V>) -> Item<L, W>) -> StoreSnapshot<L, W, S> {
-        let Self { items, ends, bytes, numbers, hasher } = self;
-        StoreSnapshot { items: items.into_iter().map(map).collect(), ends, bytes, numbers, hasher }
+        let Self { items, ends, bytes, order, numbers, hasher } = self;
+        StoreSnapshot { items: items.into_iter().map(map).collect(), ends, bytes, order, numbers, hasher }
     }
 }
 
@@ -208,29 +226,6 @@ impl<K: Clone, V: Clone, S> StoreSnapshot<&K, &V, S> {
     pub fn cloned(self) -> StoreSnapshot<K, V, S> {
         self.map(Item::cloned)
     }
-}
-
-/// Where the search for a hash begins, in a table of that many places, a power of two; there may be none.
-fn home(hash: u64, places: usize) -> Option<usize> {
-    #[expect(clippy::cast_possible_truncation, reason = "below the number of places")]
-    let home = |bits| hash.unbounded_shr(u64::BITS - bits) as usize;
-    (places > 0).then(|| home(places.trailing_zeros()))
-}
-
-/// Finds the numbers of items by hashes.
-fn table(hashes: impl ExactSizeIterator<Item = u64>) -> Vec<usize> {
-    if hashes.len() == 0 {
-        return Vec::new();
-    }
-    let mut numbers = vec![0; (hashes.len() * 2).next_power_of_two()];
-    for (number, hash) in hashes.enumerate() {
-        let mut place = home(hash, numbers.len()).unwrap_or_default();
-        while numbers[place] != 0 {
-            place = (place + 1) % numbers.len();
-        }
-        numbers[place] = number + 1;
-    }
-    numbers
 }
 
 impl<'a, K, V, S> IntoIterator for &'a StoreSnapshot<K, V, S> {
@@ -416,7 +411,8 @@ where
         }
         ends[1] += ends[0];
         ends[2] += ends[1];
-        let numbers = table(shown.iter().map(|shown| shown.node.hash()));
+        let order = order::merged(&ends, |number| shown[number].recency);
+        let numbers = table::of(shown.iter().map(|shown| shown.node.hash()));
         let items = shown.iter().map(|Shown { node, kept, .. }| Item {
             key: node.key(),
             value: node.value(),
@@ -424,6 +420,6 @@ where
             kept: *kept,
             version: core.version(node),
         });
-        StoreSnapshot { items: items.collect(), ends, bytes, numbers, hasher }
+        StoreSnapshot { items: items.collect(), ends, bytes, order, numbers, hasher }
     }
 }

@@ -49,7 +49,7 @@ use crossbeam_epoch::Guard;
 
 use super::condition::Condition;
 use super::core::Core;
-use super::error::{Refusal, StoreError};
+use super::error::{Refusal, RestoreRefusal, StoreError};
 use super::evict::Room;
 use super::operation::Operation;
 use crate::engine::budget::Limit;
@@ -212,6 +212,25 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                 return Ok(stored);
             }
         }
+    }
+
+    /// Brings a fragment of a key that the store does not have into a tier, at the next tick; the bytes of hot are reserved. For an operation that is alone with
+    /// the store.
+    pub(super) fn bring(&mut self, new: Newcomer<K, V>, tier: Tier, is_kept: bool) -> Result<(), RestoreRefusal> {
+        let tick = self.core.other_tick(self.stripe).ok_or(Refusal::ClockExhausted)?;
+        let mut new = Newborn::new(new, tick, self.core, self.stripe, self.guard);
+        if !self.core.index.can_hold(new.node) {
+            return Err(Refusal::AddressTooHigh.into());
+        }
+        new.go_to(tier, is_kept, 0)?;
+        if self.core.index.insert(new.node, |key| key == new.key(), self.guard) == Inserted::Present {
+            return Err(RestoreRefusal::KeyTwice);
+        }
+        new.is_found();
+        new.publish();
+        self.reservation.hand_over();
+        self.arrived(new.found(), tier, is_kept);
+        Ok(())
     }
 
     /// What to say of a fragment, after it took effect. It was too heavy only if it was so at that instant.

@@ -1,0 +1,180 @@
+//! `restore`: a store from a snapshot.
+//!
+//! The store is nobody else's yet. So each fragment is put where it stood at once, without a way through the tiers above: its node is prepared there, goes into the
+//! index, and is counted. They are put in from the least to the most recently used of all, each at the next tick, so that every order is what it was.
+//!
+//! What was in the store at one instant can be more than it may hold at rest: an operation in flight had yet to see to a capacity, or to a budget that was
+//! lowered below what is kept. So the budget is large enough for hot at first and set afterwards, and the capacities hold when the operation ends that
+//! puts all of them in, as at the end of any other.
+
+use core::hash::{BuildHasher, Hash};
+
+use super::TierStore;
+use super::builder::Builder;
+use super::error::{RestoreError, RestoreRefusal};
+use super::operation::Operation;
+use super::snapshot::StoreSnapshot;
+use super::view::View;
+use super::write::Newcomer;
+use crate::engine::budget::MAX_BYTES;
+use crate::store::error::{BuildError, Refusal};
+use crate::store::fragment::Item;
+use crate::tier::Tier;
+
+impl<K, V, S> StoreSnapshot<K, V, S> {
+    /// Weighs every fragment anew.
+    ///
+    /// For a snapshot that was taken when the weigher was another. Then the next [`restore`](Builder::restore) refuses it no more for its weights; though perhaps because
+    /// what it shows in hot weighs more than the budget.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tierstack::{Tier, TierStore};
+    /// let store = TierStore::builder(100).weigher(|_: &u32, text: &&str| text.len() as u64).build()?;
+    /// store.store(1, "two words")?;
+    /// let mut snapshot = store.snapshot();
+    ///
+    /// let words = |_: &u32, text: &&str| text.split(' ').count() as u64;
+    /// snapshot.reweigh(words);
+    /// let store = TierStore::builder(20).weigher(words).restore(snapshot)?;
+    /// assert_eq!(store.bytes(Tier::Hot), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reweigh(&mut self, mut weigher: impl FnMut(&K, &V) -> u64) {
+        for item in self.items_mut() {
+            item.weight = weigher(&item.key, &item.value);
+        }
+        self.add_up();
+    }
+
+    /// What it shows as kept in hot weighs, in bytes.
+    fn kept_in_hot(&self) -> u64 {
+        let kept = self.tier(Tier::Hot).iter().filter(|item| item.kept);
+        kept.fold(0, |sum, item| item.weight.saturating_add(sum))
+    }
+}
+
+impl<K, V, S> Builder<K, V, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// The store, with the fragments of a snapshot.
+    ///
+    /// Each stands in the tier that the snapshot shows it in, is kept if it was, and is as recently used among all others as it was: so evictions meet the same
+    /// fragments in the same order. Values are moved, not cloned. With the feature `serde`, the snapshot may have been written by another process.
+    ///
+    /// What a snapshot does not say is the builder's: budget, capacities, weigher, hook, hasher. To start with a smaller budget than hot needs, restore with the old
+    /// one and [set](TierStore::set_hot_budget) the new one then. What is over a capacity moves down at the end of the call, least recently used first, as at the
+    /// end of any call; what leaves cold by that is given to the hook. The index has room for at least as many fragments as the snapshot shows.
+    ///
+    /// The store is another one: [versions](crate::Version) of the snapshot are of no use in it. Its counters begin at zero.
+    ///
+    /// # Errors
+    ///
+    /// [`RestoreError`] hands back the snapshot, and says why: [`RestoreRefusal`]. Nothing in a snapshot is taken for granted, wherever it comes from. The weigher is asked for each fragment,
+    /// and has to say what the snapshot says: else a fragment could weigh less than the budget is told. After a change of the weigher,
+    /// [`reweigh`](StoreSnapshot::reweigh) first.
+    ///
+    /// # Linearization
+    ///
+    /// None: nobody else sees the store before it is returned.
+    ///
+    /// # Progress
+    ///
+    /// Expected O(n) for n fragments. The thread is pinned meanwhile.
+    ///
+    /// # Panics
+    ///
+    /// Where the weigher, `Hash` or `Eq` does. The snapshot is dropped then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tierstack::{RestoreRefusal, Tier, TierStore};
+    ///
+    /// let builder = |budget| TierStore::<&str, &str>::builder(budget).weigher(|_, text| text.len() as u64);
+    /// let store = builder(10).build()?;
+    /// store.store("goal", "win")?;
+    /// store.keep("goal")?;
+    /// store.store("a", "12345")?;
+    /// store.store("b", "1234567")?; // demotes "a"
+    ///
+    /// let error = builder(9).restore(store.snapshot()).unwrap_err();
+    /// assert_eq!(error.reason, RestoreRefusal::OverBudget { bytes: 10, budget: 9 });
+    ///
+    /// let restored = builder(10).restore(*error.snapshot.expect("it is handed back"))?;
+    /// assert_eq!(restored.tier_of("a"), Some(Tier::Warm));
+    /// assert_eq!(restored.evict_lru(Tier::Hot).map(|evicted| evicted.key), Some("b"));
+    /// assert!(restored.peek("goal").is_some_and(|goal| goal.kept));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn restore<S2>(
+        mut self,
+        snapshot: StoreSnapshot<K, V, S2>,
+    ) -> Result<TierStore<K, V, S>, RestoreError<K, V, S2>> {
+        let budget = self.settings.hot_budget;
+        let refused = |reason, snapshot| Err(RestoreError { snapshot: Some(Box::new(snapshot)), reason });
+        if budget > MAX_BYTES {
+            return refused(RestoreRefusal::Build(BuildError::BudgetTooLarge { budget }), snapshot);
+        }
+        let bytes = snapshot.bytes(Tier::Hot);
+        if bytes > MAX_BYTES || bytes > budget && bytes > snapshot.kept_in_hot() {
+            return refused(RestoreRefusal::OverBudget { bytes, budget }, snapshot);
+        }
+        self.settings.hot_budget = budget.max(bytes);
+        self.settings.expected_fragments = self.settings.expected_fragments.max(snapshot.len());
+        let store = self.made();
+        if let Err(reason) = store.agrees_with(&snapshot) {
+            return refused(reason, snapshot);
+        }
+        let view = View::for_an_owned_operation(&store);
+        let mut operation = view.operation();
+        for (tier, Item { key, value, weight, kept, version: _ }) in snapshot.into_oldest_first() {
+            let new = Newcomer::new(store.hash(&key), key, value, weight, &store.core.stats);
+            if let Err(reason) = operation.put(new, tier, kept) {
+                return Err(RestoreError { snapshot: None, reason });
+            }
+        }
+        store.core.budget.set_limit(budget);
+        operation.finish();
+        drop(operation);
+        drop(view);
+        Ok(store)
+    }
+}
+
+impl<K, V, S> TierStore<K, V, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// Whether the weigher says what the snapshot says.
+    fn agrees_with<S2>(&self, snapshot: &StoreSnapshot<K, V, S2>) -> Result<(), RestoreRefusal> {
+        for (number, (_, item)) in snapshot.iter().enumerate() {
+            let (shown, weighed) = (item.weight, self.weigh(&item.key, &item.value));
+            if shown != weighed {
+                return Err(RestoreRefusal::WeightDiffers { number, shown, weighed });
+            }
+            if shown > MAX_BYTES {
+                return Err(Refusal::TooHeavy { weight: shown }.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, '_, K, V> {
+    /// Puts a fragment into a tier, at the next tick. The operation is alone with the store.
+    fn put(&mut self, new: Newcomer<K, V>, tier: Tier, is_kept: bool) -> Result<(), RestoreRefusal> {
+        if tier == Tier::Hot && !self.reservation.try_grow_to(new.weight()) {
+            // Not where the budget was found to be large enough.
+            let budget = self.core.budget.limit();
+            return Err(RestoreRefusal::OverBudget { bytes: new.weight(), budget });
+        }
+        self.bring(new, tier, is_kept)
+    }
+}
