@@ -170,6 +170,7 @@
 extern crate self as tierstack;
 
 mod changeset;
+pub mod checkpoint;
 pub mod docs;
 mod drops;
 mod engine;

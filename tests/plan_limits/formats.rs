@@ -1,6 +1,5 @@
 //! Changes, events and snapshots in the formats that people use: what was written is read back equal, or there is an error.
 
-use std::error::Error;
 use std::fmt::Debug;
 
 use proptest::collection::{btree_map, vec};
@@ -11,72 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tierstack::{Change, ChangesetId, Content, Digest, Event, Operation, PlanContext, Sequence, Snapshot, Status};
 
+use crate::format::Format;
 use crate::portrait::{Portrait, trail};
 use crate::program::{config, program, program_of, run};
-
-/// A format, which names fields or does not, gives lengths or does not, and is for people or is not.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Format {
-    Json,
-    Cbor,
-    /// Structs are arrays.
-    MessagePackCompact,
-    /// Structs are maps.
-    MessagePackNamed,
-    /// As compact as that, and yet it says that it is for people.
-    MessagePackReadable,
-    Postcard,
-    Bincode,
-}
-
-impl Format {
-    const ALL: [Self; 7] = [
-        Self::Json,
-        Self::Cbor,
-        Self::MessagePackCompact,
-        Self::MessagePackNamed,
-        Self::MessagePackReadable,
-        Self::Postcard,
-        Self::Bincode,
-    ];
-
-    fn write<T: Serialize>(self, value: &T) -> Result<Vec<u8>, String> {
-        self.try_write(value).map_err(|error| error.to_string())
-    }
-
-    fn read<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, String> {
-        self.try_read(bytes).map_err(|error| error.to_string())
-    }
-
-    fn try_write<T: Serialize>(self, value: &T) -> Result<Vec<u8>, Box<dyn Error>> {
-        let mut bytes = Vec::new();
-        match self {
-            Self::Json => serde_json::to_writer(&mut bytes, value)?,
-            Self::Cbor => ciborium::into_writer(value, &mut bytes)?,
-            Self::MessagePackCompact => rmp_serde::encode::write(&mut bytes, value)?,
-            Self::MessagePackNamed => rmp_serde::encode::write_named(&mut bytes, value)?,
-            Self::MessagePackReadable => {
-                value.serialize(&mut rmp_serde::Serializer::new(&mut bytes).with_human_readable())?;
-            }
-            Self::Postcard => bytes = postcard::to_stdvec(value)?,
-            Self::Bincode => bytes = bincode::serialize(value)?,
-        }
-        Ok(bytes)
-    }
-
-    fn try_read<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, Box<dyn Error>> {
-        Ok(match self {
-            Self::Json => serde_json::from_slice(bytes)?,
-            Self::Cbor => ciborium::from_reader(bytes)?,
-            Self::MessagePackCompact | Self::MessagePackNamed => rmp_serde::from_slice(bytes)?,
-            Self::MessagePackReadable => {
-                T::deserialize(&mut rmp_serde::Deserializer::new(bytes).with_human_readable())?
-            }
-            Self::Postcard => postcard::from_bytes(bytes)?,
-            Self::Bincode => bincode::deserialize(bytes)?,
-        })
-    }
-}
 
 /// Writes and reads it in every format.
 fn round_trips<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) -> Result<(), TestCaseError> {

@@ -2,6 +2,8 @@
 
 mod drops;
 #[cfg(feature = "serde")]
+mod format;
+#[cfg(feature = "serde")]
 mod formats;
 mod orders;
 mod portrait;
