@@ -10,6 +10,7 @@ mod portrait;
 mod program;
 mod refusals;
 mod replay;
+mod restored;
 mod review;
 mod savepoints;
 mod scale;
