@@ -142,6 +142,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Checkpoints
+//!
+//! With the feature `serde`, a [`StoreSnapshot`] and a plan's [`Snapshot`] are written and read in any format of serde's, also in those that name no fields. Writing copies no
+//! value. [`Builder::restore`] makes a store of what was read: the same tiers, the same kept fragments, the same order of eviction. [`PlanContext::restore`] goes on from a
+//! plan: the same open changesets, and ids and sequence numbers from where they were. Input that does not hold together is a typed error.
+//! [`checkpoint::write_file`] writes a file as a whole or not at all. It is the one function of the crate that blocks.
+//!
 //! # When something else is the better choice
 //!
 //! With one thread, or with calls so rare that they never meet, `lru::LruCache`s behind one mutex are simpler and use less memory. Without tiers,
@@ -225,7 +232,7 @@ pub mod internals {
     pub use crate::store::sweep::validate;
 }
 
-/// The examples of the README, run with those of the documentation.
-#[cfg(all(doctest, feature = "rayon"))]
+/// The examples of the README, run with those of the documentation. Some of them need features.
+#[cfg(all(doctest, feature = "rayon", feature = "serde"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -68,7 +68,7 @@ where
     ///
     /// What a snapshot does not say is the builder's: budget, capacities, weigher, hook, hasher. To start with a smaller budget than hot needs, restore with the old
     /// one and [set](TierStore::set_hot_budget) the new one then. What is over a capacity moves down at the end of the call, least recently used first, as at the
-    /// end of any call; what leaves cold by that is given to the hook. The index has room for at least as many fragments as the snapshot shows.
+    /// end of any call; what leaves cold by that is given to the hook. Where what is kept in hot is over the budget, what weighs nothing beside it moves down, too. The index has room for at least as many fragments as the snapshot shows.
     ///
     /// The store is another one: [versions](crate::Version) of the snapshot are of no use in it. Its counters begin at zero.
     ///

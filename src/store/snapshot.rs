@@ -26,7 +26,34 @@ use table::home;
 /// From [`TierStore::snapshot`] or [`TierStore::snapshot_of`], with keys and values of its own; or from a [`View`], with borrows. It does not change. It shows each
 /// fragment once, in one tier. What it shows in hot weighs no more than the hot budget; or than what was [kept](TierStore::keep) there, where that is more.
 ///
-/// It can be sent to other threads and shared by them, and outlives the store if it owns what it shows.
+/// It can be sent to other threads and shared by them, and outlives the store if it owns what it shows. [`Builder::restore`](crate::Builder::restore) makes a store of it.
+///
+/// # Serialization
+///
+/// With the `serde` feature a snapshot is written as a struct of two fields, in every format:
+///
+/// - `format`: a number, 1. A snapshot of another format is not read.
+/// - `fragments`: a sequence, from the most to the least recently used of all tiers. Each is a struct of `key`, `value`, `weight`, `tier` (such as `"hot"`) and `kept`.
+///
+/// The sequence says how long it is. Fragments are written where they are, one by one: nothing is copied, also of a snapshot that a [`View`] lends. Versions are not
+/// written: they name values of one store in one process. What is read has versions that are those of no store.
+///
+/// It is an error to read two fragments of one key, or a weight that no store takes. Room is made for fragments as they come, whatever length was promised. The
+/// hasher that looks keys up is a new one, by `Default`: for keys from outside see [`Builder::hasher`](crate::Builder::hasher).
+///
+/// ```
+/// # #[cfg(feature = "serde")] {
+/// # use tierstack::{StoreSnapshot, TierStore};
+/// let store: TierStore<u32, String> = TierStore::new(1024)?;
+/// store.store(1, "one".into())?;
+/// let text = serde_json::to_string(&store.snapshot())?;
+/// assert_eq!(text, r#"{"format":1,"fragments":[{"key":1,"value":"one","weight":32,"tier":"hot","kept":false}]}"#);
+///
+/// let read: StoreSnapshot<u32, String> = serde_json::from_str(&text)?;
+/// assert_eq!(read.get(&1).map(|fragment| fragment.value.as_str()), Some("one"));
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct StoreSnapshot<K, V, S = DefaultHasher> {
     /// Tier by tier, each from the most to the least recently used.

@@ -54,13 +54,13 @@ fn a_file_is_written_and_replaced() {
 fn what_fails_leaves_the_old_file_and_nothing_else() {
     let folder = Folder::new("fails");
     write(&folder.file(), b"old");
-    let error = write_file(&folder.file(), |file| {
-        file.write_all(&[1; 100_000]).unwrap();
+    let error = write_file(folder.file(), |file| {
+        file.write_all(&vec![1; 100_000]).unwrap();
         Err::<(), _>("no more")
     });
     assert!(matches!(error, Err(WriteFileError::Write("no more"))));
     let panicked = catch_unwind(AssertUnwindSafe(|| {
-        write_file(&folder.file(), |file| -> io::Result<()> {
+        write_file(folder.file(), |file| -> io::Result<()> {
             file.write_all(b"half")?;
             panic!("in the midst of it")
         })
@@ -107,11 +107,11 @@ fn names_that_others_have_left_are_passed_by() {
 #[test]
 fn of_many_calls_at_once_one_is_the_last_and_no_reader_sees_a_part() {
     let folder = Folder::new("at-once");
-    write(&folder.file(), &[0; 50_000]);
+    write(&folder.file(), &vec![0; 50_000]);
     together(4, |thread| {
         let own = u8::try_from(thread).unwrap();
         for _ in 0..20 {
-            write(&folder.file(), &[own; 50_000]);
+            write(&folder.file(), &vec![own; 50_000]);
             let content = fs::read(folder.file()).unwrap();
             assert!(content.len() == 50_000 && content.iter().all(|byte| *byte == content[0]));
         }

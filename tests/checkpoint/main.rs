@@ -1,22 +1,22 @@
 //! Checkpoints: snapshots that are written and read, stores that are restored from them, and files that are written as a whole.
-#![cfg(feature = "serde")]
-
 #[path = "../common/mod.rs"]
 mod common;
 mod files;
+#[cfg(feature = "serde")]
 #[path = "../plan_limits/format.rs"]
 mod format;
+#[cfg(feature = "serde")]
 mod instants;
+#[cfg(feature = "serde")]
 #[path = "../model/mod.rs"]
-#[allow(dead_code, reason = "only the operations are of use here")]
 mod model;
+#[cfg(feature = "serde")]
 mod nonsense;
 mod restored;
+#[cfg(feature = "serde")]
 mod round_trip;
 
 use serde::{Deserialize, Serialize};
-
-use model::Weigh;
 
 /// A value that says what it weighs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -25,13 +25,15 @@ struct Value {
     text: String,
 }
 
-impl Weigh for Value {
+#[cfg(feature = "serde")]
+impl model::Weigh for Value {
     fn weight(&self) -> u64 {
         self.weight
     }
 }
 
 type Store = tierstack::TierStore<u8, Value>;
+#[cfg(feature = "serde")]
 type Shown = tierstack::StoreSnapshot<u8, Value>;
 
 /// A store of such values with nothing said but its budget.

@@ -22,6 +22,7 @@ fn values_are_moved_not_cloned() {
 }
 
 /// Values that are no clones at all can be restored, and read through a view.
+#[cfg(feature = "serde")]
 #[test]
 fn values_need_not_be_cloned() {
     #[derive(Debug, serde::Serialize, serde::Deserialize)]

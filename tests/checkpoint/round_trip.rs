@@ -68,8 +68,10 @@ fn answer(store: &Store, operation: &Op) -> String {
     pieces.fold(first, |said, piece| said + piece.split_once(')').map_or(piece, |(_, rest)| rest))
 }
 
+type Portrait = (Vec<(Tier, u8, Value, u64, bool)>, String);
+
 /// All that a snapshot shows, but for versions; and the order of all fragments, which is that in which it is written.
-fn portrait(snapshot: &Shown) -> (Vec<(Tier, u8, Value, u64, bool)>, String) {
+fn portrait(snapshot: &Shown) -> Portrait {
     let items = snapshot.iter().map(|(tier, item)| (tier, item.key, item.value.clone(), item.weight, item.kept));
     (items.collect(), serde_json::to_string(snapshot).unwrap())
 }

@@ -1,5 +1,6 @@
 //! The table of a snapshot: finds the numbers of items by hashes.
 
+#[cfg(feature = "serde")]
 use crate::store::fragment::Item;
 
 /// Where the search for a hash begins, in a table of that many places, a power of two; there may be none.
