@@ -59,7 +59,7 @@
 //! - **Snapshots.** A [`snapshot`](TierStore::snapshot) shows the fragments of all tiers, or of one, as they stood at one instant: each once, in one tier, and in hot
 //!   no more than the bound above. It never changes. It delays nobody, and nobody delays it.
 //! - **Nothing is lost.** Overflow demotes. A fragment leaves the store only by `remove`, by replacement, or out of the bottom of
-//!   cold. Then the caller or the overflow hook gets it. A capacity pushes out no more than it must.
+//!   cold. Then the caller or the listener gets it. A capacity pushes out no more than it must.
 //! - **Exact LRU.** With no overlapping call, an eviction takes exactly the tier's least recently used fragment. Under overlap, it passes over no
 //!   fragment that stood in the tier, older and unused, from the start of the call to the move. A `get` that has returned makes a move fail
 //!   that was decided before it.
@@ -100,7 +100,7 @@
 //! - *After a `fork`* the child has only the thread that forked. A thread of the parent that was pinned at that instant stays pinned in the
 //!   child for ever. Then the child frees nothing but heavy values and dropped stores, and its memory grows with what it retires. Fork
 //!   while no thread holds a view or is inside a call, or replace the child by another program at once (`exec`).
-//! - *Destructors* of keys, values, hooks and weighers run on whichever thread frees them. They may use any store. They never
+//! - *Destructors* of keys, values, listeners and weighers run on whichever thread frees them. They may use any store. They never
 //!   run inside each other: a store that a destructor drops is emptied after the destructor has returned. A panic of a destructor ends there.
 //!   Two things are dropped where they are, as boxes are: a plan that a change of another plan owns, and a store that a hasher owns.
 //!
@@ -199,7 +199,7 @@ pub use engine::budget::MAX_BYTES;
 pub use engine::census::Capacity;
 pub use engine::claim::HEAVY;
 pub use store::{
-    BudgetError, BuildError, Builder, DefaultHasher, Departure, Enforced, Evicted, Fragment, GetOrStored, Item,
+    BudgetError, BuildError, Builder, Cause, DefaultHasher, Departure, Enforced, Evicted, Fragment, GetOrStored, Item,
     KeepError, Kept, Metrics, Moved, PromoteError, Refusal, ReplaceIfRefusal, RestoreError, RestoreRefusal,
     SnapshotIter, StoreError, StoreIfAbsentRefusal, StoreSnapshot, Stored, TierMetrics, TierStore, UpdateRefusal,
     Version, View,

@@ -379,7 +379,8 @@ fn warm_overflows_into_cold_and_cold_into_the_hook() {
         .weigher(|_, weight| *weight)
         .warm_capacity(Capacity::entries(1).and_bytes(2))
         .cold_capacity(Capacity::bytes(2))
-        .overflow_hook(move |gone| record.lock().unwrap().push((*gone.key, *gone.value)))
+        .causes([tierstack::Cause::Overflowed])
+        .listener(move |gone| record.lock().unwrap().push((*gone.key, *gone.value)))
         .build()
         .unwrap();
     for key in ["a", "b", "c", "d"] {
@@ -405,7 +406,8 @@ fn filled() -> (TierStore<&'static str, u64>, Arc<Mutex<Vec<&'static str>>>) {
         .weigher(|_, weight| *weight)
         .warm_capacity(Capacity::bytes(100))
         .cold_capacity(Capacity::bytes(500))
-        .overflow_hook(move |gone| record.lock().unwrap().push(*gone.key))
+        .causes([tierstack::Cause::Overflowed])
+        .listener(move |gone| record.lock().unwrap().push(*gone.key))
         .build()
         .unwrap();
     for (key, weight, tier) in [("c", 60, Tier::Cold), ("d", 430, Tier::Cold), ("w", 100, Tier::Warm)] {
@@ -483,7 +485,8 @@ fn a_views_hooks_run_when_it_is_repinned_or_dropped() {
         .weigher(|_, ()| 1)
         .warm_capacity(Capacity::entries(0))
         .cold_capacity(Capacity::entries(0))
-        .overflow_hook(move |gone| record.lock().unwrap().push(*gone.key))
+        .causes([tierstack::Cause::Overflowed])
+        .listener(move |gone| record.lock().unwrap().push(*gone.key))
         .build()
         .unwrap();
     let mut view = store.pin();

@@ -259,7 +259,8 @@ fuzz_target!(|input: Input| {
         .weigher(|_, value| value.weight)
         .warm_capacity(warm)
         .cold_capacity(cold)
-        .overflow_hook(move |gone: &Departure<'_, u8, Value>| {
+        .causes([tierstack::Cause::Overflowed])
+        .listener(move |gone: &Departure<'_, u8, Value>| {
             record.lock().unwrap().push((*gone.key, gone.value.clone()));
         })
         .expected_fragments(usize::from(input.expected % 32))

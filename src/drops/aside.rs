@@ -2,7 +2,7 @@
 //!
 //! # Why they would nest
 //!
-//! A destructor of a key, of a value, of what a hook has captured, may use a store. Any use of a store may have something to drop: its pin
+//! A destructor of a key, of a value, of what a listener has captured, may use a store. Any use of a store may have something to drop: its pin
 //! collects now and then (each pin does, on a thread that is ending and has lost its place in the collector); a heavy value may
 //! be left to it; a capacity may push something out; and a value may own a store, whose content goes with it. If all that
 //! were dropped where it comes up, destructors would run within destructors, as deep as there is garbage, or as stores own stores.

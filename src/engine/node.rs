@@ -26,7 +26,7 @@
 //! an order reads them only after it was seen to be published and its word said, under the same pin, that it is alive, so that it is
 //! retired after the pin.
 //!
-//! A [`NodeRef`] keeps a node without a pin, on its way to the overflow hook: where there is one, the first deferral leaves key and value,
+//! A [`NodeRef`] keeps a node without a pin, on its way to the listener: where there is one, the first deferral leaves key and value,
 //! and the second deferral, to the last that goes. See [`holders`].
 //!
 //! A value can also go before that: see [`crate::engine::claim`]. The first deferral then finds that it was taken.

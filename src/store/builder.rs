@@ -6,7 +6,7 @@ use core::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::TierStore;
 use super::core::{Core, Settings};
-use super::departure::{Departure, Hook, OverflowHook};
+use super::departure::{Cause, Causes, Departure, Listen, Listener};
 use super::error::BuildError;
 use crate::drops::Callback;
 use crate::engine::budget::MAX_BYTES;
@@ -25,7 +25,7 @@ pub type Weigher<K, V> = dyn Fn(&K, &V) -> u64 + Send + Sync;
 /// | hot budget | none: it is asked for | only the caller knows what a prompt may hold |
 /// | [`weigher`](Self::weigher) | `size_of::<K>() + size_of::<V>()` | right for keys and values that own nothing on the heap |
 /// | [`warm_capacity`](Self::warm_capacity), [`cold_capacity`](Self::cold_capacity) | unbounded | nothing is lost unless asked for |
-/// | [`overflow_hook`](Self::overflow_hook) | none | what a capacity pushes out of cold is dropped |
+/// | [`listener`](Self::listener), [`causes`](Self::causes) | none, all | what a capacity pushes out of cold is dropped; all else that leaves is the caller's |
 /// | [`hasher`](Self::hasher) | [`DefaultHasher`] | a look-up should cost less than the memory it waits for |
 /// | [`expected_fragments`](Self::expected_fragments) | 0 | the index grows while all go on |
 /// | [`recency_slack`](Self::recency_slack) | 0 | exact LRU |
@@ -40,7 +40,7 @@ pub type Weigher<K, V> = dyn Fn(&K, &V) -> u64 + Send + Sync;
 ///     .weigher(|key: &String, value: &Arc<str>| (key.len() + value.len()) as u64)
 ///     .warm_capacity(Capacity::bytes(1 << 20))
 ///     .cold_capacity(Capacity::entries(100_000))
-///     .overflow_hook(|departure| eprintln!("{} has left the store", departure.key))
+///     .listener(|departure| eprintln!("{} has left the store", departure.key))
 ///     .expected_fragments(10_000)
 ///     .build()?;
 /// assert_eq!(store.hot_budget(), 64 << 10);
@@ -50,7 +50,7 @@ pub type Weigher<K, V> = dyn Fn(&K, &V) -> u64 + Send + Sync;
 pub struct Builder<K: 'static, V: 'static, S = DefaultHasher> {
     pub(super) settings: Settings,
     weigher: Option<Callback<Weigher<K, V>>>,
-    hook: Option<Callback<OverflowHook<K, V>>>,
+    listener: Option<Callback<Listen<K, V>>>,
     hasher: S,
 }
 
@@ -64,9 +64,10 @@ impl<K, V> Builder<K, V> {
                 expected_fragments: 0,
                 recency_slack: 0,
                 first_tick: 1,
+                told: Causes::ALL,
             },
             weigher: None,
-            hook: None,
+            listener: None,
             hasher: DefaultHasher::default(),
         }
     }
@@ -102,33 +103,66 @@ impl<K, V, S> Builder<K, V, S> {
         self
     }
 
-    /// How much cold may hold; what is over it leaves the store, least recently used first, and is given to the hook. See [`Capacity`].
+    /// How much cold may hold; what is over it leaves the store, least recently used first, and the listener is told. See [`Capacity`].
     pub fn cold_capacity(mut self, capacity: Capacity) -> Self {
         self.settings.cold = capacity;
         self
     }
 
-    /// Called with each fragment that a capacity pushed out of cold: see [`Departure`].
+    /// Told of each fragment that leaves the store, once, and why: see [`Departure`] and [`Cause`].
     ///
-    /// It is called after the operation that pushed the fragment out has taken effect, on the same thread, in the order in which the
-    /// fragments left:
+    /// A fragment leaves by `remove` and `evict_lru` of cold, by a replacement, and by a capacity that pushes it out of cold. What the store holds when it is dropped
+    /// does not leave it. [`causes`](Self::causes) has it be told of less.
+    ///
+    /// It is called after the operation that ended the fragment has taken effect, on the same thread, in the order in which that thread's operation or view has ended
+    /// fragments:
     ///
     /// - by the owned operations, before they return;
     /// - by a [`View`](crate::View), when it is dropped or repinned.
     ///
     /// **The key may stand again by then**, with another value: see the [warning](Departure#warning-the-key-may-stand-again).
     ///
-    /// The thread is not pinned by the store then, and holds nothing of it. So the hook may take its time, use the store, and panic. A
-    /// panic goes on to the caller, after the other fragments were given to the hook too. A hook that takes its time keeps what waits for it,
-    /// and nothing else.
+    /// The thread is not pinned by the store then, and holds nothing of it. So the listener may take its time, use the store, and panic. A
+    /// panic goes on to the caller, after the listener was told of the other fragments too. A listener that takes its time keeps what waits for it,
+    /// and nothing else. (A view that is [forgotten](core::mem::forget) is never dropped, and tells nothing.)
     ///
-    /// # A hook that stores
+    /// A heavy value that a `remove` or a `store` has ended is not moved out to the caller where the listener is told of it: the caller gets a clone, as of light ones.
     ///
-    /// The hook is not called within itself. What its own operations push out of the same store is given to it after it has returned, by the call
-    /// that it was called from. So that call returns when nothing is left to give. **A hook that always pushes out another fragment never
-    /// ends**, in a loop that needs no more stack or memory as it goes on: store only where there is room, or into another store.
-    pub fn overflow_hook(mut self, hook: impl Fn(&Departure<'_, K, V>) + Send + Sync + 'static) -> Self {
-        self.hook = Some(Callback::new(Box::new(hook)));
+    /// # A listener that stores
+    ///
+    /// The listener is not called within itself. What its own operations end in the same store it is told of after it has returned, by the call
+    /// that it was called from. So that call returns when nothing is left to tell. **A listener that always ends another fragment never
+    /// ends**, in a loop that needs no more stack or memory as it goes on: store only new keys where there is room, or into another store.
+    pub fn listener(mut self, listener: impl Fn(&Departure<'_, K, V>) + Send + Sync + 'static) -> Self {
+        self.listener = Some(Callback::new(Box::new(listener)));
+        self
+    }
+
+    /// Which causes the [`listener`](Self::listener) is told of; all, unless this is said. Exits for other causes cost what they cost without a listener.
+    ///
+    /// With `[Cause::Overflowed]` it is told only of what nobody else is given: to save it elsewhere, say.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::{Arc, Mutex};
+    /// use tierstack::{Capacity, Cause, TierStore};
+    ///
+    /// let saved = Arc::new(Mutex::new(Vec::new()));
+    /// let save = Arc::clone(&saved);
+    /// let builder = TierStore::<&str, u32>::builder(1).weigher(|_, _| 1);
+    /// let builder = builder.warm_capacity(Capacity::entries(0)).cold_capacity(Capacity::entries(0));
+    /// let builder = builder.causes([Cause::Overflowed]).listener(move |gone| save.lock().unwrap().push(*gone.key));
+    /// let store = builder.build()?;
+    /// store.store("a", 1)?;
+    /// store.store("a", 2)?; // replaces
+    /// store.store("b", 3)?; // pushes out
+    /// store.remove("b");
+    /// assert_eq!(*saved.lock().unwrap(), ["a"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn causes(mut self, causes: impl IntoIterator<Item = Cause>) -> Self {
+        self.settings.told = causes.into_iter().collect();
         self
     }
 
@@ -150,7 +184,7 @@ impl<K, V, S> Builder<K, V, S> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn hasher<S2: BuildHasher>(self, hasher: S2) -> Builder<K, V, S2> {
-        Builder { settings: self.settings, weigher: self.weigher, hook: self.hook, hasher }
+        Builder { settings: self.settings, weigher: self.weigher, listener: self.listener, hasher }
     }
 
     /// Makes room in the index for so many fragments at once, up to about twelve million. It grows beyond that, and shrinks again as
@@ -200,9 +234,12 @@ where
     }
 
     /// The store, where the budget is one that there may be.
-    pub(super) fn made(self) -> TierStore<K, V, S> {
-        let hook = self.hook.map(Hook::new);
-        TierStore { core: Core::new(&self.settings), weigher: self.weigher, hook, hasher: self.hasher }
+    pub(super) fn made(mut self) -> TierStore<K, V, S> {
+        if self.listener.is_none() {
+            self.settings.told = Causes::NONE;
+        }
+        let listener = self.listener.map(Listener::new);
+        TierStore { core: Core::new(&self.settings), weigher: self.weigher, listener, hasher: self.hasher }
     }
 }
 

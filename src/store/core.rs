@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crossbeam_epoch::Guard;
 
+use super::departure::Causes;
 use crate::drops;
 use crate::engine::budget::Budget;
 use crate::engine::census::{Capacity, Census};
@@ -39,6 +40,8 @@ pub struct Core<K: Send + Sync + 'static, V: Send + Sync + 'static> {
     crossings: Padded<AtomicU64>,
     /// Whether a tier has a capacity.
     pub(super) has_capacity: bool,
+    /// Of what the listener is told; of nothing, where there is none.
+    pub(super) told: Causes,
     pub(super) stats: Arc<Stats>,
     pub(super) recency_slack: u64,
     pub(super) views: Views,
@@ -54,6 +57,7 @@ pub struct Settings {
     pub expected_fragments: usize,
     pub recency_slack: u64,
     pub first_tick: u64,
+    pub told: Causes,
 }
 
 impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
@@ -68,6 +72,7 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
             kept: [Capacity::bytes(u64::MAX), Capacity::UNBOUNDED, Capacity::UNBOUNDED].map(Census::new),
             crossings: Padded(AtomicU64::new(0)),
             has_capacity: census.iter().any(Census::is_bounded),
+            told: settings.told,
             census,
             stats: Arc::new(Stats::new()),
             recency_slack: settings.recency_slack,

@@ -45,10 +45,11 @@
 //!
 //! A stalled evictor has at most left an entry that others pass by, and holds the bytes of one fragment.
 
+use super::departure;
 use super::operation::Operation;
 use crate::engine::census::Census;
 use crate::engine::entries::{Entries, Met};
-use crate::engine::node::{Node, NodeRef};
+use crate::engine::node::Node;
 use crate::engine::place::{List, Outcome, Place};
 use crate::engine::stats::Event;
 use crate::failpoint::{Step, reach};
@@ -62,6 +63,16 @@ enum Cause {
     Asked,
     /// The tier is over its capacity: claim first.
     OverCapacity,
+}
+
+impl Cause {
+    /// Why a fragment leaves the store, where it is one of cold.
+    const fn of_departure(self) -> departure::Cause {
+        match self {
+            Self::Asked => departure::Cause::Removed,
+            Self::OverCapacity => departure::Cause::Overflowed,
+        }
+    }
 }
 
 /// Whether room was made for a newcomer to hot.
@@ -129,8 +140,6 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
     /// Moves a fragment that is not kept, and was taken off the counts, from its place in `tier` one tier down, or out; whether nobody came first.
     fn push_down(&mut self, node: &'g Node<K, V>, place: Place, tier: Tier, cause: Cause) -> bool {
         let (core, guard) = (self.core, self.guard);
-        // What is pushed out of cold is handed to the hook after it may have been retired.
-        let keep = (cause == Cause::OverCapacity && tier == Tier::Cold).then(|| NodeRef::new(node));
         let outcome = match tier.below() {
             Some(below) => core.sink(node, place, below, guard),
             None => node.place.remove(place),
@@ -139,6 +148,9 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
             self.no_departure(node, tier, false);
             return false;
         };
+        if tier == Tier::Cold {
+            self.has_left(node, tier, cause.of_departure());
+        }
         self.departed(node, tier);
         if let Some(below) = tier.below() {
             self.arrived(node, below, false);
@@ -148,9 +160,8 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
             core.clear_left(node, place, now, guard);
             core.index.tidy(node.hash(), guard);
         }
-        if let Some(keep) = keep {
+        if cause == Cause::OverCapacity && tier == Tier::Cold {
             self.stripe.count(Event::Overflow);
-            self.outflow.push(keep);
         }
         self.stripe.count(Event::Eviction);
         reach(Step::Left);

@@ -6,6 +6,7 @@ use core::mem::MaybeUninit;
 
 use super::TierStore;
 use super::condition::{Always, Condition};
+use super::departure::Cause;
 use super::error::{KeepError, PromoteError, Refusal, StoreError};
 use super::operation::Operation;
 use super::pin::Pin;
@@ -47,11 +48,11 @@ where
     }
 
     /// The value of a fragment that an operation of this view has ended, and that is asked for once.
-    pub(super) fn take(&self, ended: &Node<K, V>) -> V
+    pub(super) fn take(&self, ended: &Node<K, V>, cause: Cause) -> V
     where
         V: Clone,
     {
-        if ended.is_claimed() && self.store.core.views.none() {
+        if ended.is_claimed() && !self.store.core.told.contain(cause) && self.store.core.views.none() {
             // SAFETY: ended under this pin, and no view can read it: see `crate::engine::claim`.
             unsafe { ended.take_or_clone() }
         } else {
@@ -83,7 +84,7 @@ where
         V: Clone,
     {
         let mut taken = Box::<MaybeUninit<V>>::new_uninit();
-        taken.write(MaybeUninit::new(self.take(ended)));
+        taken.write(MaybeUninit::new(self.take(ended, Cause::Replaced)));
         // SAFETY: written above.
         unsafe { taken.assume_init().assume_init() }
     }
@@ -187,13 +188,13 @@ where
         let view = View::for_an_owned_operation(self);
         match view.store_newcomer(new, Always) {
             Ok(Written { report: Stored { tier, version, replaced, contended, kept_out, kept }, .. }) => {
-                // Before the end of the block: were a hook to panic there, what is to be returned would not be dropped.
+                // Before the end of the block: were a listener to panic there, what is to be returned would not be dropped.
                 if const { size_of::<V>() > LARGE } {
                     let replaced = replaced.map(|replaced| view.take_boxed(replaced));
                     drop(view);
                     return Ok(unboxed(Stored { tier, version, replaced, contended, kept_out, kept }));
                 }
-                let replaced = replaced.map(|replaced| view.take(replaced));
+                let replaced = replaced.map(|replaced| view.take(replaced, Cause::Replaced));
                 drop(view);
                 Ok(Stored { tier, version, replaced, contended, kept_out, kept })
             }

@@ -26,7 +26,7 @@ pub struct Metrics {
     pub evictions: u64,
     /// `remove`s that found their key.
     pub removals: u64,
-    /// Fragments that a capacity pushed out of cold, handed to the overflow hook.
+    /// Fragments that a capacity pushed out of cold, told to the listener.
     pub overflowed: u64,
     /// `store`s and `promote`s that were contended.
     pub contended: u64,

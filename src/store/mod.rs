@@ -12,8 +12,8 @@
 //! | `scan` | iteration |
 //! | `picture`; `snapshot` | how a snapshot is taken; what callers are given of it, and its serialization |
 //! | `restore` | a store from a snapshot |
-//! | `outflow` | what left cold, on its way to the hook |
-//! | `departure` | the hook, and what it is given |
+//! | `outflow` | what left the store, on its way to the listener |
+//! | `departure` | the listener, and what it is told |
 //! | `flush` | freeing at the caller's word |
 //! | `inspect`, `metrics` | counts |
 //! | `view`, `owned`; `hashed` | the two ways to call all of it; what they share |
@@ -64,7 +64,7 @@ use crate::drops::Callback;
 use crate::tier::Tier;
 
 pub use builder::{Builder, DefaultHasher};
-pub use departure::Departure;
+pub use departure::{Cause, Departure};
 pub use error::{
     BudgetError, BuildError, KeepError, PromoteError, Refusal, ReplaceIfRefusal, RestoreError, RestoreRefusal,
     StoreError, StoreIfAbsentRefusal, UpdateRefusal,
@@ -93,7 +93,7 @@ where
 {
     core: core::Core<K, V>,
     weigher: Option<Callback<builder::Weigher<K, V>>>,
-    hook: Option<departure::Hook<K, V>>,
+    listener: Option<departure::Listener<K, V>>,
     hasher: S,
 }
 
@@ -144,10 +144,10 @@ where
     }
 }
 
-// A caller's code that panics within an operation (the weigher, `Hash`, `Eq`, `Clone`, the hook) leaves the store whole: each operation
+// A caller's code that panics within an operation (the weigher, `Hash`, `Eq`, `Clone`, the listener) leaves the store whole: each operation
 // gives back what it holds on its way out, whichever way that is, and a fragment is stored and counted, or is not. What may be found
 // in a strange state afterwards is the caller's: keys and values, which are shared as by an `Arc`, and the hasher. So it depends on these. What
-// weigher and hook have captured only they themselves look at, when they are called again.
+// weigher and listener have captured only they themselves look at, when they are called again.
 impl<K, V, S> UnwindSafe for TierStore<K, V, S>
 where
     K: RefUnwindSafe + Send + Sync + 'static,

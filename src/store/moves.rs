@@ -4,6 +4,7 @@
 //! cleared before anything is counted or released. A loss means that another thread moved, used, replaced or removed the
 //! fragment: then all is decided anew. While the node is alive that needs no look-up: it is the key's fragment.
 
+use super::departure::Cause;
 use super::error::PromoteError;
 use super::evict::Room;
 use super::operation::Operation;
@@ -151,6 +152,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                         place = now;
                     }
                     Outcome::Done(now) => {
+                        self.has_left(node, tier, Cause::Removed);
                         reach(Step::Removed);
                         core.report(node, guard);
                         core.clear_left(node, place, now, guard);

@@ -3,6 +3,7 @@
 use crossbeam_epoch::Guard;
 
 use super::core::Core;
+use super::departure::Cause;
 use super::outflow::Outflow;
 use crate::engine::budget::{Budget, Reservation};
 use crate::engine::census::Tally;
@@ -99,6 +100,14 @@ impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'c, '
     pub(super) fn no_kept_leaves(&self, node: &Node<K, V>, tier: Tier, is_kept: bool) {
         if is_kept {
             self.core.kept(tier).come(node.weight());
+        }
+    }
+
+    /// Right after a CAS that has ended a fragment: the listener is to be told. What overflows is let go there also where nobody is told.
+    #[inline]
+    pub(super) fn has_left(&self, node: &Node<K, V>, tier: Tier, cause: Cause) {
+        if cause == Cause::Overflowed || self.core.told.contain(cause) {
+            self.outflow.push(node, tier, cause);
         }
     }
 

@@ -1,14 +1,25 @@
-//! Fragments that a capacity pushed out of cold, on their way to the overflow hook.
+//! Fragments that have left the store, on their way to the listener.
 //!
-//! They are gathered while the thread is pinned and handed over after it is not, so that a hook may take its time, use the
+//! They are gathered while the thread is pinned and handed over after it is not, so that a listener may take its time, use the
 //! store, and panic.
 //!
-//! # Hooks that store
+//! # Each exit once
 //!
-//! An operation of a hook may push out more. If that were handed over within the hook's operation, the hook would be called within the
-//! hook, as deep as it goes on. So a thread that is calling a store's hook has a *frame* for that store: what its operations on the
-//! same store push out meanwhile goes to the end of the queue of that frame, whose loop goes on until the queue is empty. Frames of
-//! several stores, whose hooks use each other, lie one on another: one at most for each store.
+//! A fragment leaves by the CAS that ends its word, which only one thread wins, of whichever kinds of operations raced for it. Its winner puts the fragment here right
+//! after that, with the cause, before anything else of the operation: so each is here once, whatever becomes of the operation then. From here it goes to one
+//! delivery: of this thread, when its view ends or is repinned, or of a frame further out.
+//!
+//! A node that is here is held, so that key and value stay until it was handed over. The value is not moved out to the caller of a `remove` then, as it would be otherwise where it is
+//! heavy: the caller gets a clone, and the value goes when the listener has had it.
+//!
+//! Without a listener only what a capacity pushes out comes here, as nobody else lets go of its value.
+//!
+//! # Listeners that store
+//!
+//! An operation of a listener may end more. If that were handed over within the listener's operation, it would be called within
+//! itself, as deep as it goes on. So a thread that is calling a store's listener has a *frame* for that store: what its operations on the
+//! same store end meanwhile goes to the end of the queue of that frame, whose loop goes on until the queue is empty. Frames of
+//! several stores, whose listeners use each other, lie one on another: one at most for each store.
 //!
 //! A frame borrows its store: so the store stands, at that address, for as long as the frame is there.
 
@@ -19,20 +30,30 @@ use core::ptr;
 use std::panic::{catch_unwind, resume_unwind};
 
 use super::core::Core;
-use super::departure::{Departure, Hook};
-use crate::engine::node::NodeRef;
+use super::departure::{Cause, Departure, Listener};
+use crate::engine::node::{Node, NodeRef};
 use crate::sync::per_thread;
+use crate::tier::Tier;
+
+/// A fragment that has left: which, from where, and why.
+struct Gone<K: 'static, V: 'static> {
+    node: NodeRef<K, V>,
+    tier: Tier,
+    cause: Cause,
+}
 
 /// What is to be handed over, in the order in which it left.
-pub struct Outflow<K: 'static, V: 'static>(ManuallyDrop<RefCell<Vec<NodeRef<K, V>>>>);
+pub struct Outflow<K: 'static, V: 'static>(ManuallyDrop<RefCell<Vec<Gone<K, V>>>>);
 
 impl<K: Send + Sync, V: Send + Sync> Outflow<K, V> {
     pub const fn new() -> Self {
         Self(ManuallyDrop::new(RefCell::new(Vec::new())))
     }
 
-    pub(super) fn push(&self, node: NodeRef<K, V>) {
-        self.0.borrow_mut().push(node);
+    /// Takes a fragment that the caller has ended, under the pin that it has reached it by.
+    #[cold]
+    pub(super) fn push(&self, node: &Node<K, V>, tier: Tier, cause: Cause) {
+        self.0.borrow_mut().push(Gone { node: NodeRef::new(node), tier, cause });
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -40,11 +61,11 @@ impl<K: Send + Sync, V: Send + Sync> Outflow<K, V> {
     }
 
     /// Hands everything over, and lets go of it; or leaves that to a call for the same store that is in progress on this thread. A panic of
-    /// the hook goes on to the caller after the rest was handed over too.
-    pub(super) fn deliver(&self, hook: Option<&Hook<K, V>>, core: &Core<K, V>) {
-        let Some(hook) = hook else {
-            // Destructors that this runs, and that push out more, are no hooks: see `crate::engine::reclaim`.
-            for node in take(&mut *self.0.borrow_mut()) {
+    /// the listener goes on to the caller after the rest was handed over too.
+    pub(super) fn deliver(&self, listener: Option<&Listener<K, V>>, core: &Core<K, V>) {
+        let Some(listener) = listener else {
+            // Destructors that this runs, and that end more, are no listeners: see `crate::engine::reclaim`.
+            for Gone { node, .. } in take(&mut *self.0.borrow_mut()) {
                 let_go(&node, core);
             }
             return;
@@ -57,7 +78,7 @@ impl<K: Send + Sync, V: Send + Sync> Outflow<K, V> {
             queue.borrow_mut().append(&mut self.0.borrow_mut());
             return;
         }
-        let panicked = frame.while_innermost(|| self.deliver_all(hook, core));
+        let panicked = frame.while_innermost(|| self.deliver_all(listener, core));
         match panicked {
             Some(payload) if std::thread::panicking() => forget(payload),
             Some(payload) => resume_unwind(payload),
@@ -66,18 +87,18 @@ impl<K: Send + Sync, V: Send + Sync> Outflow<K, V> {
     }
 
     /// The first panic.
-    fn deliver_all(&self, hook: &Hook<K, V>, core: &Core<K, V>) -> Option<Payload> {
+    fn deliver_all(&self, listener: &Listener<K, V>, core: &Core<K, V>) -> Option<Payload> {
         let mut panicked = None;
         loop {
-            // Not borrowed while the hook runs.
+            // Not borrowed while the listener runs.
             let batch = take(&mut *self.0.borrow_mut());
             if batch.is_empty() {
                 return panicked;
             }
-            for node in batch {
-                let stands = || hook.stands_again(core, &node);
-                let departure = Departure::new(&node, core.version(&node), &stands);
-                let handed_over = catch_unwind(AssertUnwindSafe(|| hook.call(&departure)));
+            for Gone { node, tier, cause } in batch {
+                let stands = || listener.stands_again(core, &node);
+                let departure = Departure::new(&node, (tier, cause), core.version(&node), &stands);
+                let handed_over = catch_unwind(AssertUnwindSafe(|| listener.call(&departure)));
                 let_go(&node, core);
                 if let Err(payload) = handed_over {
                     if panicked.is_none() {
@@ -115,7 +136,7 @@ type Payload = Box<dyn core::any::Any + Send>;
 
 fn let_go<K: Send + Sync, V: Send + Sync>(node: &NodeRef<K, V>, core: &Core<K, V>) {
     if node.is_claimed() && core.views.none() {
-        // SAFETY: the operation that pushed it out ended it, and no view can read it: see `crate::engine::claim`.
+        // SAFETY: the operation that put it here ended it, and has left the value; and no view can read it: see `crate::engine::claim`.
         unsafe { node.let_go() };
     }
 }

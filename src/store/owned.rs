@@ -4,6 +4,7 @@ use core::borrow::Borrow;
 use core::hash::{BuildHasher, Hash};
 
 use super::TierStore;
+use super::departure::Cause;
 use super::error::{BudgetError, PromoteError, StoreError};
 use super::hashed::{drop_left, read};
 use super::pin::Pin;
@@ -76,7 +77,7 @@ where
     ///
     /// # Panics
     ///
-    /// Where the weigher, `Hash`, `Eq`, `Clone` or the overflow hook does; nothing but the fragment concerned is lost.
+    /// Where the weigher, `Hash`, `Eq`, `Clone` or the listener does; nothing but the fragment concerned is lost.
     ///
     /// # Examples
     ///
@@ -367,7 +368,7 @@ where
     /// and unused, from the start of the call to the move is passed over, "empty" is answered only if none stood there
     /// throughout, and a `get` that has returned makes a move fail that was decided before it.
     ///
-    /// What leaves cold is handed back here, not to the overflow hook.
+    /// What leaves cold is handed back here; the listener is told, as of a `remove`.
     ///
     /// # Linearization
     ///
@@ -397,7 +398,7 @@ where
         // What stays in the store is read as by a view: others may end it meanwhile. What has left it was ended here.
         let view = if tier == Tier::Cold { View::for_an_owned_operation(self) } else { View::new(self) };
         let Evicted { key, value, weight, from, to } = view.evict(tier)?;
-        let value = if to.is_some() { value.value().clone() } else { view.take(value) };
+        let value = if to.is_some() { value.value().clone() } else { view.take(value, Cause::Removed) };
         let evicted = Evicted { key: key.clone(), value, weight, from, to };
         drop(view);
         Some(evicted)
@@ -431,7 +432,7 @@ where
     {
         let hash = self.hash(key);
         let view = View::for_an_owned_operation(self);
-        let removed = view.remove_hashed(hash, key)?.map(|removed| view.take(removed));
+        let removed = view.remove_hashed(hash, key)?.map(|removed| view.take(removed, Cause::Removed));
         drop(view);
         Some(removed)
     }

@@ -66,9 +66,9 @@ where
     /// Each stands in the tier that the snapshot shows it in, is kept if it was, and is as recently used among all others as it was: so evictions meet the same
     /// fragments in the same order. Values are moved, not cloned. With the feature `serde`, the snapshot may have been written by another process.
     ///
-    /// What a snapshot does not say is the builder's: budget, capacities, weigher, hook, hasher. To start with a smaller budget than hot needs, restore with the old
+    /// What a snapshot does not say is the builder's: budget, capacities, weigher, listener, hasher. To start with a smaller budget than hot needs, restore with the old
     /// one and [set](TierStore::set_hot_budget) the new one then. What is over a capacity moves down at the end of the call, least recently used first, as at the
-    /// end of any call; what leaves cold by that is given to the hook. Where what is kept in hot is over the budget, what weighs nothing beside it moves down, too. The index has room for at least as many fragments as the snapshot shows.
+    /// end of any call; what leaves cold by that is told to the listener. Where what is kept in hot is over the budget, what weighs nothing beside it moves down, too. The index has room for at least as many fragments as the snapshot shows.
     ///
     /// The store is another one: [versions](crate::Version) of the snapshot are of no use in it. Its counters begin at zero.
     ///

@@ -28,7 +28,7 @@ use crate::tier::Tier;
 /// [`HEAVY`](crate::HEAVY)). So drop it, or repin it, now and then; hold none
 /// across a rayon join, an await or any other wait. Neither `Send` nor `Sync`.
 ///
-/// What a capacity pushes out of cold through a view is given to the overflow hook when the view is repinned or dropped: after
+/// What a capacity pushes out of cold through a view is told to the listener when the view is repinned or dropped: after
 /// the pin.
 ///
 /// The operations are those of [`TierStore`], with their linearization points, progress and errors. The weigher and `Hash` run while pinned.
@@ -38,7 +38,7 @@ where
     V: Send + Sync + 'static,
 {
     pub(super) store: &'s TierStore<K, V, S>,
-    // Dropped in this order: the hooks run unpinned, and what they have had can be let go.
+    // Dropped in this order: the listener runs unpinned, and what they have had can be let go.
     pub(super) guard: Guard,
     /// The hash of the key that was used last.
     pub(super) recent: Cell<u64>,
@@ -49,7 +49,7 @@ where
     pub(super) outflow: Delivery<'s, K, V, S>,
 }
 
-/// Hands what has left over to the hook when dropped.
+/// Tells the listener what has left when dropped.
 pub(super) struct Delivery<'s, K, V, S>
 where
     K: Send + Sync + 'static,
@@ -66,7 +66,7 @@ where
 {
     fn deliver(&self) {
         if !self.outflow.is_empty() {
-            self.outflow.deliver(self.store.hook.as_ref(), &self.store.core);
+            self.outflow.deliver(self.store.listener.as_ref(), &self.store.core);
         }
     }
 
@@ -122,13 +122,13 @@ where
         }
     }
 
-    /// Unpins and pins again, so that what has left the store can be freed, and gives the overflow hook what has left through this view.
+    /// Unpins and pins again, so that what has left the store can be freed, and tells the listener what has left through this view.
     ///
     /// Takes `&mut self`, so that nothing is lent out meanwhile.
     ///
     /// # Linearization
     ///
-    /// None. Lock-free, but for the hook.
+    /// None. Lock-free, but for the listener.
     ///
     /// # Examples
     ///

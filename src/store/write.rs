@@ -49,6 +49,7 @@ use crossbeam_epoch::Guard;
 
 use super::condition::Condition;
 use super::core::Core;
+use super::departure::Cause;
 use super::error::{Refusal, RestoreRefusal, StoreError};
 use super::evict::Room;
 use super::operation::Operation;
@@ -286,6 +287,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                     place = now;
                 }
                 Outcome::Done(replaced) => {
+                    self.has_left(old, from, Cause::Replaced);
                     new.is_found();
                     reach(Step::Committed);
                     core.report(old, guard);

@@ -176,8 +176,11 @@ fn what_is_over_a_capacity_moves_down_and_out() {
     let left = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let list = std::sync::Arc::clone(&left);
     let builder = builder(6).warm_capacity(Capacity::entries(0)).cold_capacity(Capacity::entries(2));
-    let store =
-        builder.overflow_hook(move |gone| list.lock().unwrap().push(*gone.key)).restore(read(&written())).unwrap();
+    let store = builder
+        .causes([tierstack::Cause::Overflowed])
+        .listener(move |gone| list.lock().unwrap().push(*gone.key))
+        .restore(read(&written()))
+        .unwrap();
     // 1 is kept; 5, and then 6 as the least recently used, go.
     assert_eq!(store.iter(Tier::Warm).map(|item| item.key).collect::<Vec<_>>(), [1]);
     assert_eq!(store.iter(Tier::Cold).map(|item| item.key).collect::<Vec<_>>(), [3, 5]);

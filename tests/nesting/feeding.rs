@@ -19,7 +19,7 @@ fn feeding(
 ) -> Arc<Store> {
     let builder = TierStore::builder(1).weigher(|_, _| 1);
     let builder = builder.warm_capacity(Capacity::entries(0)).cold_capacity(Capacity::entries(0));
-    let hook = builder.overflow_hook(move |departure| {
+    let hook = builder.causes([tierstack::Cause::Overflowed]).listener(move |departure| {
         depths.destructor(|| {
             if let Some(number) = next(*departure.key) {
                 let target = target.get().and_then(Weak::upgrade).expect("it stands");
@@ -79,7 +79,14 @@ fn what_a_hook_pushes_out_comes_in_order() {
         }
     };
     let builder = TierStore::builder(3).weigher(|_, _| 1).warm_capacity(Capacity::entries(0));
-    let store: Arc<Store> = Arc::new(builder.cold_capacity(Capacity::entries(0)).overflow_hook(hook).build().unwrap());
+    let store: Arc<Store> = Arc::new(
+        builder
+            .cold_capacity(Capacity::entries(0))
+            .causes([tierstack::Cause::Overflowed])
+            .listener(hook)
+            .build()
+            .unwrap(),
+    );
     stands.set(Arc::downgrade(&store)).unwrap();
     for number in 0..3 {
         store.store(number, 0).unwrap();

@@ -182,7 +182,8 @@ fn build<K: Numbered, S: BuildHasher>(setup: &Setup, slack: u64, hasher: S) -> (
         .weigher(|_, value| value.weight)
         .warm_capacity(setup.warm)
         .cold_capacity(setup.cold)
-        .overflow_hook(move |gone: &Departure<'_, K, Value>| {
+        .causes([tierstack::Cause::Overflowed])
+        .listener(move |gone: &Departure<'_, K, Value>| {
             record.lock().unwrap().push((gone.key.clone(), gone.value.clone()));
         })
         .expected_fragments(setup.expected)

@@ -16,7 +16,8 @@ fn recorded(budget: u64, warm: Capacity, cold: Capacity) -> (TierStore<u64, u64>
         .weigher(|_, weight| *weight)
         .warm_capacity(warm)
         .cold_capacity(cold)
-        .overflow_hook(move |gone: &Departure<'_, _, u64>| record.lock().unwrap().push(*gone.key))
+        .causes([tierstack::Cause::Overflowed])
+        .listener(move |gone: &Departure<'_, _, u64>| record.lock().unwrap().push(*gone.key))
         .build()
         .unwrap();
     (store, handed)

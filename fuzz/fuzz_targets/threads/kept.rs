@@ -73,7 +73,8 @@ impl Kept {
             .weigher(|_, value| value.weight)
             .warm_capacity(setup.warm)
             .cold_capacity(setup.cold)
-            .overflow_hook(move |gone: &Departure<'_, _, Value>| {
+            .causes([tierstack::Cause::Overflowed])
+            .listener(move |gone: &Departure<'_, _, Value>| {
                 assert_eq!(*gone.key, gone.value.key);
                 hook_books.0.leave(*gone.value.account);
                 Tally::add(&hook_books.1.overflowed);

@@ -1,6 +1,6 @@
 //! Who keeps a node without a pin, and which of them frees it.
 //!
-//! What a capacity pushes out is kept on its way to the overflow hook, which may take its time, after it was retired.
+//! What has left the store is kept on its way to the listener, which may take its time, after it was retired.
 //!
 //! # States
 //!
