@@ -8,7 +8,6 @@ use core::hash::{BuildHasher, Hash};
 use super::TierStore;
 use super::condition::{Condition, IfAbsent, IfIs};
 use super::core::Core;
-use super::departure::Cause;
 use super::error::{Refusal, ReplaceIfRefusal, StoreError, StoreIfAbsentRefusal, UpdateRefusal};
 use super::view::View;
 use super::write::{Newcomer, NotStored, Written};
@@ -256,7 +255,7 @@ where
         let measured = self.measure_successor(&key, version, &value);
         let view = View::for_an_owned_operation(self);
         let stored = view.store_where(measured, key, value, IfIs(*version));
-        let stored = stored.map(|written| written.report.map(|old| view.take(old, Cause::Replaced)));
+        let stored = stored.map(|written| written.report.map(|old| view.take_replaced(old)));
         drop(view);
         stored
     }

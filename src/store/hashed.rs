@@ -78,13 +78,21 @@ where
         core.ask(condition, core.observe(hash, |other| other == key, &self.guard), &self.guard)
     }
 
+    /// As [`Self::take`], of what was replaced.
+    pub(super) fn take_replaced(&self, ended: &Node<K, V>) -> V
+    where
+        V: Clone,
+    {
+        self.take(ended, Cause::Replaced)
+    }
+
     /// The same, and not through the stack.
     fn take_boxed(&self, ended: &Node<K, V>) -> Box<V>
     where
         V: Clone,
     {
         let mut taken = Box::<MaybeUninit<V>>::new_uninit();
-        taken.write(MaybeUninit::new(self.take(ended, Cause::Replaced)));
+        taken.write(MaybeUninit::new(self.take_replaced(ended)));
         // SAFETY: written above.
         unsafe { taken.assume_init().assume_init() }
     }
@@ -194,7 +202,7 @@ where
                     drop(view);
                     return Ok(unboxed(Stored { tier, version, replaced, contended, kept_out, kept }));
                 }
-                let replaced = replaced.map(|replaced| view.take(replaced, Cause::Replaced));
+                let replaced = replaced.map(|replaced| view.take_replaced(replaced));
                 drop(view);
                 Ok(Stored { tier, version, replaced, contended, kept_out, kept })
             }

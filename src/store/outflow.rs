@@ -96,9 +96,14 @@ impl<K: Send + Sync, V: Send + Sync> Outflow<K, V> {
                 return panicked;
             }
             for Gone { node, tier, cause } in batch {
-                let stands = || listener.stands_again(core, &node);
-                let departure = Departure::new(&node, (tier, cause), core.version(&node), &stands);
-                let handed_over = catch_unwind(AssertUnwindSafe(|| listener.call(&departure)));
+                // Of what overflows it is perhaps not to be told: then that is only let go.
+                let tell = || {
+                    if core.told.contain(cause) {
+                        let stands = || listener.stands_again(core, &node);
+                        listener.call(&Departure::new(&node, (tier, cause), core.version(&node), &stands));
+                    }
+                };
+                let handed_over = catch_unwind(AssertUnwindSafe(tell));
                 let_go(&node, core);
                 if let Err(payload) = handed_over {
                     if panicked.is_none() {
