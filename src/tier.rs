@@ -56,12 +56,19 @@ impl Tier {
     }
 }
 
-impl fmt::Display for Tier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+impl Tier {
+    /// Its name in lower case.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
             Self::Hot => "hot",
             Self::Warm => "warm",
             Self::Cold => "cold",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
     }
 }

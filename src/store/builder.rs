@@ -51,6 +51,8 @@ pub struct Builder<K: 'static, V: 'static, S = DefaultHasher> {
     pub(super) settings: Settings,
     weigher: Option<Callback<Weigher<K, V>>>,
     listener: Option<Callback<Listen<K, V>>>,
+    #[cfg(feature = "tracing")]
+    show_key: Option<super::trace::ShowKey<K>>,
     hasher: S,
 }
 
@@ -68,6 +70,8 @@ impl<K, V> Builder<K, V> {
             },
             weigher: None,
             listener: None,
+            #[cfg(feature = "tracing")]
+            show_key: None,
             hasher: DefaultHasher::default(),
         }
     }
@@ -166,6 +170,41 @@ impl<K, V, S> Builder<K, V, S> {
         self
     }
 
+    /// Names keys in events, for the `tracing` crate.
+    ///
+    /// With the feature `tracing` a store tells what becomes of its fragments, as events with the target `tierstack`:
+    ///
+    /// | message | level | fields |
+    /// |---|---|---|
+    /// | `store` | trace | `to`, `replaced` |
+    /// | `promote`, `demote` | trace | `from`, `to` |
+    /// | `evict` | trace | `from`, and `to` unless it has left the store: whatever it was evicted for |
+    /// | `remove` | trace | `from` |
+    /// | `contended` | debug | `tier`, in which a `store` or a `promote` that was contended has left it |
+    ///
+    /// All have the fragment's `version` and `weight`, in bytes. They have its `key` only after this call: not every key can be shown, and not every key should stand in a
+    /// log.
+    ///
+    /// Events are told after the operation, as the [listener](Self::listener) is: by a [`View`](crate::View), when it is dropped or repinned. So a subscriber may take
+    /// its time, and use the store; one that uses the same store at each event never ends. Without the feature events cost nothing. With it, and with no subscriber that asks for
+    /// them, they cost a load and a compare each.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let store = tierstack::TierStore::<String, u32>::builder(1024).trace_keys().build()?;
+    /// store.store("key".into(), 1)?; // TRACE tierstack: store key="key" version=Version(0:1) weight=28 to=hot replaced=false
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "tracing")]
+    pub fn trace_keys(mut self) -> Self
+    where
+        K: fmt::Debug,
+    {
+        self.show_key = Some(<K as fmt::Debug>::fmt);
+        self
+    }
+
     /// Hashes the keys.
     ///
     /// Two keys of one hash are told apart by `Eq`. The index walks past all keys of that hash: with `n` of them an operation takes O(n).
@@ -184,7 +223,14 @@ impl<K, V, S> Builder<K, V, S> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn hasher<S2: BuildHasher>(self, hasher: S2) -> Builder<K, V, S2> {
-        Builder { settings: self.settings, weigher: self.weigher, listener: self.listener, hasher }
+        Builder {
+            settings: self.settings,
+            weigher: self.weigher,
+            listener: self.listener,
+            #[cfg(feature = "tracing")]
+            show_key: self.show_key,
+            hasher,
+        }
     }
 
     /// Makes room in the index for so many fragments at once, up to about twelve million. It grows beyond that, and shrinks again as
@@ -239,7 +285,13 @@ where
             self.settings.told = Causes::NONE;
         }
         let listener = self.listener.map(Listener::new);
-        TierStore { core: Core::new(&self.settings), weigher: self.weigher, listener, hasher: self.hasher }
+        #[cfg_attr(not(feature = "tracing"), allow(unused_mut, reason = "as it is made"))]
+        let mut core = Core::new(&self.settings);
+        #[cfg(feature = "tracing")]
+        {
+            core.show_key = self.show_key;
+        }
+        TierStore { core, weigher: self.weigher, listener, hasher: self.hasher }
     }
 }
 

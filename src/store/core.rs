@@ -42,6 +42,9 @@ pub struct Core<K: Send + Sync + 'static, V: Send + Sync + 'static> {
     pub(super) has_capacity: bool,
     /// Of what the listener is told; of nothing, where there is none.
     pub(super) told: Causes,
+    /// Writes a key into an event.
+    #[cfg(feature = "tracing")]
+    pub(super) show_key: Option<super::trace::ShowKey<K>>,
     pub(super) stats: Arc<Stats>,
     pub(super) recency_slack: u64,
     pub(super) views: Views,
@@ -73,6 +76,8 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
             crossings: Padded(AtomicU64::new(0)),
             has_capacity: census.iter().any(Census::is_bounded),
             told: settings.told,
+            #[cfg(feature = "tracing")]
+            show_key: None,
             census,
             stats: Arc::new(Stats::new()),
             recency_slack: settings.recency_slack,

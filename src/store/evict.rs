@@ -47,6 +47,7 @@
 
 use super::departure;
 use super::operation::Operation;
+use super::trace::Happened;
 use crate::engine::census::Census;
 use crate::engine::entries::{Entries, Met};
 use crate::engine::node::Node;
@@ -164,6 +165,7 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
             self.stripe.count(Event::Overflow);
         }
         self.stripe.count(Event::Eviction);
+        self.note(node, Happened::Evicted { from: tier, to: tier.below() });
         reach(Step::Left);
         true
     }

@@ -14,6 +14,7 @@
 //! | `restore` | a store from a snapshot |
 //! | `outflow` | what left the store, on its way to the listener |
 //! | `departure` | the listener, and what it is told |
+//! | `trace` | events, by a feature |
 //! | `flush` | freeing at the caller's word |
 //! | `inspect`, `metrics` | counts |
 //! | `view`, `owned`; `hashed` | the two ways to call all of it; what they share |
@@ -44,6 +45,7 @@ mod read;
 mod restore;
 mod scan;
 mod snapshot;
+mod trace;
 mod version;
 mod view;
 mod write;

@@ -8,6 +8,7 @@ use super::departure::Cause;
 use super::error::PromoteError;
 use super::evict::Room;
 use super::operation::Operation;
+use super::trace::Happened;
 use crate::engine::entries::Entries;
 use crate::engine::node::Node;
 use crate::engine::place::Outcome;
@@ -53,6 +54,9 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                 match self.reserve_for(node, is_it, stands) {
                     Some(Err(refusal)) if stands() => {
                         core.report(node, guard);
+                        if let PromoteError::Contended { .. } = refusal {
+                            self.note(node, Happened::Contended { tier: from });
+                        }
                         return Err(refusal);
                     }
                     None | Some(Err(_)) => continue,
@@ -74,6 +78,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                     if from != to {
                         self.departed(node, from);
                         self.arrived(node, to, place.is_kept());
+                        self.note(node, Happened::Promoted { from, to });
                     }
                     return Ok(Moved { from, to });
                 }
@@ -130,6 +135,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                         self.arrived(node, to, place.is_kept());
                         self.take_over_bytes(node, from);
                         self.stripe.count(Event::Demotion);
+                        self.note(node, Happened::Demoted { from, to });
                         break 'key Some(Moved { from, to });
                     }
                 }
@@ -160,6 +166,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                         self.departed(node, tier);
                         self.take_over_bytes(node, tier);
                         self.stripe.count(Event::Removal);
+                        self.note(node, Happened::Removed { from: tier });
                         break 'key core.fragment(node, place);
                     }
                 }

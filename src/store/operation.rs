@@ -5,6 +5,7 @@ use crossbeam_epoch::Guard;
 use super::core::Core;
 use super::departure::Cause;
 use super::outflow::Outflow;
+use super::trace::{self, Happened};
 use crate::engine::budget::{Budget, Reservation};
 use crate::engine::census::Tally;
 use crate::engine::node::Node;
@@ -108,6 +109,14 @@ impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'c, '
     pub(super) fn has_left(&self, node: &Node<K, V>, tier: Tier, cause: Cause) {
         if cause == Cause::Overflowed || self.core.told.contain(cause) {
             self.outflow.push(node, tier, cause);
+        }
+    }
+
+    /// What has happened to a fragment is told, if somebody asks for such events.
+    #[inline]
+    pub(super) fn note(&self, node: &Node<K, V>, happened: Happened) {
+        if trace::is_on(happened) {
+            self.outflow.note(node, happened);
         }
     }
 

@@ -12,6 +12,8 @@
 //! A node that is here is held, so that key and value stay until it was handed over. The value is not moved out to the caller of a `remove` then, as it would be otherwise where it is
 //! heavy: the caller gets a clone, and the value goes when the listener has had it.
 //!
+//! A fragment of which an [event](super::trace) is to be told is held here as well, and has mostly not left.
+//!
 //! Without a listener only what a capacity pushes out comes here, as nobody else lets go of its value.
 //!
 //! # Listeners that store
@@ -31,19 +33,23 @@ use std::panic::{catch_unwind, resume_unwind};
 
 use super::core::Core;
 use super::departure::{Cause, Departure, Listener};
+use super::trace::Happened;
 use crate::engine::node::{Node, NodeRef};
 use crate::sync::per_thread;
 use crate::tier::Tier;
 
-/// A fragment that has left: which, from where, and why.
-struct Gone<K: 'static, V: 'static> {
-    node: NodeRef<K, V>,
-    tier: Tier,
-    cause: Cause,
+/// What is to be told of a fragment.
+#[derive(Clone, Copy)]
+enum News {
+    /// It has left: from where, and why.
+    Gone(Tier, Cause),
+    /// An event: see [`super::trace`].
+    #[cfg_attr(not(feature = "tracing"), allow(dead_code, reason = "nobody looks"))]
+    Happened(Happened),
 }
 
-/// What is to be handed over, in the order in which it left.
-pub struct Outflow<K: 'static, V: 'static>(ManuallyDrop<RefCell<Vec<Gone<K, V>>>>);
+/// What is to be handed over, in the order in which it came to pass.
+pub struct Outflow<K: 'static, V: 'static>(ManuallyDrop<RefCell<Vec<(NodeRef<K, V>, News)>>>);
 
 impl<K: Send + Sync, V: Send + Sync> Outflow<K, V> {
     pub const fn new() -> Self {
@@ -53,7 +59,13 @@ impl<K: Send + Sync, V: Send + Sync> Outflow<K, V> {
     /// Takes a fragment that the caller has ended, under the pin that it has reached it by.
     #[cold]
     pub(super) fn push(&self, node: &Node<K, V>, tier: Tier, cause: Cause) {
-        self.0.borrow_mut().push(Gone { node: NodeRef::new(node), tier, cause });
+        self.0.borrow_mut().push((NodeRef::new(node), News::Gone(tier, cause)));
+    }
+
+    /// Takes an event of a fragment that the caller has reached by its pin.
+    #[cold]
+    pub(super) fn note(&self, node: &Node<K, V>, happened: Happened) {
+        self.0.borrow_mut().push((NodeRef::new(node), News::Happened(happened)));
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -63,13 +75,13 @@ impl<K: Send + Sync, V: Send + Sync> Outflow<K, V> {
     /// Hands everything over, and lets go of it; or leaves that to a call for the same store that is in progress on this thread. A panic of
     /// the listener goes on to the caller after the rest was handed over too.
     pub(super) fn deliver(&self, listener: Option<&Listener<K, V>>, core: &Core<K, V>) {
-        let Some(listener) = listener else {
-            // Destructors that this runs, and that end more, are no listeners: see `crate::engine::reclaim`.
-            for Gone { node, .. } in take(&mut *self.0.borrow_mut()) {
+        // Destructors that this runs, and that end more, are no listeners: see `crate::engine::reclaim`.
+        if listener.is_none() && !cfg!(feature = "tracing") {
+            for (node, _) in take(&mut *self.0.borrow_mut()) {
                 let_go(&node, core);
             }
             return;
-        };
+        }
         let frame = Frame { core: ptr::from_ref(core).cast(), queue: ptr::from_ref(self).cast(), outer: innermost() };
         if let Some(outer) = frame.outer_of_the_same_store() {
             // SAFETY: the frame is further out on this thread's stack, and its queue is of this type: it has borrowed a store at this address,
@@ -87,7 +99,7 @@ impl<K: Send + Sync, V: Send + Sync> Outflow<K, V> {
     }
 
     /// The first panic.
-    fn deliver_all(&self, listener: &Listener<K, V>, core: &Core<K, V>) -> Option<Payload> {
+    fn deliver_all(&self, listener: Option<&Listener<K, V>>, core: &Core<K, V>) -> Option<Payload> {
         let mut panicked = None;
         loop {
             // Not borrowed while the listener runs.
@@ -95,16 +107,11 @@ impl<K: Send + Sync, V: Send + Sync> Outflow<K, V> {
             if batch.is_empty() {
                 return panicked;
             }
-            for Gone { node, tier, cause } in batch {
-                // Of what overflows it is perhaps not to be told: then that is only let go.
-                let tell = || {
-                    if core.told.contain(cause) {
-                        let stands = || listener.stands_again(core, &node);
-                        listener.call(&Departure::new(&node, (tier, cause), core.version(&node), &stands));
-                    }
-                };
-                let handed_over = catch_unwind(AssertUnwindSafe(tell));
-                let_go(&node, core);
+            for (node, news) in batch {
+                let handed_over = catch_unwind(AssertUnwindSafe(|| tell(listener, core, &node, news)));
+                if let News::Gone(..) = news {
+                    let_go(&node, core);
+                }
                 if let Err(payload) = handed_over {
                     if panicked.is_none() {
                         panicked = Some(payload);
@@ -134,6 +141,24 @@ impl<K, V> Drop for Outflow<K, V> {
             // SAFETY: not used again.
             unsafe { ManuallyDrop::drop(&mut self.0) };
         }
+    }
+}
+
+fn tell<K: Send + Sync, V: Send + Sync>(
+    listener: Option<&Listener<K, V>>,
+    core: &Core<K, V>,
+    node: &NodeRef<K, V>,
+    news: News,
+) {
+    match (news, listener) {
+        // Of what overflows it is perhaps not to be told: then that is only let go.
+        (News::Gone(tier, cause), Some(listener)) if core.told.contain(cause) => {
+            let stands = || listener.stands_again(core, node);
+            listener.call(&Departure::new(node, (tier, cause), core.version(node), &stands));
+        }
+        #[cfg(feature = "tracing")]
+        (News::Happened(happened), _) => super::trace::tell(node, happened, core.version(node), core.show_key),
+        _ => {}
     }
 }
 

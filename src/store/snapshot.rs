@@ -44,10 +44,10 @@ use table::home;
 /// ```
 /// # #[cfg(feature = "serde")] {
 /// # use tierstack::{StoreSnapshot, TierStore};
-/// let store: TierStore<u32, String> = TierStore::new(1024)?;
+/// let store = TierStore::builder(1024).weigher(|_: &u32, text: &String| text.len() as u64).build()?;
 /// store.store(1, "one".into())?;
 /// let text = serde_json::to_string(&store.snapshot())?;
-/// assert_eq!(text, r#"{"format":1,"fragments":[{"key":1,"value":"one","weight":32,"tier":"hot","kept":false}]}"#);
+/// assert_eq!(text, r#"{"format":1,"fragments":[{"key":1,"value":"one","weight":3,"tier":"hot","kept":false}]}"#);
 ///
 /// let read: StoreSnapshot<u32, String> = serde_json::from_str(&text)?;
 /// assert_eq!(read.get(&1).map(|fragment| fragment.value.as_str()), Some("one"));

@@ -53,6 +53,7 @@ use super::departure::Cause;
 use super::error::{Refusal, RestoreRefusal, StoreError};
 use super::evict::Room;
 use super::operation::Operation;
+use super::trace::Happened;
 use crate::engine::budget::Limit;
 use crate::engine::entries::Entries;
 use crate::engine::index::{Inserted, Spot};
@@ -167,6 +168,10 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
             stripe.count(Event::Contended);
         }
         let node = new.found();
+        self.note(node, Happened::Stored { to: stored.tier, replaced: stored.replaced.is_some() });
+        if stored.contended {
+            self.note(node, Happened::Contended { tier: stored.tier });
+        }
         self.finish();
         Ok(Written { report: stored, node })
     }
