@@ -48,8 +48,10 @@ enum News {
     Happened(Happened),
 }
 
+type Queue<K, V> = Vec<(NodeRef<K, V>, News)>;
+
 /// What is to be handed over, in the order in which it came to pass.
-pub struct Outflow<K: 'static, V: 'static>(ManuallyDrop<RefCell<Vec<(NodeRef<K, V>, News)>>>);
+pub struct Outflow<K: 'static, V: 'static>(ManuallyDrop<RefCell<Queue<K, V>>>);
 
 impl<K: Send + Sync, V: Send + Sync> Outflow<K, V> {
     pub const fn new() -> Self {

@@ -186,6 +186,8 @@ fn a_listener_may_use_the_store() {
 
 #[test]
 fn a_panic_of_the_listener_keeps_nothing_from_being_told() {
+    use Cause::{Removed, Replaced};
+
     let told = Told::default();
     let tell = Arc::clone(&told);
     let listener = move |gone: &Departure<'_, u32, u32>| {
@@ -217,7 +219,6 @@ fn a_panic_of_the_listener_keeps_nothing_from_being_told() {
         .iter()
         .map(|told| (told.0, told.1, told.3))
         .collect();
-    use Cause::{Removed, Replaced};
     assert_eq!(
         gone,
         [(5, 5, Replaced), (5, 7, Removed), (0, 0, Removed), (1, 1, Removed), (2, 2, Removed), (3, 3, Replaced)]

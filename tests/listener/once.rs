@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rand::Rng;
-use tierstack::{Capacity, Cause, Departure, StoreError, Tier, TierStore};
+use tierstack::{Capacity, Cause, Departure, Tier, TierStore};
 
 use crate::common::{audit, dice, for_about, lockstep, together};
 
@@ -44,12 +44,9 @@ fn replacements_and_removals_of_one_key_at_once() {
         let number = 1 + round * 10 + thread as u64;
         match (thread as u64 + round) % 4 {
             0 => end(store.store(1, number).unwrap().replaced, Cause::Replaced),
-            1 if round % 3 == 0 => end(store.pin().remove(&1).map(|removed| *removed.value), Cause::Removed),
+            1 if round.is_multiple_of(3) => end(store.pin().remove(&1).map(|removed| *removed.value), Cause::Removed),
             1 | 2 => end(store.remove(&1).map(|removed| removed.value), Cause::Removed),
-            _ => match store.update(1, |_| number) {
-                Ok(updated) => end(updated.replaced, Cause::Replaced),
-                Err(StoreError { .. }) => {}
-            },
+            _ => end(store.update(1, |_| number).ok().and_then(|updated| updated.replaced), Cause::Replaced),
         }
     };
     let rounds = if cfg!(debug_assertions) { 3_000 } else { 20_000 };
@@ -77,35 +74,25 @@ fn everything_that_was_stored_stands_or_was_told_once() {
             let given = together(THREADS, |thread| {
                 let mut dice = dice([round, thread as u64, weight]);
                 let mut given = Vec::new();
+                let mut ended = |number: Option<u64>, cause| given.extend(number.map(|number| (number, cause)));
                 let mut view = None;
                 for _ in 0..400 {
                     let (key, number) = (dice.random_range(0..KEYS), numbers.fetch_add(1, Ordering::Relaxed));
                     match dice.random_range(0..13) {
-                        0..3 => {
-                            given.extend(store.store(key, number).unwrap().replaced.map(|old| (old, Cause::Replaced)))
-                        }
+                        0..3 => ended(store.store(key, number).unwrap().replaced, Cause::Replaced),
                         3 => drop(store.store_if_absent(key, number)),
-                        4 => given.extend(
-                            store
-                                .update(key, |_| number)
-                                .ok()
-                                .and_then(|done| done.replaced)
-                                .map(|old| (old, Cause::Replaced)),
-                        ),
-                        5 => given.extend(store.remove(&key).map(|gone| (gone.value, Cause::Removed))),
-                        6 => {
-                            let evicted = store.evict_lru(Tier::Cold);
-                            given.extend(evicted.map(|gone| (gone.value, Cause::Removed)));
-                        }
+                        4 => ended(store.update(key, |_| number).ok().and_then(|done| done.replaced), Cause::Replaced),
+                        5 => ended(store.remove(&key).map(|gone| gone.value), Cause::Removed),
+                        6 => ended(store.evict_lru(Tier::Cold).map(|gone| gone.value), Cause::Removed),
                         7 => drop(store.demote_to(&key, Tier::Cold)),
                         8 => drop(store.promote_to(&key, Tier::Hot)),
                         9 => {
                             let view = view.get_or_insert_with(|| store.pin());
-                            given.extend(view.store(key, number).unwrap().replaced.map(|old| (*old, Cause::Replaced)));
+                            ended(view.store(key, number).unwrap().replaced.copied(), Cause::Replaced);
                         }
                         10 => {
                             let view = view.get_or_insert_with(|| store.pin());
-                            given.extend(view.remove(&key).map(|gone| (*gone.value, Cause::Removed)));
+                            ended(view.remove(&key).map(|gone| *gone.value), Cause::Removed);
                         }
                         11 => drop(store.keep(&key).and_then(|_| store.let_go(&key))),
                         _ => view = None,
