@@ -64,6 +64,8 @@ enum Step {
     Replay,
     /// Drops a snapshot; all the others stay what they are.
     Forget(Which),
+    /// Goes on with another plan, restored from a snapshot of this one; what is forgotten of this one is still the other's.
+    Restore,
 }
 
 /// One of however many there are.
@@ -198,7 +200,11 @@ impl Trial {
                 return None;
             }
             Step::Replay => {
-                self.replay();
+                self.go_on_with(PlanContext::replay(trail(&self.hand.plan)).expect("what happened can happen again"));
+                return None;
+            }
+            Step::Restore => {
+                self.go_on_with(PlanContext::restore(&self.hand.plan.snapshot()));
                 return None;
             }
             Step::Forget(which) => {
@@ -233,9 +239,8 @@ impl Trial {
         assert_eq!(answer, self.model.apply(operation), "{operation:?}");
     }
 
-    /// The plan's trail makes the same plan, which takes its place; the savepoints and the handles are of the old one.
-    fn replay(&mut self) {
-        let copy = PlanContext::replay(trail(&self.hand.plan)).expect("what happened can happen again");
+    /// The same plan made anew, which takes the place of this one; the savepoints and the handles are of the old one.
+    fn go_on_with(&mut self, copy: PlanContext<u64>) {
         assert_eq!(view(&copy.snapshot()), self.model.view());
         agrees(&copy, &self.model);
         let savepoint = self.hand.plan.savepoint();
@@ -265,7 +270,7 @@ fuzz_target!(|input: Input| {
     }
     trial.replay_without(input.ends);
     trial.hand.snapshots.push((trial.hand.plan.snapshot(), trial.model.view()));
-    trial.replay();
+    trial.go_on_with(PlanContext::replay(trail(&trial.hand.plan)).expect("what happened can happen again"));
     trial.hand.snapshots.push((trial.hand.plan.snapshot(), trial.model.view()));
     for (snapshot, expected) in &trial.hand.snapshots {
         shows(snapshot, expected, input.ends);
