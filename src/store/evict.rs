@@ -149,20 +149,18 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
             self.no_departure(node, tier, false);
             return false;
         };
-        if tier == Tier::Cold {
-            self.has_left(node, tier, cause.of_departure());
-        }
         self.departed(node, tier);
         if let Some(below) = tier.below() {
             self.arrived(node, below, false);
         } else {
+            self.has_left(node, tier, cause.of_departure());
+            if cause == Cause::OverCapacity {
+                self.stripe.count(Event::Overflow);
+            }
             reach(Step::Moved);
             core.report(node, guard);
             core.clear_left(node, place, now, guard);
             core.index.tidy(node.hash(), guard);
-        }
-        if cause == Cause::OverCapacity && tier == Tier::Cold {
-            self.stripe.count(Event::Overflow);
         }
         self.stripe.count(Event::Eviction);
         self.note(node, Happened::Evicted { from: tier, to: tier.below() });
