@@ -66,17 +66,18 @@ where
     /// Each stands in the tier that the snapshot shows it in, is kept if it was, and is as recently used among all others as it was: so evictions meet the same
     /// fragments in the same order. Values are moved, not cloned. With the feature `serde`, the snapshot may have been written by another process.
     ///
-    /// What a snapshot does not say is the builder's: budget, capacities, weigher, listener, hasher. To start with a smaller budget than hot needs, restore with the old
-    /// one and [set](TierStore::set_hot_budget) the new one then. What is over a capacity moves down at the end of the call, least recently used first, as at the
-    /// end of any call; what leaves cold by that is told to the listener. Where what is kept in hot is over the budget, what weighs nothing beside it moves down, too. The index has room for at least as many fragments as the snapshot shows.
+    /// What a snapshot does not say is the builder's: budget, capacities, weigher, listener, hasher. To start with a smaller budget than hot needs, restore
+    /// with the old one, and [set](TierStore::set_hot_budget) the new one then. What is over a capacity moves down at the end of the call, least recently used
+    /// first, as at the end of any call; the listener is told of what leaves cold by that. Where what is kept in hot is over the budget, what weighs nothing beside
+    /// it moves down, too. The index has room for at least as many fragments as the snapshot shows.
     ///
     /// The store is another one: [versions](crate::Version) of the snapshot are of no use in it. Its counters begin at zero.
     ///
     /// # Errors
     ///
-    /// [`RestoreError`] hands back the snapshot, and says why: [`RestoreRefusal`]. Nothing in a snapshot is taken for granted, wherever it comes from. The weigher is asked for each fragment,
-    /// and has to say what the snapshot says: else a fragment could weigh less than the budget is told. After a change of the weigher,
-    /// [`reweigh`](StoreSnapshot::reweigh) first.
+    /// [`RestoreError`] hands back the snapshot, and says why: [`RestoreRefusal`]. Nothing in a snapshot is taken for granted, wherever it comes from. The
+    /// weigher is asked for each fragment, and has to say what the snapshot says: else a fragment could weigh more than the budget is told. After a change of
+    /// the weigher, [`reweigh`](StoreSnapshot::reweigh) first.
     ///
     /// # Linearization
     ///

@@ -28,7 +28,7 @@ use crate::tier::Tier;
 /// [`HEAVY`](crate::HEAVY)). So drop it, or repin it, now and then; hold none
 /// across a rayon join, an await or any other wait. Neither `Send` nor `Sync`.
 ///
-/// What a capacity pushes out of cold through a view is told to the listener when the view is repinned or dropped: after
+/// The [listener](crate::Builder::listener) is told of what has left the store through a view when the view is repinned or dropped: after
 /// the pin.
 ///
 /// The operations are those of [`TierStore`], with their linearization points, progress and errors. The weigher and `Hash` run while pinned.
@@ -38,7 +38,7 @@ where
     V: Send + Sync + 'static,
 {
     pub(super) store: &'s TierStore<K, V, S>,
-    // Dropped in this order: the listener runs unpinned, and what they have had can be let go.
+    // Dropped in this order: the listener runs unpinned, and what it has had can be let go.
     pub(super) guard: Guard,
     /// The hash of the key that was used last.
     pub(super) recent: Cell<u64>,
