@@ -186,8 +186,8 @@ impl<K, V, S> Builder<K, V, S> {
     /// log.
     ///
     /// Events are told after the operation, as the [listener](Self::listener) is: by a [`View`](crate::View), when it is dropped or repinned. So a subscriber may take
-    /// its time, and use the store; one that uses the same store at each event never ends. Without the feature events cost nothing. With it, and with no subscriber that asks for
-    /// them, they cost a load and a compare each.
+    /// its time, and use the store; one that uses the same store at each event never ends. Without the feature events cost nothing. With it, and with no subscriber for that
+    /// level, they cost a load and a compare each.
     ///
     /// # Examples
     ///

@@ -3,7 +3,10 @@
 //! A subscriber is a caller's code: it may take its time, panic, and use the store. So events are told as the listener is: they are gathered in the
 //! [outflow](super::outflow) while the thread is pinned, with the node held, and told after it is not.
 //!
-//! Without the feature [`is_on`] is a constant, and nothing of this is left. With it, and no subscriber that asks for these events, it is one load and a compare.
+//! Whether anybody asks for them at all is decided while the thread is pinned. So no subscriber is asked then: only the most detailed level goes by, which tracing keeps in an
+//! atomic. What is gathered for a subscriber of that level, and is not for it, is filtered when it is told.
+//!
+//! Without the feature [`is_on`] is a constant, and nothing of this is left. With it, and with no subscriber of that level, it is one load and a compare.
 
 use crate::tier::Tier;
 
@@ -50,7 +53,8 @@ pub use on::{ShowKey, is_on, tell};
 mod on {
     use core::fmt;
 
-    use tracing::{Level, enabled, event};
+    use tracing::level_filters::{LevelFilter, STATIC_MAX_LEVEL};
+    use tracing::{Level, event};
 
     use super::Happened;
     use crate::engine::node::Node;
@@ -60,13 +64,14 @@ mod on {
     /// Writes a key.
     pub type ShowKey<K> = fn(&K, &mut fmt::Formatter<'_>) -> fmt::Result;
 
-    /// Whether somebody asks for such events.
+    /// Whether somebody may ask for such events.
     #[inline]
     pub fn is_on(happened: Happened) -> bool {
-        match happened {
-            Happened::Contended { .. } => enabled!(target: "tierstack", Level::DEBUG),
-            _ => enabled!(target: "tierstack", Level::TRACE),
-        }
+        let level = match happened {
+            Happened::Contended { .. } => Level::DEBUG,
+            _ => Level::TRACE,
+        };
+        level <= STATIC_MAX_LEVEL && level <= LevelFilter::current()
     }
 
     struct Key<'a, K>(&'a K, ShowKey<K>);

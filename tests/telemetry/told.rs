@@ -9,7 +9,7 @@ use tierstack::{Builder, Capacity, Tier, TierStore};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
-use tracing::subscriber::with_default;
+use tracing::subscriber::{Interest, with_default};
 use tracing::{Event, Level, Metadata, Subscriber};
 
 type Store = TierStore<&'static str, u32>;
@@ -42,7 +42,14 @@ impl Visit for Line {
 
 impl Subscriber for Listener {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        assert!(!crossbeam_epoch::is_pinned(), "a subscriber is asked nothing within an operation");
         metadata.target() == "tierstack" && *metadata.level() <= self.most
+    }
+
+    /// It is asked each time.
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        assert!(!crossbeam_epoch::is_pinned(), "a subscriber is asked nothing within an operation");
+        if metadata.target() == "tierstack" { Interest::sometimes() } else { Interest::never() }
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
