@@ -18,7 +18,7 @@ fn store(room: u64) -> (TierStore<&'static str, u32>, Told) {
     let hook = move |gone: &Departure<'_, &'static str, u32>| {
         tell.lock().unwrap().push((gone.key, *gone.value, gone.weight, gone.stands_again()));
     };
-    (builder.causes([tierstack::Cause::Overflowed]).listener(hook).build().unwrap(), told)
+    (builder.listener_causes([tierstack::Cause::Overflowed]).listener(hook).build().unwrap(), told)
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn a_key_that_left_twice_stands_where_it_is_in_another_tier() {
     let hook = move |gone: &Departure<'_, &'static str, u32>| {
         tell.lock().unwrap().push((gone.key, *gone.value, gone.weight, gone.stands_again()));
     };
-    let store = builder.causes([tierstack::Cause::Overflowed]).listener(hook).build().unwrap();
+    let store = builder.listener_causes([tierstack::Cause::Overflowed]).listener(hook).build().unwrap();
     let view = store.pin();
     for (number, key) in ["a", "b", "c", "d", "a", "e", "f", "g", "a", "b", "c"].into_iter().enumerate() {
         view.store(key, u32::try_from(number).unwrap()).unwrap();
@@ -82,7 +82,7 @@ fn a_hook_that_deletes_files_leaves_that_of_the_new_fragment() {
     let builder = TierStore::<u32, u32>::builder(1).weigher(|_, _| 1);
     let builder = builder.warm_capacity(Capacity::entries(0)).cold_capacity(Capacity::entries(0));
     let delete = Arc::clone(&files);
-    let hook = builder.causes([tierstack::Cause::Overflowed]).listener(move |gone| {
+    let hook = builder.listener_causes([tierstack::Cause::Overflowed]).listener(move |gone| {
         if !gone.stands_again() {
             delete.lock().unwrap().remove(gone.key);
         }
@@ -111,7 +111,7 @@ fn a_hook_may_ask_wherever_it_is_called() {
     let builder = builder.warm_capacity(Capacity::entries(0)).cold_capacity(Capacity::entries(0));
     let hook = {
         let own = Arc::clone(&own);
-        builder.causes([tierstack::Cause::Overflowed]).listener(move |gone| {
+        builder.listener_causes([tierstack::Cause::Overflowed]).listener(move |gone| {
             let store = own.get().and_then(Weak::upgrade).unwrap();
             if *gone.value > 0 && !gone.stands_again() {
                 store.store(*gone.key, gone.value - 1).unwrap();
@@ -143,7 +143,7 @@ fn a_hook_that_deletes_files_named_after_versions_deletes_the_right_ones() {
     let builder = TierStore::<u32, u32>::builder(3).weigher(|_, _| 1);
     let builder = builder.warm_capacity(Capacity::entries(0)).cold_capacity(Capacity::entries(0));
     let delete = Arc::clone(&files);
-    let hook = builder.causes([tierstack::Cause::Overflowed]).listener(move |gone| {
+    let hook = builder.listener_causes([tierstack::Cause::Overflowed]).listener(move |gone| {
         delete.lock().unwrap().remove(&gone.version);
     });
     let store = hook.build().unwrap();

@@ -110,7 +110,7 @@ fn ones_that_overflowed_into_the_hook() {
         .weigher(|_, _| 1)
         .warm_capacity(Capacity::entries(3))
         .cold_capacity(Capacity::entries(3))
-        .causes([tierstack::Cause::Overflowed])
+        .listener_causes([tierstack::Cause::Overflowed])
         .listener(move |gone: &Departure<'_, Tracked, Tracked>| {
             keep.lock().unwrap().push((gone.key.clone(), gone.value.clone()));
         })

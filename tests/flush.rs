@@ -131,7 +131,7 @@ fn store_with_a_slow_hook(weight: u64) -> (Store, Receiver<()>, Sender<()>) {
     };
     let builder = TierStore::builder(1 << 40)
         .weigher(move |_: &u32, _: &Arc<()>| weight)
-        .causes([tierstack::Cause::Overflowed])
+        .listener_causes([tierstack::Cause::Overflowed])
         .listener(hook);
     let store = builder.warm_capacity(Capacity::entries(0)).cold_capacity(Capacity::entries(0)).build().unwrap();
     (store, said, go)

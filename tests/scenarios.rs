@@ -379,7 +379,7 @@ fn warm_overflows_into_cold_and_cold_into_the_hook() {
         .weigher(|_, weight| *weight)
         .warm_capacity(Capacity::entries(1).and_bytes(2))
         .cold_capacity(Capacity::bytes(2))
-        .causes([tierstack::Cause::Overflowed])
+        .listener_causes([tierstack::Cause::Overflowed])
         .listener(move |gone| record.lock().unwrap().push((*gone.key, *gone.value)))
         .build()
         .unwrap();
@@ -406,7 +406,7 @@ fn filled() -> (TierStore<&'static str, u64>, Arc<Mutex<Vec<&'static str>>>) {
         .weigher(|_, weight| *weight)
         .warm_capacity(Capacity::bytes(100))
         .cold_capacity(Capacity::bytes(500))
-        .causes([tierstack::Cause::Overflowed])
+        .listener_causes([tierstack::Cause::Overflowed])
         .listener(move |gone| record.lock().unwrap().push(*gone.key))
         .build()
         .unwrap();
@@ -485,7 +485,7 @@ fn a_views_hooks_run_when_it_is_repinned_or_dropped() {
         .weigher(|_, ()| 1)
         .warm_capacity(Capacity::entries(0))
         .cold_capacity(Capacity::entries(0))
-        .causes([tierstack::Cause::Overflowed])
+        .listener_causes([tierstack::Cause::Overflowed])
         .listener(move |gone| record.lock().unwrap().push(*gone.key))
         .build()
         .unwrap();

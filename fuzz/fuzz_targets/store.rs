@@ -259,7 +259,7 @@ fuzz_target!(|input: Input| {
         .weigher(|_, value| value.weight)
         .warm_capacity(warm)
         .cold_capacity(cold)
-        .causes([tierstack::Cause::Overflowed])
+        .listener_causes([tierstack::Cause::Overflowed])
         .listener(move |gone: &Departure<'_, u8, Value>| {
             record.lock().unwrap().push((*gone.key, gone.value.clone()));
         })

@@ -25,7 +25,7 @@ pub type Weigher<K, V> = dyn Fn(&K, &V) -> u64 + Send + Sync;
 /// | hot budget | none: it is asked for | only the caller knows what a prompt may hold |
 /// | [`weigher`](Self::weigher) | `size_of::<K>() + size_of::<V>()` | right for keys and values that own nothing on the heap |
 /// | [`warm_capacity`](Self::warm_capacity), [`cold_capacity`](Self::cold_capacity) | unbounded | nothing is lost unless asked for |
-/// | [`listener`](Self::listener), [`causes`](Self::causes) | none, all | what a capacity pushes out of cold is dropped; all else that leaves is the caller's |
+/// | [`listener`](Self::listener), [`listener_causes`](Self::listener_causes) | none, all | what a capacity pushes out of cold is dropped; all else that leaves is the caller's |
 /// | [`hasher`](Self::hasher) | [`DefaultHasher`] | a look-up should cost less than the memory it waits for |
 /// | [`expected_fragments`](Self::expected_fragments) | 0 | the index grows while all go on |
 /// | [`recency_slack`](Self::recency_slack) | 0 | exact LRU |
@@ -116,7 +116,7 @@ impl<K, V, S> Builder<K, V, S> {
     /// Told of each fragment that leaves the store, once, and why: see [`Departure`] and [`Cause`].
     ///
     /// A fragment leaves by `remove` and `evict_lru` of cold, by a replacement, and by a capacity that pushes it out of cold. What the store holds when it is dropped
-    /// does not leave it. [`causes`](Self::causes) has it be told of less.
+    /// does not leave it. [`listener_causes`](Self::listener_causes) has it be told of less.
     ///
     /// It is called after the operation that ended the fragment has taken effect, on the same thread, in the order in which that thread's operation or view has ended
     /// fragments:
@@ -156,7 +156,7 @@ impl<K, V, S> Builder<K, V, S> {
     /// let save = Arc::clone(&saved);
     /// let builder = TierStore::<&str, u32>::builder(1).weigher(|_, _| 1);
     /// let builder = builder.warm_capacity(Capacity::entries(0)).cold_capacity(Capacity::entries(0));
-    /// let builder = builder.causes([Cause::Overflowed]).listener(move |gone| save.lock().unwrap().push(*gone.key));
+    /// let builder = builder.listener_causes([Cause::Overflowed]).listener(move |gone| save.lock().unwrap().push(*gone.key));
     /// let store = builder.build()?;
     /// store.store("a", 1)?;
     /// store.store("a", 2)?; // replaces
@@ -165,7 +165,7 @@ impl<K, V, S> Builder<K, V, S> {
     /// assert_eq!(*saved.lock().unwrap(), ["a"]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn causes(mut self, causes: impl IntoIterator<Item = Cause>) -> Self {
+    pub fn listener_causes(mut self, causes: impl IntoIterator<Item = Cause>) -> Self {
         self.settings.told = causes.into_iter().collect();
         self
     }

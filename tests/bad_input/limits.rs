@@ -101,7 +101,7 @@ fn capacities_of_zero_pass_everything_on() {
         .weigher(|_, weight| *weight)
         .warm_capacity(Capacity::entries(0))
         .cold_capacity(Capacity::bytes(0))
-        .causes([tierstack::Cause::Overflowed])
+        .listener_causes([tierstack::Cause::Overflowed])
         .listener(move |_| {
             count.fetch_add(1, Ordering::Relaxed);
         })

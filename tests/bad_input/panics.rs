@@ -326,7 +326,7 @@ impl Overfull {
             .weigher(|_, value| value.weight)
             .warm_capacity(Capacity::entries(0))
             .cold_capacity(Capacity::entries(0))
-            .causes([tierstack::Cause::Overflowed])
+            .listener_causes([tierstack::Cause::Overflowed])
             .listener(move |gone: &Departure<'_, _, Value>| {
                 record.lock().unwrap().push(*gone.key);
                 panic!("the caller's hook panics");

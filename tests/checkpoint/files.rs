@@ -35,8 +35,8 @@ impl Drop for Folder {
     }
 }
 
-fn write(path: &Path, content: &[u8]) -> usize {
-    write_file(path, |file| file.write_all(content).map(|()| content.len())).unwrap()
+fn write(path: &Path, content: &[u8]) {
+    write_file(path, |file| file.write_all(content)).unwrap();
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn a_file_is_written_and_replaced() {
     let folder = Folder::new("replaced");
     let long = vec![7; 100_000];
     for content in [&b"first"[..], &long, b"second", b""] {
-        assert_eq!(write(&folder.file(), content), content.len());
+        write(&folder.file(), content);
         assert_eq!(fs::read(folder.file()).unwrap(), content);
         assert_eq!(folder.names(), ["checkpoint"]);
     }
@@ -56,7 +56,7 @@ fn what_fails_leaves_the_old_file_and_nothing_else() {
     write(&folder.file(), b"old");
     let error = write_file(folder.file(), |file| {
         file.write_all(&vec![1; 100_000]).unwrap();
-        Err::<(), _>("no more")
+        Err("no more")
     });
     assert!(matches!(error, Err(WriteFileError::Write("no more"))));
     let panicked = catch_unwind(AssertUnwindSafe(|| {
@@ -121,23 +121,74 @@ fn of_many_calls_at_once_one_is_the_last_and_no_reader_sees_a_part() {
 
 #[cfg(unix)]
 #[test]
-fn permissions_stay_and_a_link_is_replaced() {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+fn permissions_stay_and_come_when_the_file_is_whole() {
+    use std::os::unix::fs::PermissionsExt;
 
     let folder = Folder::new("permissions");
-    write(&folder.file(), b"secret");
-    fs::set_permissions(folder.file(), fs::Permissions::from_mode(0o600)).unwrap();
-    write_file(folder.file(), |file| {
-        let mode = file.get_ref().metadata()?.permissions().mode();
-        assert_eq!(mode & 0o777, 0o600, "before anything is written");
-        file.write_all(b"newer secret")
-    })
-    .unwrap();
-    assert_eq!(fs::metadata(folder.file()).unwrap().permissions().mode() & 0o777, 0o600);
+    let mode = |path: &Path| fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777;
+    for kept in [0o600, 0o640, 0o644, 0o400, 0o666] {
+        fs::write(folder.file(), "old").unwrap();
+        fs::set_permissions(folder.file(), fs::Permissions::from_mode(kept)).unwrap();
+        write_file(folder.file(), |file| {
+            let mode = file.get_ref().metadata()?.permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "while it is written");
+            file.write_all(b"new")
+        })
+        .unwrap();
+        assert_eq!(mode(&folder.file()), kept);
+        fs::remove_file(folder.file()).unwrap();
+    }
+}
 
+/// Whoever opens a file while others may can read what is written to it later.
+#[cfg(unix)]
+#[test]
+fn nobody_else_can_open_the_new_file_of_a_secret() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+    let folder = Folder::new("secret");
+    write(&folder.file(), b"old secret");
+    fs::set_permissions(folder.file(), fs::Permissions::from_mode(0o600)).unwrap();
+    let temporary = folder.0.join(format!(".tierstack-{}-0.tmp", std::process::id()));
+    let (is_over, seen, open) = (AtomicBool::new(false), AtomicU32::new(0), AtomicU32::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                if let Ok(metadata) = fs::metadata(&temporary) {
+                    seen.fetch_add(1, Ordering::Relaxed);
+                    open.fetch_add(u32::from(metadata.mode() & 0o077 != 0), Ordering::Relaxed);
+                }
+            }
+        });
+        for tries in 0_u32.. {
+            let _ = write_file(folder.file(), |_| Err("enough"));
+            if tries > 3000 && seen.load(Ordering::Relaxed) > 100 {
+                break;
+            }
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(open.load(Ordering::Relaxed), 0, "times it could be opened by others");
+}
+
+/// The permissions of what it leads to are not its own.
+#[cfg(unix)]
+#[test]
+fn a_link_is_replaced_by_a_file_of_its_owner() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    let folder = Folder::new("link");
+    write(&folder.file(), b"secret");
+    fs::set_permissions(folder.file(), fs::Permissions::from_mode(0o666)).unwrap();
     let link = folder.0.join("link");
-    symlink(folder.file(), &link).unwrap();
-    write(&link, b"new");
-    assert!(fs::symlink_metadata(&link).unwrap().is_file());
-    assert_eq!(fs::read(folder.file()).unwrap(), b"newer secret");
+    for target in [folder.file(), folder.0.join("nothing is there")] {
+        symlink(target, &link).unwrap();
+        write(&link, b"new");
+        let metadata = fs::symlink_metadata(&link).unwrap();
+        assert!(metadata.is_file());
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+        fs::remove_file(&link).unwrap();
+    }
+    assert_eq!(fs::read(folder.file()).unwrap(), b"secret");
 }

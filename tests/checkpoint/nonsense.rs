@@ -177,7 +177,7 @@ fn what_is_over_a_capacity_moves_down_and_out() {
     let list = std::sync::Arc::clone(&left);
     let builder = builder(6).warm_capacity(Capacity::entries(0)).cold_capacity(Capacity::entries(2));
     let store = builder
-        .causes([tierstack::Cause::Overflowed])
+        .listener_causes([tierstack::Cause::Overflowed])
         .listener(move |gone| list.lock().unwrap().push(*gone.key))
         .restore(read(&written()))
         .unwrap();

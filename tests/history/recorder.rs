@@ -118,7 +118,7 @@ impl Setup {
             .weigher(|_, value| value.weight)
             .warm_capacity(self.warm)
             .cold_capacity(self.cold)
-            .causes([tierstack::Cause::Overflowed])
+            .listener_causes([tierstack::Cause::Overflowed])
             .listener(|gone| OVERFLOW.with_borrow_mut(|overflow| overflow.push((*gone.key, *gone.value))))
             .hasher(FewHashes(hashes))
             .build()

@@ -124,7 +124,7 @@ fn only_what_was_asked_for_is_told() {
     for asked in [vec![], vec![Cause::Removed], vec![Cause::Replaced, Cause::Overflowed, Cause::Replaced]] {
         let told = Told::default();
         let tell = Arc::clone(&told);
-        let builder = builder(1).causes(asked.clone());
+        let builder = builder(1).listener_causes(asked.clone());
         let listener = move |gone: &Departure<'_, u32, u32>| {
             tell.lock().unwrap().push((*gone.key, *gone.value, gone.tier, gone.cause));
         };
@@ -143,7 +143,7 @@ fn only_what_was_asked_for_is_told() {
         assert_eq!(counts, expected, "{asked:?}");
     }
     // With nobody to tell, causes say nothing.
-    let store = builder(1).causes([Cause::Removed]).build().unwrap();
+    let store = builder(1).listener_causes([Cause::Removed]).build().unwrap();
     store.store(1, 1).unwrap();
     assert_eq!(store.remove(&1).unwrap().value, 1);
 }

@@ -19,7 +19,7 @@ fn feeding(
 ) -> Arc<Store> {
     let builder = TierStore::builder(1).weigher(|_, _| 1);
     let builder = builder.warm_capacity(Capacity::entries(0)).cold_capacity(Capacity::entries(0));
-    let hook = builder.causes([tierstack::Cause::Overflowed]).listener(move |departure| {
+    let hook = builder.listener_causes([tierstack::Cause::Overflowed]).listener(move |departure| {
         depths.destructor(|| {
             if let Some(number) = next(*departure.key) {
                 let target = target.get().and_then(Weak::upgrade).expect("it stands");
@@ -82,7 +82,7 @@ fn what_a_hook_pushes_out_comes_in_order() {
     let store: Arc<Store> = Arc::new(
         builder
             .cold_capacity(Capacity::entries(0))
-            .causes([tierstack::Cause::Overflowed])
+            .listener_causes([tierstack::Cause::Overflowed])
             .listener(hook)
             .build()
             .unwrap(),

@@ -182,7 +182,7 @@ fn build<K: Numbered, S: BuildHasher>(setup: &Setup, slack: u64, hasher: S) -> (
         .weigher(|_, value| value.weight)
         .warm_capacity(setup.warm)
         .cold_capacity(setup.cold)
-        .causes([tierstack::Cause::Overflowed])
+        .listener_causes([tierstack::Cause::Overflowed])
         .listener(move |gone: &Departure<'_, K, Value>| {
             record.lock().unwrap().push((gone.key.clone(), gone.value.clone()));
         })

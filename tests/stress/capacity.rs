@@ -16,7 +16,7 @@ fn recorded(budget: u64, warm: Capacity, cold: Capacity) -> (TierStore<u64, u64>
         .weigher(|_, weight| *weight)
         .warm_capacity(warm)
         .cold_capacity(cold)
-        .causes([tierstack::Cause::Overflowed])
+        .listener_causes([tierstack::Cause::Overflowed])
         .listener(move |gone: &Departure<'_, _, u64>| record.lock().unwrap().push(*gone.key))
         .build()
         .unwrap();

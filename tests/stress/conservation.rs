@@ -44,7 +44,7 @@ impl<S: BuildHasher + Sync> Kept<S> {
             .weigher(|_, value| value.weight())
             .warm_capacity(capacity)
             .cold_capacity(capacity)
-            .causes([tierstack::Cause::Overflowed])
+            .listener_causes([tierstack::Cause::Overflowed])
             .listener(move |gone: &Departure<'_, _, Value>| {
                 assert_eq!(*gone.key, gone.value.key);
                 hook_books.0.leave(gone.value.account);

@@ -73,7 +73,7 @@ impl Kept {
             .weigher(|_, value| value.weight)
             .warm_capacity(setup.warm)
             .cold_capacity(setup.cold)
-            .causes([tierstack::Cause::Overflowed])
+            .listener_causes([tierstack::Cause::Overflowed])
             .listener(move |gone: &Departure<'_, _, Value>| {
                 assert_eq!(*gone.key, gone.value.key);
                 hook_books.0.leave(*gone.value.account);

@@ -200,7 +200,7 @@ fn recorded(budget: u64, warm: Capacity, cold: Capacity) -> (Store, Arc<Mutex<Ve
         .weigher(|_: &u32, weight: &u64| *weight)
         .warm_capacity(warm)
         .cold_capacity(cold)
-        .causes([crate::Cause::Overflowed])
+        .listener_causes([crate::Cause::Overflowed])
         .listener(move |gone| record.lock().unwrap().push(*gone.key));
     (Arc::new(store.build().unwrap()), handed)
 }

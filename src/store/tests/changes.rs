@@ -131,7 +131,7 @@ fn what_was_found_to_be_there_and_has_gone_again_is_stored() {
     let in_hook = Arc::clone(&kept);
     let none = Capacity::entries(0);
     let store = TierStore::builder(1).weigher(|_: &u32, weight: &u64| *weight).warm_capacity(none).cold_capacity(none);
-    let store = store.causes([crate::Cause::Overflowed]).listener(move |_| {
+    let store = store.listener_causes([crate::Cause::Overflowed]).listener(move |_| {
         if let Some(store) = in_hook.get() {
             assert_eq!(store.remove(&1).map(|removed| removed.value), Some(0));
         }

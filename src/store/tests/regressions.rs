@@ -133,7 +133,7 @@ fn every_fragment_is_handed_over_though_the_hook_panics_with_a_payload_that_pani
         .weigher(|_: &u32, _: &u64| 1)
         .warm_capacity(Capacity::entries(0))
         .cold_capacity(Capacity::entries(0))
-        .causes([crate::Cause::Overflowed])
+        .listener_causes([crate::Cause::Overflowed])
         .listener(hook)
         .build()
         .unwrap();
@@ -263,7 +263,7 @@ fn a_budget_that_was_set_does_not_come_back_after_another() {
 fn a_hook_that_panics_while_its_thread_unwinds_aborts_nothing() {
     let store = TierStore::builder(1)
         .weigher(|_: &u32, _: &u32| 1)
-        .causes([crate::Cause::Overflowed])
+        .listener_causes([crate::Cause::Overflowed])
         .listener(|_| panic!("the second"));
     let store = store.warm_capacity(Capacity::entries(0)).cold_capacity(Capacity::entries(0)).build().unwrap();
     let payload = catch_unwind(AssertUnwindSafe(|| {

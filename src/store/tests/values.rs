@@ -186,7 +186,7 @@ fn what_a_capacity_pushes_out_goes_when_the_hook_has_had_it() {
             seen.fetch_add(1, Ordering::Relaxed);
         };
         let store =
-            TierStore::builder(HEAVY).weigher(|_, _: &Value| HEAVY).causes([crate::Cause::Overflowed]).listener(hook);
+            TierStore::builder(HEAVY).weigher(|_, _: &Value| HEAVY).listener_causes([crate::Cause::Overflowed]).listener(hook);
         store.warm_capacity(Capacity::entries(0)).cold_capacity(Capacity::entries(0)).build().unwrap()
     };
     let setting = Setting { store: Arc::new(store), counts };
@@ -214,7 +214,7 @@ fn what_a_capacity_pushes_out_stays_while_a_view_has_it() {
 fn what_was_replaced_is_dropped_where_the_hook_panics() {
     let store = TierStore::builder(2 * HEAVY).weigher(|_, value: &Value| value.number * HEAVY);
     let store = store.warm_capacity(Capacity::entries(0)).cold_capacity(Capacity::entries(0));
-    let store = store.causes([crate::Cause::Overflowed]).listener(|_| panic!("by design")).build().unwrap();
+    let store = store.listener_causes([crate::Cause::Overflowed]).listener(|_| panic!("by design")).build().unwrap();
     let setting = Setting { store: Arc::new(store), counts: Arc::default() };
     setting.store(1, 1);
     setting.store(2, 1);
