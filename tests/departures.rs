@@ -1,4 +1,4 @@
-//! What the overflow hook is told of a fragment that has left, and of its key.
+//! What the listener is told of a fragment that has left, and of its key.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
@@ -15,10 +15,10 @@ fn store(room: u64) -> (TierStore<&'static str, u32>, Told) {
     let tell = Arc::clone(&told);
     let builder = TierStore::<&str, u32>::builder(10 * room).weigher(|_, _| 10);
     let builder = builder.warm_capacity(Capacity::entries(0)).cold_capacity(Capacity::entries(0));
-    let hook = move |gone: &Departure<'_, &'static str, u32>| {
+    let listener = move |gone: &Departure<'_, &'static str, u32>| {
         tell.lock().unwrap().push((gone.key, *gone.value, gone.weight, gone.stands_again()));
     };
-    (builder.listener_causes([tierstack::Cause::Overflowed]).listener(hook).build().unwrap(), told)
+    (builder.listener_causes([tierstack::Cause::Overflowed]).listener(listener).build().unwrap(), told)
 }
 
 #[test]
@@ -59,10 +59,10 @@ fn a_key_that_left_twice_stands_where_it_is_in_another_tier() {
     let tell = Arc::clone(&told);
     let builder = TierStore::<&str, u32>::builder(10).weigher(|_, _| 10);
     let builder = builder.warm_capacity(Capacity::entries(1)).cold_capacity(Capacity::entries(1));
-    let hook = move |gone: &Departure<'_, &'static str, u32>| {
+    let listener = move |gone: &Departure<'_, &'static str, u32>| {
         tell.lock().unwrap().push((gone.key, *gone.value, gone.weight, gone.stands_again()));
     };
-    let store = builder.listener_causes([tierstack::Cause::Overflowed]).listener(hook).build().unwrap();
+    let store = builder.listener_causes([tierstack::Cause::Overflowed]).listener(listener).build().unwrap();
     let view = store.pin();
     for (number, key) in ["a", "b", "c", "d", "a", "e", "f", "g", "a", "b", "c"].into_iter().enumerate() {
         view.store(key, u32::try_from(number).unwrap()).unwrap();
@@ -75,19 +75,19 @@ fn a_key_that_left_twice_stands_where_it_is_in_another_tier() {
     assert!(stands.iter().all(|(key, _, stands)| *stands == ["a", "b", "c"].contains(key)), "{stands:?}");
 }
 
-/// Backing files that are named after keys, and a hook that deletes those of what has left.
+/// Backing files that are named after keys, and a listener that deletes those of what has left.
 #[test]
-fn a_hook_that_deletes_files_leaves_that_of_the_new_fragment() {
+fn a_listener_that_deletes_files_leaves_that_of_the_new_fragment() {
     let files: Arc<Mutex<HashMap<u32, u32>>> = Arc::default();
     let builder = TierStore::<u32, u32>::builder(1).weigher(|_, _| 1);
     let builder = builder.warm_capacity(Capacity::entries(0)).cold_capacity(Capacity::entries(0));
     let delete = Arc::clone(&files);
-    let hook = builder.listener_causes([tierstack::Cause::Overflowed]).listener(move |gone| {
+    let listener = builder.listener_causes([tierstack::Cause::Overflowed]).listener(move |gone| {
         if !gone.stands_again() {
             delete.lock().unwrap().remove(gone.key);
         }
     });
-    let store = hook.build().unwrap();
+    let store = listener.build().unwrap();
     let mut view = store.pin();
     for number in 0..10_000 {
         let key = number * 7 % 5;
@@ -102,14 +102,14 @@ fn a_hook_that_deletes_files_leaves_that_of_the_new_fragment() {
     assert_eq!(*files.lock().unwrap(), standing.collect::<HashMap<_, _>>());
 }
 
-/// The hook may ask within any operation of its own, and of other threads.
+/// The listener may ask within any operation of its own, and of other threads.
 #[test]
-fn a_hook_may_ask_wherever_it_is_called() {
+fn a_listener_may_ask_wherever_it_is_called() {
     type Store = TierStore<u32, u32>;
     let own = Arc::new(OnceLock::<Weak<Store>>::new());
     let builder = Store::builder(4).weigher(|_, _| 1);
     let builder = builder.warm_capacity(Capacity::entries(0)).cold_capacity(Capacity::entries(0));
-    let hook = {
+    let listener = {
         let own = Arc::clone(&own);
         builder.listener_causes([tierstack::Cause::Overflowed]).listener(move |gone| {
             let store = own.get().and_then(Weak::upgrade).unwrap();
@@ -121,7 +121,7 @@ fn a_hook_may_ask_wherever_it_is_called() {
             }
         })
     };
-    let store = Arc::new(hook.build().unwrap());
+    let store = Arc::new(listener.build().unwrap());
     own.set(Arc::downgrade(&store)).unwrap();
     thread::scope(|scope| {
         for thread in 0..4 {
@@ -136,17 +136,17 @@ fn a_hook_may_ask_wherever_it_is_called() {
     assert_eq!(store.len(Tier::Hot), 4);
 }
 
-/// Backing files that are named after versions: a hook that deletes what has left needs to ask nobody, whatever is stored meanwhile.
+/// Backing files that are named after versions: a listener that deletes what has left needs to ask nobody, whatever is stored meanwhile.
 #[test]
-fn a_hook_that_deletes_files_named_after_versions_deletes_the_right_ones() {
+fn a_listener_that_deletes_files_named_after_versions_deletes_the_right_ones() {
     let files: Arc<Mutex<HashMap<Version, u32>>> = Arc::default();
     let builder = TierStore::<u32, u32>::builder(3).weigher(|_, _| 1);
     let builder = builder.warm_capacity(Capacity::entries(0)).cold_capacity(Capacity::entries(0));
     let delete = Arc::clone(&files);
-    let hook = builder.listener_causes([tierstack::Cause::Overflowed]).listener(move |gone| {
+    let listener = builder.listener_causes([tierstack::Cause::Overflowed]).listener(move |gone| {
         delete.lock().unwrap().remove(&gone.version);
     });
-    let store = hook.build().unwrap();
+    let store = listener.build().unwrap();
     thread::scope(|scope| {
         for thread in 0..4 {
             let (store, files) = (&store, &files);

@@ -102,7 +102,7 @@ fn ones_that_were_evicted_out_of_cold() {
 }
 
 #[test]
-fn ones_that_overflowed_into_the_hook() {
+fn ones_that_overflowed_into_the_listener() {
     let instances = Instances::new();
     let kept = Arc::new(Mutex::new(Vec::new()));
     let keep = Arc::clone(&kept);
@@ -128,7 +128,7 @@ fn ones_that_overflowed_into_the_hook() {
 }
 
 #[test]
-fn ones_that_overflowed_where_there_is_no_hook() {
+fn ones_that_overflowed_where_there_is_no_listener() {
     let instances = Instances::new();
     let store = store(3, Capacity::entries(3));
     for number in 0..30 {

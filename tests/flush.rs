@@ -121,35 +121,35 @@ fn a_flush_within_a_destructor_is_none() {
     });
 }
 
-/// A store whose hook waits until it is let go on, after it has said that it waits.
-fn store_with_a_slow_hook(weight: u64) -> (Store, Receiver<()>, Sender<()>) {
+/// A store whose listener waits until it is let go on, after it has said that it waits.
+fn store_with_a_slow_listener(weight: u64) -> (Store, Receiver<()>, Sender<()>) {
     let ((says, said), (go, goes)) = (channel(), channel());
     let goes = Mutex::new(goes);
-    let hook = move |_: &tierstack::Departure<'_, u32, Arc<()>>| {
+    let listener = move |_: &tierstack::Departure<'_, u32, Arc<()>>| {
         says.send(()).unwrap();
         goes.lock().unwrap().recv().unwrap();
     };
     let builder = TierStore::builder(1 << 40)
         .weigher(move |_: &u32, _: &Arc<()>| weight)
         .listener_causes([tierstack::Cause::Overflowed])
-        .listener(hook);
+        .listener(listener);
     let store = builder.warm_capacity(Capacity::entries(0)).cold_capacity(Capacity::entries(0)).build().unwrap();
     (store, said, go)
 }
 
-/// Nothing else frees it: the collector has done its part while the hook was slow, and nobody pins after it.
+/// Nothing else frees it: the collector has done its part while the listener was slow, and nobody pins after it.
 #[test]
-fn what_a_slow_hook_has_held_goes_when_the_hook_is_done_with_it() {
+fn what_a_slow_listener_has_held_goes_when_the_listener_is_done_with_it() {
     const HELD: u32 = 300;
     alone(|| {
         for weight in [1, HEAVY] {
-            let (store, said, go) = store_with_a_slow_hook(weight);
+            let (store, said, go) = store_with_a_slow_listener(weight);
             let (value, other) = (Arc::new(()), self::store());
             for number in 0..HELD {
                 store.store(number, Arc::clone(&value)).unwrap();
             }
             thread::scope(|scope| {
-                // Dropped where an assertion fails, so that the hook ends.
+                // Dropped where an assertion fails, so that the listener ends.
                 let go = go;
                 let slow = scope.spawn(|| store.set_hot_budget(0));
                 said.recv().unwrap();
@@ -162,7 +162,7 @@ fn what_a_slow_hook_has_held_goes_when_the_hook_is_done_with_it() {
                     assert!(Instant::now() < until, "nothing is collected");
                     other.flush();
                 }
-                assert_eq!(Arc::strong_count(&value), 1 + HELD as usize, "the hook has it, or will");
+                assert_eq!(Arc::strong_count(&value), 1 + HELD as usize, "the listener has it, or will");
                 for done in 1..HELD {
                     go.send(()).unwrap();
                     said.recv().unwrap();

@@ -372,7 +372,7 @@ fn iter_runs_from_the_most_to_the_least_recently_used() {
 }
 
 #[test]
-fn warm_overflows_into_cold_and_cold_into_the_hook() {
+fn warm_overflows_into_cold_and_cold_into_the_listener() {
     let handed = Arc::new(Mutex::new(Vec::new()));
     let record = Arc::clone(&handed);
     let store = TierStore::<&'static str, u64>::builder(1)
@@ -398,7 +398,7 @@ fn warm_overflows_into_cold_and_cold_into_the_hook() {
     audit(&store, ["a", "b", "c", "d", "e", "heavy"]);
 }
 
-/// A store whose warm holds at most 100 bytes and its cold 500, with 10 bytes in hot, 100 in warm and 490 in cold; and its hook's record.
+/// A store whose warm holds at most 100 bytes and its cold 500, with 10 bytes in hot, 100 in warm and 490 in cold; and its listener's record.
 fn filled() -> (TierStore<&'static str, u64>, Arc<Mutex<Vec<&'static str>>>) {
     let handed = Arc::new(Mutex::new(Vec::new()));
     let record = Arc::clone(&handed);
@@ -478,7 +478,7 @@ fn a_view_lends_values_and_keeps_them_alive() {
 }
 
 #[test]
-fn a_views_hooks_run_when_it_is_repinned_or_dropped() {
+fn a_views_listeners_run_when_it_is_repinned_or_dropped() {
     let handed = Arc::new(Mutex::new(Vec::new()));
     let record = Arc::clone(&handed);
     let store = TierStore::<u64, ()>::builder(0)

@@ -113,7 +113,7 @@ struct Trial<'s> {
     store: &'s Store,
     model: Model<u8, Value>,
     views: [Option<Opened<'s>>; 2],
-    /// What the hook was given, and what it is to have been given.
+    /// What the listener was given, and what it is to have been given.
     handed: Handed,
     due: Vec<(u8, Value)>,
     largest_budget: u64,
@@ -209,7 +209,7 @@ impl Trial<'_> {
             }
             Step::Sweep => self.sweep(),
         }
-        assert_eq!(*self.handed.lock().unwrap(), self.due, "what the hook was handed, and in which order");
+        assert_eq!(*self.handed.lock().unwrap(), self.due, "what the listener was handed, and in which order");
     }
 
     fn owned(&mut self, op: &Op) {
@@ -285,5 +285,5 @@ fuzz_target!(|input: Input| {
     trial.close(0);
     trial.close(1);
     trial.sweep();
-    assert_eq!(*trial.handed.lock().unwrap(), take(&mut trial.due), "what the hook was handed in the end");
+    assert_eq!(*trial.handed.lock().unwrap(), take(&mut trial.due), "what the listener was handed in the end");
 });

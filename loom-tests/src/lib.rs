@@ -4,7 +4,7 @@
 //!
 //! - *Beyond the bound*: executions with more preemptions than the bound, more threads or more operations.
 //! - *`SeqCst` loads and stores*: loom takes them for acquire and release. Read-modify-writes and fences are modelled.
-//! - *What is not instrumented*: crossbeam-skiplist and arc-swap have no hooks, so that a locked tree and a bare pointer stand in for
+//! - *What is not instrumented*: crossbeam-skiplist and arc-swap have no listeners, so that a locked tree and a bare pointer stand in for
 //!   them, and their own linearizability is assumed. The tree's lock orders more than the real map may: what must hold without that is
 //!   modelled over bare pages and blocks. Statistics, counts of holders, and `Arc`s of pages are the standard library's.
 //! - *What the crate keeps for each thread* of the system, for second deferrals: all threads of a model share it. So one may

@@ -62,7 +62,7 @@ impl Node {
         assert_eq!(self.holders.is_value_taken(), value == 0, "dropped twice, or never");
     }
 
-    /// As a delivery to the hook does.
+    /// As a delivery to the listener does.
     fn read_and_leave(&self) {
         // SAFETY: as for `Sync`.
         assert_eq!(self.payload.with(|payload| unsafe { *payload }), 1, "read after it was freed");

@@ -291,7 +291,14 @@ where
         {
             core.show_key = self.show_key;
         }
-        TierStore { core, weigher: self.weigher, listener, hasher: self.hasher }
+        TierStore {
+            core,
+            weigher: self.weigher,
+            listener,
+            #[cfg(feature = "metrics")]
+            published: super::metrics::publish::Told::default(),
+            hasher: self.hasher,
+        }
     }
 }
 

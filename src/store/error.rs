@@ -87,6 +87,8 @@ impl fmt::Display for RestoreRefusal {
     }
 }
 
+impl core::error::Error for RestoreRefusal {}
+
 impl<K, V, S> fmt::Debug for RestoreError<K, V, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RestoreError").field("reason", &self.reason).finish_non_exhaustive()
@@ -166,6 +168,8 @@ impl fmt::Display for Refusal {
     }
 }
 
+impl core::error::Error for Refusal {}
+
 /// Why a [`store_if_absent`](crate::TierStore::store_if_absent) stored nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -189,6 +193,8 @@ impl fmt::Display for StoreIfAbsentRefusal {
         }
     }
 }
+
+impl core::error::Error for StoreIfAbsentRefusal {}
 
 impl From<Refusal> for StoreIfAbsentRefusal {
     fn from(refusal: Refusal) -> Self {
@@ -226,6 +232,8 @@ impl fmt::Display for ReplaceIfRefusal {
     }
 }
 
+impl core::error::Error for ReplaceIfRefusal {}
+
 impl From<Refusal> for ReplaceIfRefusal {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
@@ -250,6 +258,8 @@ impl fmt::Display for UpdateRefusal {
         }
     }
 }
+
+impl core::error::Error for UpdateRefusal {}
 
 impl From<Refusal> for UpdateRefusal {
     fn from(refusal: Refusal) -> Self {

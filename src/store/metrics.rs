@@ -1,5 +1,8 @@
 //! The snapshot of a store's counters. The counters themselves are in [`crate::engine::stats`] and [`crate::engine::census`].
 
+#[cfg(feature = "metrics")]
+pub(super) mod publish;
+
 use crate::tier::Tier;
 
 /// A snapshot of a store's counters, by [`TierStore::metrics`](crate::TierStore::metrics).
@@ -63,98 +66,6 @@ impl Metrics {
             Tier::Hot => self.hot,
             Tier::Warm => self.warm,
             Tier::Cold => self.cold,
-        }
-    }
-}
-
-/// With the feature `metrics`.
-#[cfg(feature = "metrics")]
-mod publish {
-    use std::sync::Arc;
-
-    use metrics::{SharedString, counter, gauge};
-
-    use super::Metrics;
-    use crate::store::TierStore;
-    use crate::tier::Tier;
-
-    impl Metrics {
-        /// Hands the numbers to the recorder of the `metrics` crate, with a label `store` that has that name.
-        ///
-        /// Call it when you like: now and then, or when somebody asks for them. Nothing is handed over in between.
-        ///
-        /// | name | kind | labels |
-        /// |---|---|---|
-        /// | `tierstack_hits`, `tierstack_misses`, `tierstack_stores`, `tierstack_replacements`, `tierstack_promotions`, `tierstack_demotions`, `tierstack_evictions`, `tierstack_removals`, `tierstack_overflowed`, `tierstack_contended` | counter, absolute | `store` |
-        /// | `tierstack_retired_bytes`, `tierstack_peak_hot_bytes` | gauge | `store` |
-        /// | `tierstack_fragments`, `tierstack_bytes`, `tierstack_kept_fragments`, `tierstack_kept_bytes` | gauge | `store`, `tier` |
-        ///
-        /// The counters of a store begin at zero, also of one that was [restored](crate::Builder::restore). Two stores that live at once are to have two names.
-        ///
-        /// # Progress
-        ///
-        /// That of the recorder, which may lock and allocate.
-        ///
-        /// # Examples
-        ///
-        /// ```
-        /// # let store = tierstack::TierStore::<u32, u32>::new(1024)?;
-        /// store.store(1, 1)?;
-        /// store.metrics().publish("context");
-        /// # Ok::<(), Box<dyn std::error::Error>>(())
-        /// ```
-        pub fn publish(&self, store: &str) {
-            let name = SharedString::from(Arc::<str>::from(store));
-            macro_rules! publish {
-                ($($counter:ident),*; $($gauge:ident),*; $($of_tier:ident),*) => {
-                    $(counter!(concat!("tierstack_", stringify!($counter)), "store" => name.clone()).absolute(self.$counter);)*
-                    $(gauge!(concat!("tierstack_", stringify!($gauge)), "store" => name.clone()).set(lossy(self.$gauge));)*
-                    for tier in Tier::ALL {
-                        let (label, held) = (tier.name(), self.tier(tier));
-                        $(
-                            gauge!(concat!("tierstack_", stringify!($of_tier)), "store" => name.clone(), "tier" => label)
-                                .set(lossy(held.$of_tier));
-                        )*
-                    }
-                };
-            }
-            publish!(
-                hits, misses, stores, replacements, promotions, demotions, evictions, removals, overflowed, contended;
-                retired_bytes, peak_hot_bytes;
-                fragments, bytes, kept_fragments, kept_bytes
-            );
-        }
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
-    fn lossy(number: u64) -> f64 {
-        number as f64
-    }
-
-    impl<K, V, S> TierStore<K, V, S>
-    where
-        K: Send + Sync + 'static,
-        V: Send + Sync + 'static,
-    {
-        /// [Publishes](Metrics::publish) what [`metrics`](Self::metrics) says now, under that name.
-        ///
-        /// # Linearization
-        ///
-        /// As [`metrics`](Self::metrics).
-        ///
-        /// # Progress
-        ///
-        /// As [`Metrics::publish`]. The thread is not pinned.
-        ///
-        /// # Examples
-        ///
-        /// ```
-        /// # let store = tierstack::TierStore::<u32, u32>::new(1024)?;
-        /// store.publish_metrics("context");
-        /// # Ok::<(), tierstack::BuildError>(())
-        /// ```
-        pub fn publish_metrics(&self, name: &str) {
-            self.core.metrics().publish(name);
         }
     }
 }

@@ -15,6 +15,7 @@
 //! | `outflow` | what left the store, on its way to the listener |
 //! | `departure` | the listener, and what it is told |
 //! | `trace` | events, by a feature |
+//! | `hot_budget` | the budget, set and seen to at the caller's word |
 //! | `flush` | freeing at the caller's word |
 //! | `inspect`, `metrics` | counts |
 //! | `view`, `owned`; `hashed` | the two ways to call all of it; what they share |
@@ -32,6 +33,7 @@ mod evict;
 mod flush;
 mod fragment;
 mod hashed;
+mod hot_budget;
 mod inspect;
 mod keeping;
 mod metrics;
@@ -96,6 +98,9 @@ where
     core: core::Core<K, V>,
     weigher: Option<Callback<builder::Weigher<K, V>>>,
     listener: Option<departure::Listener<K, V>>,
+    /// What was published.
+    #[cfg(feature = "metrics")]
+    published: metrics::publish::Told,
     hasher: S,
 }
 

@@ -311,7 +311,7 @@ fn a_store_that_panics_early_leaves_the_old_value() {
     }
 }
 
-/// Five fragments in hot, no room below, and a hook that notes each fragment and then panics.
+/// Five fragments in hot, no room below, and a listener that notes each fragment and then panics.
 struct Overfull {
     fuse: Arc<Fuse>,
     store: TierStore<u64, Value>,
@@ -329,7 +329,7 @@ impl Overfull {
             .listener_causes([tierstack::Cause::Overflowed])
             .listener(move |gone: &Departure<'_, _, Value>| {
                 record.lock().unwrap().push(*gone.key);
-                panic!("the caller's hook panics");
+                panic!("the caller's listener panics");
             })
             .build()
             .unwrap();
@@ -344,7 +344,7 @@ impl Overfull {
         Value { number, weight, fuse: Arc::clone(&self.fuse) }
     }
 
-    /// What the hook was handed, and all accounts agree.
+    /// What the listener was handed, and all accounts agree.
     fn handed(&self) -> Vec<u64> {
         audit(&self.store, 0..10);
         self.handed.lock().unwrap().clone()
@@ -352,7 +352,7 @@ impl Overfull {
 }
 
 #[test]
-fn a_hook_that_panics_is_handed_the_rest_all_the_same() {
+fn a_listener_that_panics_is_handed_the_rest_all_the_same() {
     let overfull = Overfull::new();
     let ran = catch_unwind(AssertUnwindSafe(|| overfull.store.set_hot_budget(2)));
     assert!(ran.is_err(), "the panic reaches the caller");
@@ -367,7 +367,7 @@ fn a_hook_that_panics_is_handed_the_rest_all_the_same() {
 }
 
 #[test]
-fn a_hook_that_panics_when_a_view_ends() {
+fn a_listener_that_panics_when_a_view_ends() {
     for repin in [true, false] {
         let overfull = Overfull::new();
         let mut view = overfull.store.pin();
@@ -381,7 +381,7 @@ fn a_hook_that_panics_when_a_view_ends() {
 
 /// A panic in a destructor while another unwinds would abort the process.
 #[test]
-fn a_hook_that_panics_while_its_view_is_unwound() {
+fn a_listener_that_panics_while_its_view_is_unwound() {
     let overfull = Overfull::new();
     let ran = catch_unwind(AssertUnwindSafe(|| {
         let view = overfull.store.pin();
@@ -394,7 +394,7 @@ fn a_hook_that_panics_while_its_view_is_unwound() {
 
 /// What overflowed is handed over although the clone of what was replaced panics.
 #[test]
-fn a_clone_that_panics_keeps_nothing_from_the_hook() {
+fn a_clone_that_panics_keeps_nothing_from_the_listener() {
     let overfull = Overfull::new();
     overfull.fuse.arm(Code::CloneValue, 1);
     let ran = catch_unwind(AssertUnwindSafe(|| overfull.store.store(4, overfull.value(9, 4))));

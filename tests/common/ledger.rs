@@ -25,7 +25,7 @@ impl Ledger {
         self.values[value].stored.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The value was handed back, or over to the hook.
+    /// The value was handed back, or over to the listener.
     pub fn leave(&self, value: usize) {
         self.values[value].left.fetch_add(1, Ordering::Relaxed);
     }

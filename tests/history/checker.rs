@@ -29,7 +29,7 @@
 //! predecessor's bytes count as free at that instant. To have been short only lets a call do more, so that it is no step but noticed. *End*:
 //! evict from warm, or from cold after warm, what is heavier than all the bytes that the tier may hold; claim a push (at an instant when the
 //! tier is over its capacity, counting what others have claimed, and not what cannot stay), then evict from
-//! there; and so on. What is pushed out of cold must be what the overflow hook was given.
+//! there; and so on. What is pushed out of cold must be what the listener was given.
 //!
 //! *Too heavy*: `store` has found its weight above the budget at an instant, and it is so at the effect.
 //!
@@ -83,7 +83,7 @@ use crate::recorder::{Call, Operation, Outcome, Setup};
 /// Why a history was not accepted.
 #[derive(Debug)]
 pub enum Rejection {
-    /// No order explains this call's answer (or what the overflow hook was given within it), given all that returned before it did.
+    /// No order explains this call's answer (or what the listener was given within it), given all that returned before it did.
     Impossible {
         call: usize,
         /// The answers that some order explains.

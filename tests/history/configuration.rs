@@ -90,7 +90,7 @@ pub struct Flight {
     pub short: bool,
     /// Whether the place of the call's use is fixed.
     pub fixed: bool,
-    /// How many fragments it has handed to the overflow hook.
+    /// How many fragments it has handed to the listener.
     pub overflowed: usize,
 }
 

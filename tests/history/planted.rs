@@ -274,7 +274,7 @@ fn a_lost_fragment_is_rejected() {
         calls.push(call(6, 7, Op::Peek(A), NOT_FOUND));
         calls
     };
-    // A went to warm for B, and out for C: to the hook.
+    // A went to warm for B, and out for C: to the listener.
     accepted(&one, &history(&[(A, value(1, 3))]));
     let in_hot = in_tier(3, Hot, None);
     rejected(&one, &history(&[]), 2, std::slice::from_ref(&in_hot));

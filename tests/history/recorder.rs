@@ -37,7 +37,7 @@ pub struct Call {
     pub answer: Outcome,
     /// That of what it stores, or would have stored.
     pub version: Version,
-    /// What the overflow hook was given within the call.
+    /// What the listener was given within the call.
     pub overflow: Vec<(Key, Value)>,
     pub invoked: u64,
     pub returned: u64,

@@ -310,7 +310,7 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
         metrics
     }
 
-    /// What capacities pushed out of the store since the last call, in the order in which the hook is given it.
+    /// What capacities pushed out of the store since the last call, in the order in which the listener is given it.
     pub fn take_overflow(&mut self) -> Vec<(K, V)> {
         std::mem::take(&mut self.overflowed)
     }

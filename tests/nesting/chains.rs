@@ -1,4 +1,4 @@
-//! Stores that own stores: by a value, a key, a hook, a weigher, a plan's change. `DEPTH=100000` for a deeper chain than usual.
+//! Stores that own stores: by a value, a key, a listener, a weigher, a plan's change. `DEPTH=100000` for a deeper chain than usual.
 
 use std::hash::{Hash, Hasher};
 use std::panic::resume_unwind;
@@ -94,7 +94,7 @@ fn a_key_owns_the_next_store() {
 }
 
 #[test]
-fn a_hook_owns_the_next_store() {
+fn a_listener_owns_the_next_store() {
     dropped(|next: Option<TierStore<u32, u32>>, counted| {
         let builder = TierStore::builder(1 << 20);
         builder.listener_causes([tierstack::Cause::Overflowed]).listener(move |_| _ = (&next, &counted)).build().unwrap()

@@ -1,4 +1,4 @@
-//! Hooks and destructors that make more of what they are called for.
+//! Listeners and destructors that make more of what they are called for.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
@@ -11,7 +11,7 @@ const MANY: usize = 20_000;
 
 type Store = TierStore<usize, usize>;
 
-/// A store in which a single fragment has room, with a hook that stores `next(number)`, if there is one, in `target`.
+/// A store in which a single fragment has room, with a listener that stores `next(number)`, if there is one, in `target`.
 fn feeding(
     target: Arc<OnceLock<Weak<Store>>>,
     depths: Arc<Depths>,
@@ -19,7 +19,7 @@ fn feeding(
 ) -> Arc<Store> {
     let builder = TierStore::builder(1).weigher(|_, _| 1);
     let builder = builder.warm_capacity(Capacity::entries(0)).cold_capacity(Capacity::entries(0));
-    let hook = builder.listener_causes([tierstack::Cause::Overflowed]).listener(move |departure| {
+    let listener = builder.listener_causes([tierstack::Cause::Overflowed]).listener(move |departure| {
         depths.destructor(|| {
             if let Some(number) = next(*departure.key) {
                 let target = target.get().and_then(Weak::upgrade).expect("it stands");
@@ -27,11 +27,11 @@ fn feeding(
             }
         });
     });
-    Arc::new(hook.build().unwrap())
+    Arc::new(listener.build().unwrap())
 }
 
 #[test]
-fn a_hook_that_stores_is_called_in_a_loop() {
+fn a_listener_that_stores_is_called_in_a_loop() {
     let (target, depths) = (Arc::new(OnceLock::new()), Arc::<Depths>::default());
     let next = |number| (number < MANY).then_some(number + 2);
     let store = feeding(Arc::clone(&target), Arc::clone(&depths), next);
@@ -39,7 +39,7 @@ fn a_hook_that_stores_is_called_in_a_loop() {
     on_a_small_stack(|| {
         store.store(0, 0).unwrap();
         assert_eq!(depths.done(), 0);
-        // Pushes out the first, whose hook pushes out this one, and so on.
+        // Pushes out the first, whose listener pushes out this one, and so on.
         store.store(1, 1).unwrap();
     });
     assert_eq!((depths.done(), depths.deepest()), (MANY + 1, 1));
@@ -47,7 +47,7 @@ fn a_hook_that_stores_is_called_in_a_loop() {
 }
 
 #[test]
-fn hooks_of_two_stores_that_store_in_each_other_are_called_in_loops() {
+fn listeners_of_two_stores_that_store_in_each_other_are_called_in_loops() {
     let targets = [(); 2].map(|()| Arc::new(OnceLock::new()));
     let depths = Arc::<Depths>::default();
     let next = |number| (number < MANY).then_some(number + 2);
@@ -63,11 +63,11 @@ fn hooks_of_two_stores_that_store_in_each_other_are_called_in_loops() {
     assert!(depths.done() > MANY && depths.deepest() <= 2, "{} calls, {} deep", depths.done(), depths.deepest());
 }
 
-/// What a hook's own operation pushes out comes after what was pushed out before it, in the order in which it left.
+/// What a listener's own operation pushes out comes after what was pushed out before it, in the order in which it left.
 #[test]
-fn what_a_hook_pushes_out_comes_in_order() {
+fn what_a_listener_pushes_out_comes_in_order() {
     let (seen, stands) = (Arc::new(Mutex::new(Vec::new())), Arc::new(OnceLock::<Weak<Store>>::new()));
-    let hook = {
+    let listener = {
         let (seen, stands) = (Arc::clone(&seen), Arc::clone(&stands));
         move |departure: &tierstack::Departure<'_, usize, usize>| {
             seen.lock().unwrap().push(*departure.key);
@@ -83,7 +83,7 @@ fn what_a_hook_pushes_out_comes_in_order() {
         builder
             .cold_capacity(Capacity::entries(0))
             .listener_causes([tierstack::Cause::Overflowed])
-            .listener(hook)
+            .listener(listener)
             .build()
             .unwrap(),
     );
@@ -95,15 +95,15 @@ fn what_a_hook_pushes_out_comes_in_order() {
     assert_eq!(*seen.lock().unwrap(), [0, 1, 2, 10, 20, 11, 21, 12]);
 }
 
-/// A panic of the hook, of which the outermost call's caller hears, keeps none of the others from it.
+/// A panic of the listener, of which the outermost call's caller hears, keeps none of the others from it.
 #[test]
-fn a_hook_that_stores_and_panics_is_called_for_all() {
+fn a_listener_that_stores_and_panics_is_called_for_all() {
     let (target, depths) = (Arc::new(OnceLock::new()), Arc::<Depths>::default());
     let calls = Arc::new(AtomicUsize::new(0));
     let next = {
         let calls = Arc::clone(&calls);
         move |number| {
-            // Panics within a hook's operation are not for the hook.
+            // Panics within a listener's operation are not for the listener.
             assert!(calls.fetch_add(1, Ordering::Relaxed) != 5, "by design");
             (number < 10).then_some(number + 2)
         }
@@ -141,7 +141,7 @@ impl Drop for Again {
     }
 }
 
-/// Without a hook, what a capacity pushes out is dropped, at once where it is heavy.
+/// Without a listener, what a capacity pushes out is dropped, at once where it is heavy.
 #[test]
 fn a_value_that_stores_its_like_when_it_is_pushed_out() {
     for weight in [1, HEAVY] {

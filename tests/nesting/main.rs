@@ -60,7 +60,7 @@ impl Depths {
         let depth = IN_PROGRESS.with(|all| {
             let mut all = all.borrow_mut();
             all.push(self);
-            // Those of other scenes may be collected by what a plan's change or a hook does, which is no destructor of a store's.
+            // Those of other scenes may be collected by what a plan's change or a listener does, which is no destructor of a store's.
             all.iter().filter(|other| std::ptr::eq(**other, self)).count()
         });
         self.deepest.fetch_max(depth, Ordering::Relaxed);

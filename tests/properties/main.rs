@@ -174,7 +174,7 @@ fn step<K: Numbered>() -> impl Strategy<Value = Step<K>> {
 
 type Handed<K> = Arc<Mutex<Vec<(K, Value)>>>;
 
-/// A store with its hook's record of what it was handed.
+/// A store with its listener's record of what it was handed.
 fn build<K: Numbered, S: BuildHasher>(setup: &Setup, slack: u64, hasher: S) -> (TierStore<K, Value, S>, Handed<K>) {
     let handed = Handed::default();
     let record = Arc::clone(&handed);
@@ -269,7 +269,7 @@ impl<K: Numbered, S: BuildHasher + Clone> Trial<'_, K, S> {
                 assert_eq!(held.map(|held| held.value), expected.as_ref().map(|held| &held.value), "a borrowed value");
             }
         }
-        assert_eq!(*self.handed.lock().unwrap(), self.due, "what the hook was handed, and in which order");
+        assert_eq!(*self.handed.lock().unwrap(), self.due, "what the listener was handed, and in which order");
     }
 
     fn owned<Q>(&mut self, draft: Draft<K>)

@@ -8,7 +8,7 @@ use tierstack::{Capacity, Departure, Tier, TierStore};
 use crate::STORM;
 use crate::common::{audit, dice, for_about, lockstep, together};
 
-/// A store of weights that records the keys which its hook was handed.
+/// A store of weights that records the keys which its listener was handed.
 fn recorded(budget: u64, warm: Capacity, cold: Capacity) -> (TierStore<u64, u64>, Arc<Mutex<Vec<u64>>>) {
     let handed = Arc::new(Mutex::new(Vec::new()));
     let record = Arc::clone(&handed);

@@ -39,7 +39,7 @@ struct Kept<S> {
 impl<S: BuildHasher + Sync> Kept<S> {
     fn new(capacity: Capacity, expected: usize, hasher: S) -> Self {
         let books = Arc::new((Ledger::new(THREADS * OPERATIONS), Tally::default()));
-        let hook_books = Arc::clone(&books);
+        let listener_books = Arc::clone(&books);
         let store = TierStore::<u64, Value>::builder(24)
             .weigher(|_, value| value.weight())
             .warm_capacity(capacity)
@@ -47,8 +47,8 @@ impl<S: BuildHasher + Sync> Kept<S> {
             .listener_causes([tierstack::Cause::Overflowed])
             .listener(move |gone: &Departure<'_, _, Value>| {
                 assert_eq!(*gone.key, gone.value.key);
-                hook_books.0.leave(gone.value.account);
-                Tally::add(&hook_books.1.overflowed);
+                listener_books.0.leave(gone.value.account);
+                Tally::add(&listener_books.1.overflowed);
             })
             .expected_fragments(expected)
             .hasher(hasher)

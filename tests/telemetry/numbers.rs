@@ -68,7 +68,7 @@ fn one_call_hands_over_all_numbers() {
         store.remove(&7).unwrap();
         assert_eq!(numbers.count("stores", "one"), 0, "nothing is handed over in between");
         let metrics = store.metrics();
-        metrics.publish("one");
+        store.publish_metrics("one");
         let other: TierStore<u32, u32> = TierStore::new(100).unwrap();
         other.store(1, 1).unwrap();
         other.publish_metrics("other");
@@ -107,4 +107,57 @@ fn one_call_hands_over_all_numbers() {
     }
     assert_eq!(metrics.hot.kept_bytes, 10);
     assert_eq!(numbers.0.lock().unwrap().len(), 2 * (10 + 2 + 3 * 4), "and nothing else");
+}
+
+/// Each goes on from where the last one of that name was.
+#[test]
+fn the_counters_of_a_name_are_of_all_stores_that_had_it() {
+    let numbers = Numbers::default();
+    let new = || TierStore::<u32, u32>::new(1 << 20).unwrap();
+    let store_some = |store: &TierStore<u32, u32>, count: u32| {
+        for key in 0..count {
+            store.store(key, key).unwrap();
+        }
+    };
+    metrics::with_local_recorder(&numbers, || {
+        let first = new();
+        store_some(&first, 100);
+        first.publish_metrics("plan");
+        drop(first);
+        let second = new();
+        second.publish_metrics("plan");
+        assert_eq!(numbers.count("stores", "plan"), 100, "it has stored nothing yet");
+        store_some(&second, 60);
+        second.publish_metrics("plan");
+        second.publish_metrics("plan");
+        assert_eq!(numbers.count("stores", "plan"), 160);
+        let beside = new();
+        store_some(&beside, 7);
+        beside.publish_metrics("plan");
+        store_some(&second, 1);
+        second.publish_metrics("plan");
+        assert_eq!(numbers.count("stores", "plan"), 168);
+        assert_eq!(numbers.gauge("fragments", "store=plan tier=hot"), "60", "of the last one");
+    });
+}
+
+#[test]
+fn calls_at_once_hand_over_each_part_once() {
+    let numbers = Numbers::default();
+    let store = TierStore::<u32, u32>::new(1 << 20).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let (store, numbers) = (&store, &numbers);
+            scope.spawn(move || {
+                metrics::with_local_recorder(numbers, || {
+                    for key in 0..500 {
+                        store.store(thread, key).unwrap();
+                        store.publish_metrics("one");
+                    }
+                });
+            });
+        }
+    });
+    assert_eq!(numbers.count("stores", "one"), 2000);
+    assert_eq!(numbers.count("replacements", "one"), 1996);
 }

@@ -68,7 +68,7 @@ pub struct Kept {
 impl Kept {
     pub fn new(setup: &Setup) -> Self {
         let books = Arc::new((Ledger::new(setup.accounts), Tally::default()));
-        let hook_books = Arc::clone(&books);
+        let listener_books = Arc::clone(&books);
         let store = TierStore::<u8, Value>::builder(setup.budget)
             .weigher(|_, value| value.weight)
             .warm_capacity(setup.warm)
@@ -76,8 +76,8 @@ impl Kept {
             .listener_causes([tierstack::Cause::Overflowed])
             .listener(move |gone: &Departure<'_, _, Value>| {
                 assert_eq!(*gone.key, gone.value.key);
-                hook_books.0.leave(*gone.value.account);
-                Tally::add(&hook_books.1.overflowed);
+                listener_books.0.leave(*gone.value.account);
+                Tally::add(&listener_books.1.overflowed);
             })
             .recency_slack(setup.slack)
             .hasher(setup.hashes)

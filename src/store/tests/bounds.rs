@@ -192,7 +192,7 @@ fn a_store_says_that_it_is_too_heavy_for_a_budget_that_is_raised_and_stays_too_l
     assert_eq!(store.metrics().contended, 0);
 }
 
-/// With what the hook was given, in order.
+/// With what the listener was given, in order.
 fn recorded(budget: u64, warm: Capacity, cold: Capacity) -> (Store, Arc<Mutex<Vec<u32>>>) {
     let handed = Arc::new(Mutex::new(Vec::new()));
     let record = Arc::clone(&handed);

@@ -124,15 +124,15 @@ fn an_update_is_of_what_it_replaces_whenever_that_comes() {
     }
 }
 
-/// The hook runs between the two: what it is given made room.
+/// The listener runs between the two: what it is given made room.
 #[test]
 fn what_was_found_to_be_there_and_has_gone_again_is_stored() {
     let kept: Arc<OnceLock<Store>> = Arc::default();
-    let in_hook = Arc::clone(&kept);
+    let in_listener = Arc::clone(&kept);
     let none = Capacity::entries(0);
     let store = TierStore::builder(1).weigher(|_: &u32, weight: &u64| *weight).warm_capacity(none).cold_capacity(none);
     let store = store.listener_causes([crate::Cause::Overflowed]).listener(move |_| {
-        if let Some(store) = in_hook.get() {
+        if let Some(store) = in_listener.get() {
             assert_eq!(store.remove(&1).map(|removed| removed.value), Some(0));
         }
     });

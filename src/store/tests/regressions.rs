@@ -114,7 +114,7 @@ fn a_raise_in_flight_beside_a_lowering_demotes_nothing_that_fits() {
 }
 
 #[test]
-fn every_fragment_is_handed_over_though_the_hook_panics_with_a_payload_that_panics() {
+fn every_fragment_is_handed_over_though_the_listener_panics_with_a_payload_that_panics() {
     struct Payload;
     impl Drop for Payload {
         fn drop(&mut self) {
@@ -122,7 +122,7 @@ fn every_fragment_is_handed_over_though_the_hook_panics_with_a_payload_that_pani
         }
     }
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let hook = {
+    let listener = {
         let seen = Arc::clone(&seen);
         move |gone: &Departure<'_, u32, u64>| {
             seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(*gone.key);
@@ -134,7 +134,7 @@ fn every_fragment_is_handed_over_though_the_hook_panics_with_a_payload_that_pani
         .warm_capacity(Capacity::entries(0))
         .cold_capacity(Capacity::entries(0))
         .listener_causes([crate::Cause::Overflowed])
-        .listener(hook)
+        .listener(listener)
         .build()
         .unwrap();
     for key in 0..5 {
@@ -260,7 +260,7 @@ fn a_budget_that_was_set_does_not_come_back_after_another() {
 }
 
 #[test]
-fn a_hook_that_panics_while_its_thread_unwinds_aborts_nothing() {
+fn a_listener_that_panics_while_its_thread_unwinds_aborts_nothing() {
     let store = TierStore::builder(1)
         .weigher(|_: &u32, _: &u32| 1)
         .listener_causes([crate::Cause::Overflowed])

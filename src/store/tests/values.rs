@@ -176,17 +176,17 @@ fn a_clone_that_panics_leaves_no_claim() {
 }
 
 #[test]
-fn what_a_capacity_pushes_out_goes_when_the_hook_has_had_it() {
+fn what_a_capacity_pushes_out_goes_when_the_listener_has_had_it() {
     let seen = Arc::new(AtomicUsize::new(0));
     let counts: Arc<Counts> = Arc::default();
     let store = {
         let (seen, counts) = (Arc::clone(&seen), Arc::clone(&counts));
-        let hook = move |gone: &Departure<'_, u32, Value>| {
+        let listener = move |gone: &Departure<'_, u32, Value>| {
             assert_eq!((gone.value.number, counts.dropped.load(Ordering::Relaxed)), (10, 0));
             seen.fetch_add(1, Ordering::Relaxed);
         };
         let store =
-            TierStore::builder(HEAVY).weigher(|_, _: &Value| HEAVY).listener_causes([crate::Cause::Overflowed]).listener(hook);
+            TierStore::builder(HEAVY).weigher(|_, _: &Value| HEAVY).listener_causes([crate::Cause::Overflowed]).listener(listener);
         store.warm_capacity(Capacity::entries(0)).cold_capacity(Capacity::entries(0)).build().unwrap()
     };
     let setting = Setting { store: Arc::new(store), counts };
@@ -211,7 +211,7 @@ fn what_a_capacity_pushes_out_stays_while_a_view_has_it() {
 }
 
 #[test]
-fn what_was_replaced_is_dropped_where_the_hook_panics() {
+fn what_was_replaced_is_dropped_where_the_listener_panics() {
     let store = TierStore::builder(2 * HEAVY).weigher(|_, value: &Value| value.number * HEAVY);
     let store = store.warm_capacity(Capacity::entries(0)).cold_capacity(Capacity::entries(0));
     let store = store.listener_causes([crate::Cause::Overflowed]).listener(|_| panic!("by design")).build().unwrap();
