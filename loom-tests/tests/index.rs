@@ -30,7 +30,7 @@ fn hash(key: u64) -> u64 {
 impl Table {
     /// With those keys; those from 90 to 99 are removed again, and leave a tombstone.
     fn new(keys: &[u64]) -> Arc<Self> {
-        let table = Self { index: Index::with_room_for(0), stats: Arc::new(Stats::new()) };
+        let table = Self { index: Index::with_room_for(0, 0), stats: Arc::new(Stats::new()) };
         for &key in keys {
             assert_eq!(table.insert(key, key), Inserted::Done);
         }

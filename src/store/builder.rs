@@ -64,6 +64,7 @@ impl<K, V> Builder<K, V> {
                 warm: Capacity::UNBOUNDED,
                 cold: Capacity::UNBOUNDED,
                 expected_fragments: 0,
+                restored_fragments: 0,
                 recency_slack: 0,
                 first_tick: 1,
                 told: Causes::ALL,

@@ -58,6 +58,8 @@ pub struct Settings {
     pub warm: Capacity,
     pub cold: Capacity,
     pub expected_fragments: usize,
+    /// How many come from a snapshot: room for them at once, but not for ever.
+    pub restored_fragments: usize,
     pub recency_slack: u64,
     pub first_tick: u64,
     pub told: Causes,
@@ -67,7 +69,7 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
     pub fn new(settings: &Settings) -> Self {
         let census = [Capacity::UNBOUNDED, settings.warm, settings.cold].map(Census::new);
         Self {
-            index: Index::with_room_for(settings.expected_fragments),
+            index: Index::with_room_for(settings.restored_fragments, settings.expected_fragments),
             orders: [Order::new(), Order::new(), Order::new(), Order::new()],
             clock: Clock::starting_at(settings.first_tick),
             budget: Budget::new(settings.hot_budget),

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use crate::store::TierStore;
 use crate::store::snapshot::StoreSnapshot;
 use crate::store::version::Version;
 use crate::tier::Tier;
@@ -27,11 +28,18 @@ impl fmt::Display for BuildError {
 
 impl core::error::Error for BuildError {}
 
-/// Why [`Builder::restore`](crate::Builder::restore) made no store.
-pub struct RestoreError<K, V, S> {
-    /// The snapshot, as it was. `None` for [`RestoreRefusal::KeyTwice`] and [`RestoreRefusal::Refused`], which only come when fragments are put into the
-    /// store already. Neither comes where keys keep their word and the allocator gives usual addresses.
-    pub snapshot: Option<Box<StoreSnapshot<K, V, S>>>,
+/// Why [`Builder::restore`](crate::Builder::restore) has not answered with a store. What there is by then is handed back: the snapshot, or the store.
+pub struct RestoreError<K, V, S, S2 = S>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    /// The snapshot, as it was. `None` for the reasons that only come when fragments are put into the store already: [`RestoreRefusal::KeyTwice`] and
+    /// [`RestoreRefusal::Refused`], neither of which comes where keys keep their word and the allocator gives usual addresses, and
+    /// [`RestoreRefusal::ListenerPanicked`].
+    pub snapshot: Option<Box<StoreSnapshot<K, V, S2>>>,
+    /// The store, whole, for [`RestoreRefusal::ListenerPanicked`].
+    pub store: Option<Box<TierStore<K, V, S>>>,
     /// Why.
     pub reason: RestoreRefusal,
 }
@@ -63,6 +71,8 @@ pub enum RestoreRefusal {
     KeyTwice,
     /// A `store` would have refused a fragment, too.
     Refused(Refusal),
+    /// The store is restored. But the listener, or a subscriber of events, has panicked when it was told of what a capacity pushed out. It was told of all of it.
+    ListenerPanicked,
 }
 
 impl From<Refusal> for RestoreRefusal {
@@ -83,25 +93,40 @@ impl fmt::Display for RestoreRefusal {
             }
             Self::KeyTwice => f.write_str("two fragments have the same key"),
             Self::Refused(refusal) => refusal.fmt(f),
+            Self::ListenerPanicked => f.write_str("the listener has panicked"),
         }
     }
 }
 
 impl core::error::Error for RestoreRefusal {}
 
-impl<K, V, S> fmt::Debug for RestoreError<K, V, S> {
+impl<K, V, S, S2> fmt::Debug for RestoreError<K, V, S, S2>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RestoreError").field("reason", &self.reason).finish_non_exhaustive()
     }
 }
 
-impl<K, V, S> fmt::Display for RestoreError<K, V, S> {
+impl<K, V, S, S2> fmt::Display for RestoreError<K, V, S, S2>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the store was not restored: {}", self.reason)
+        let what = if self.store.is_some() { "the store was restored, but" } else { "the store was not restored:" };
+        write!(f, "{what} {}", self.reason)
     }
 }
 
-impl<K, V, S> core::error::Error for RestoreError<K, V, S> {}
+impl<K, V, S, S2> core::error::Error for RestoreError<K, V, S, S2>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+}
 
 /// [`set_hot_budget`](crate::TierStore::set_hot_budget) refused a budget above
 /// [`MAX_BYTES`](crate::MAX_BYTES); the store keeps the one it had.

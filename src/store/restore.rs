@@ -7,15 +7,25 @@
 //! lowered below what is kept. So the budget is large enough for hot at first and set afterwards, and the capacities hold when the operation ends that
 //! puts all of them in, as at the end of any other.
 
+//!
+//! # Callers' functions
+//!
+//! The weigher and `Hash` are asked for all fragments before anything is pinned. `Eq` runs while the thread is pinned, where two hashes are equal. Whatever panics, the fragments that
+//! are not in the store by then are dropped after the operation and the pin have ended, each by [`crate::drops`].
+
 use core::hash::{BuildHasher, Hash};
+use core::mem::ManuallyDrop;
+use core::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
 
 use super::TierStore;
 use super::builder::Builder;
 use super::error::{RestoreError, RestoreRefusal};
 use super::operation::Operation;
-use super::snapshot::StoreSnapshot;
+use super::snapshot::{OldestLast, StoreSnapshot};
 use super::view::View;
 use super::write::Newcomer;
+use crate::drops;
 use crate::engine::budget::MAX_BYTES;
 use crate::store::error::{BuildError, Refusal};
 use crate::store::fragment::Item;
@@ -24,8 +34,16 @@ use crate::tier::Tier;
 impl<K, V, S> StoreSnapshot<K, V, S> {
     /// Weighs every fragment anew.
     ///
-    /// For a snapshot that was taken when the weigher was another. Then the next [`restore`](Builder::restore) refuses it no more for its weights; though perhaps because
-    /// what it shows in hot weighs more than the budget.
+    /// For a snapshot that was taken when the weigher was another. Then the next [`restore`](Builder::restore) refuses it no more for its weights. It may still refuse it because what it
+    /// shows in hot weighs more than the budget.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::TooHeavy`] where the weigher says more than [`MAX_BYTES`](crate::MAX_BYTES). The snapshot is as it was then.
+    ///
+    /// # Panics
+    ///
+    /// Where the weigher does. The snapshot is as it was then.
     ///
     /// # Examples
     ///
@@ -36,16 +54,23 @@ impl<K, V, S> StoreSnapshot<K, V, S> {
     /// let mut snapshot = store.snapshot();
     ///
     /// let words = |_: &u32, text: &&str| text.split(' ').count() as u64;
-    /// snapshot.reweigh(words);
+    /// snapshot.reweigh(words)?;
     /// let store = TierStore::builder(20).weigher(words).restore(snapshot)?;
     /// assert_eq!(store.bytes(Tier::Hot), 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn reweigh(&mut self, mut weigher: impl FnMut(&K, &V) -> u64) {
-        for item in self.items_mut() {
-            item.weight = weigher(&item.key, &item.value);
+    pub fn reweigh(&mut self, mut weigher: impl FnMut(&K, &V) -> u64) -> Result<(), Refusal> {
+        let weights = self.iter().map(|(_, item)| match weigher(&item.key, &item.value) {
+            weight if weight > MAX_BYTES => Err(Refusal::TooHeavy { weight }),
+            weight => Ok(weight),
+        });
+        // All of them, before any is changed.
+        let weights: Vec<u64> = weights.collect::<Result<_, _>>()?;
+        for (item, weight) in self.items_mut().iter_mut().zip(weights) {
+            item.weight = weight;
         }
         self.add_up();
+        Ok(())
     }
 
     /// What it shows as kept in hot weighs, in bytes.
@@ -69,9 +94,11 @@ where
     /// What a snapshot does not say is the builder's: budget, capacities, weigher, listener, hasher. To start with a smaller budget than hot needs, restore
     /// with the old one, and [set](TierStore::set_hot_budget) the new one then. What is over a capacity moves down at the end of the call, least recently used
     /// first, as at the end of any call; the listener is told of what leaves cold by that. Where what is kept in hot is over the budget, what weighs nothing beside
-    /// it moves down, too. The index has room for at least as many fragments as the snapshot shows.
+    /// it moves down, too. The index has room for as many fragments as the snapshot shows; it shrinks later as any other, down to what
+    /// [`expected_fragments`](Self::expected_fragments) asked for.
     ///
-    /// The store is another one: [versions](crate::Version) of the snapshot are of no use in it. Its counters begin at zero.
+    /// The store is another one: [versions](crate::Version) of the snapshot are of no use in it. Its counters begin at zero, but for what moves down at the end of the call: that
+    /// is counted as evicted, and as overflowed if it leaves cold. What hot holds is the first peak.
     ///
     /// # Errors
     ///
@@ -79,17 +106,19 @@ where
     /// weigher is asked for each fragment, and has to say what the snapshot says: else a fragment could weigh more than the budget is told. After a change of
     /// the weigher, [`reweigh`](StoreSnapshot::reweigh) first.
     ///
+    /// Where the listener panics the store is restored all the same, and the error has it: [`RestoreRefusal::ListenerPanicked`].
+    ///
     /// # Linearization
     ///
     /// None: nobody else sees the store before it is returned.
     ///
     /// # Progress
     ///
-    /// Expected O(n) for n fragments. The thread is pinned meanwhile.
+    /// Expected O(n) for n fragments. The thread is pinned while they are put into the store, and not while the weigher, `Hash` and the listener run.
     ///
     /// # Panics
     ///
-    /// Where the weigher, `Hash` or `Eq` does. The snapshot is dropped then.
+    /// Where the weigher, `Hash` or `Eq` does. The snapshot is dropped then: keep the file that it was read from.
     ///
     /// # Examples
     ///
@@ -115,9 +144,10 @@ where
     pub fn restore<S2>(
         mut self,
         snapshot: StoreSnapshot<K, V, S2>,
-    ) -> Result<TierStore<K, V, S>, RestoreError<K, V, S2>> {
+    ) -> Result<TierStore<K, V, S>, RestoreError<K, V, S, S2>> {
         let budget = self.settings.hot_budget;
-        let refused = |reason, snapshot| Err(RestoreError { snapshot: Some(Box::new(snapshot)), reason });
+        let refused =
+            |reason, snapshot| Err(RestoreError { snapshot: Some(Box::new(snapshot)), store: None, reason });
         if budget > MAX_BYTES {
             return refused(RestoreRefusal::Build(BuildError::BudgetTooLarge { budget }), snapshot);
         }
@@ -126,24 +156,71 @@ where
             return refused(RestoreRefusal::OverBudget { bytes, budget }, snapshot);
         }
         self.settings.hot_budget = budget.max(bytes);
-        self.settings.expected_fragments = self.settings.expected_fragments.max(snapshot.len());
+        self.settings.restored_fragments = snapshot.len();
         let store = self.made();
-        if let Err(reason) = store.agrees_with(&snapshot) {
-            return refused(reason, snapshot);
+        let snapshot = Guarded(ManuallyDrop::new(snapshot));
+        if let Err(reason) = store.agrees_with(&snapshot.0) {
+            return refused(reason, snapshot.into_inner());
         }
+        let mut rest = Rest(snapshot.into_inner().into_oldest_last());
+        let mut hashes: Vec<u64> = rest.0.items.iter().map(|item| store.hash(&item.key)).collect();
         let view = View::for_an_owned_operation(&store);
         let mut operation = view.operation();
-        for (tier, Item { key, value, weight, kept, version: _ }) in snapshot.into_oldest_first() {
-            let new = Newcomer::new(store.hash(&key), key, value, weight, &store.core.stats);
+        while let (Some((tier, item)), Some(hash)) = (rest.next(), hashes.pop()) {
+            let Item { key, value, weight, kept, version: _ } = item;
+            let new = Newcomer::new(hash, key, value, weight, &store.core.stats);
             if let Err(reason) = operation.put(new, tier, kept) {
-                return Err(RestoreError { snapshot: None, reason });
+                return Err(RestoreError { snapshot: None, store: None, reason });
             }
         }
         store.core.budget.set_limit(budget);
         operation.finish();
         drop(operation);
-        drop(view);
+        // The listener is told now.
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(view))) {
+            drops::quietly(|| drop(payload));
+            let store = Some(Box::new(store));
+            return Err(RestoreError { snapshot: None, store, reason: RestoreRefusal::ListenerPanicked });
+        }
         Ok(store)
+    }
+}
+
+/// What is not in the store yet.
+struct Rest<K: 'static, V: 'static>(OldestLast<K, V>);
+
+impl<K, V> Rest<K, V> {
+    fn next(&mut self) -> Option<(Tier, Item<K, V>)> {
+        self.0.tiers.pop().zip(self.0.items.pop())
+    }
+}
+
+impl<K, V> Drop for Rest<K, V> {
+    fn drop(&mut self) {
+        for item in self.0.items.drain(..) {
+            let mut item = ManuallyDrop::new(item);
+            // SAFETY: not used after this.
+            unsafe { drops::drop_in_place(&raw mut *item) };
+        }
+    }
+}
+
+/// A snapshot whose fragments are dropped as [`Rest`] does, unless it is taken out.
+struct Guarded<K: 'static, V: 'static, S>(ManuallyDrop<StoreSnapshot<K, V, S>>);
+
+impl<K, V, S> Guarded<K, V, S> {
+    fn into_inner(self) -> StoreSnapshot<K, V, S> {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: not used after this, nor dropped.
+        unsafe { ManuallyDrop::take(&mut this.0) }
+    }
+}
+
+impl<K, V, S> Drop for Guarded<K, V, S> {
+    fn drop(&mut self) {
+        // SAFETY: not used after this.
+        let snapshot = unsafe { ManuallyDrop::take(&mut self.0) };
+        drop(Rest(snapshot.into_oldest_last()));
     }
 }
 
@@ -159,9 +236,6 @@ where
             let (shown, weighed) = (item.weight, self.weigh(&item.key, &item.value));
             if shown != weighed {
                 return Err(RestoreRefusal::WeightDiffers { number, shown, weighed });
-            }
-            if shown > MAX_BYTES {
-                return Err(Refusal::TooHeavy { weight: shown }.into());
             }
         }
         Ok(())

@@ -19,6 +19,7 @@ use crate::engine::index::spread;
 use crate::engine::reports::Tiers;
 use crate::store::fragment::{Fragment, Item};
 use crate::tier::Tier;
+pub(super) use order::OldestLast;
 use table::home;
 
 /// The fragments of a store, or of one tier, as they stood at one instant.
@@ -61,8 +62,8 @@ pub struct StoreSnapshot<K, V, S = DefaultHasher> {
     /// Where in the items each tier ends.
     ends: [usize; 3],
     bytes: [u64; 3],
-    /// Of each fragment, from the most to the least recently used of all, the tier: of the tier's items it is the next.
-    order: Vec<Tier>,
+    /// Of each item, the higher the more recently used; nothing where all are of one tier. See [`order`].
+    recencies: Vec<u64>,
     /// By hash: the number of an item, and one more; or nothing. At most half full.
     numbers: Vec<usize>,
     hasher: S,
@@ -179,8 +180,8 @@ impl<K, V, S> StoreSnapshot<K, V, S> {
 
     /// The same, with what becomes of keys and values.
     fn map<L, W>(self, map: impl FnMut(Item<K, V>) -> Item<L, W>) -> StoreSnapshot<L, W, S> {
-        let Self { items, ends, bytes, order, numbers, hasher } = self;
-        StoreSnapshot { items: items.into_iter().map(map).collect(), ends, bytes, order, numbers, hasher }
+        let Self { items, ends, bytes, recencies, numbers, hasher } = self;
+        StoreSnapshot { items: items.into_iter().map(map).collect(), ends, bytes, recencies, numbers, hasher }
     }
 }
 
@@ -438,7 +439,11 @@ where
         }
         ends[1] += ends[0];
         ends[2] += ends[1];
-        let order = order::merged(&ends, |number| shown[number].recency);
+        let recencies = if order::is_of_several(&ends) {
+            shown.iter().map(|shown| shown.recency).collect()
+        } else {
+            Vec::new()
+        };
         let numbers = table::of(shown.iter().map(|shown| shown.node.hash()));
         let items = shown.iter().map(|Shown { node, kept, .. }| Item {
             key: node.key(),
@@ -447,6 +452,6 @@ where
             kept: *kept,
             version: core.version(node),
         });
-        StoreSnapshot { items: items.collect(), ends, bytes, order, numbers, hasher }
+        StoreSnapshot { items: items.collect(), ends, bytes, recencies, numbers, hasher }
     }
 }

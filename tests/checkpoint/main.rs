@@ -12,6 +12,7 @@ mod instants;
 mod model;
 #[cfg(feature = "serde")]
 mod nonsense;
+mod panics;
 mod restored;
 #[cfg(feature = "serde")]
 mod round_trip;

@@ -183,7 +183,7 @@ proptest! {
                 if let Err(refused) = builder(50).restore(snapshot) {
                     snapshot = *refused.snapshot.expect("it is handed back");
                     prop_assert_eq!(portrait(&snapshot), shown);
-                    snapshot.reweigh(|_, value| value.weight() % 1_000);
+                    snapshot.reweigh(|_, value| value.weight() % 1_000).unwrap();
                 } else {
                     continue;
                 }

@@ -147,3 +147,38 @@ fn a_million_fragments_of_nothing_are_refused_soon() {
     });
     assert!(had < 200 << 20, "{had}");
 }
+
+/// The index of a restored store has room at once for what was shown, and shrinks as that leaves it.
+#[test]
+fn an_emptied_store_holds_no_more_where_it_was_restored() {
+    const MANY: u32 = if cfg!(debug_assertions) { 20_000 } else { 200_000 };
+    let new = || TierStore::<u32, u32>::builder(8).weigher(|_, _| 8);
+    let emptied = |store: &TierStore<u32, u32>| {
+        for key in 0..MANY {
+            store.remove(&key);
+        }
+        for key in 0..4000 {
+            store.store(MANY + key % 64, 1).unwrap();
+            store.remove(&(MANY + key % 64));
+        }
+        for _ in 0..400 {
+            store.flush();
+        }
+    };
+    let (store, stored) = kept(|| {
+        let store = new().build().unwrap();
+        (0..MANY).for_each(|key| drop(store.store(key, key).unwrap()));
+        emptied(&store);
+        store
+    });
+    drop(store);
+    let (store, restored) = kept(|| {
+        let store = new().build().unwrap();
+        (0..MANY).for_each(|key| drop(store.store(key, key).unwrap()));
+        let restored = new().restore(store.snapshot()).unwrap();
+        emptied(&restored);
+        restored
+    });
+    assert!(store.is_empty());
+    assert!(restored < stored + (64 << 10), "{restored} bytes, and {stored} of a store that was filled");
+}

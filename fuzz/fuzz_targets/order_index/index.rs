@@ -87,7 +87,7 @@ struct Trial {
 impl Trial {
     fn new(hashing: Hashing) -> Self {
         Self {
-            index: Index::with_room_for(0),
+            index: Index::with_room_for(0, 0),
             hashing,
             model: BTreeMap::new(),
             clock: Clock::starting_at(1),

@@ -147,9 +147,10 @@ fn may_serve<K, V>(content: Content<Node<K, V>>, hash: u64, _guard: &Guard) -> b
 }
 
 impl<K, V> Index<K, V> {
-    /// An index with room for about `expected` nodes before it first grows.
-    pub fn with_room_for(expected: usize) -> Self {
-        Self { root: AtomicPtr::new(Box::into_raw(Box::new(Table::first(expected)))), reports: Reports::new() }
+    /// An index with room for about `expected` nodes before it first grows, and for no fewer than about `least` when it shrinks.
+    pub fn with_room_for(expected: usize, least: usize) -> Self {
+        let first = Box::new(Table::first(expected, least));
+        Self { root: AtomicPtr::new(Box::into_raw(first)), reports: Reports::new() }
     }
 
     /// Where it reports what it forgets, and everybody else what they change.

@@ -15,6 +15,11 @@ const SMALLEST: usize = if cfg!(any(tierstack_loom, tierstack_shuttle, fuzzing))
 /// The most cells that a hint makes at once: 128 MiB of them.
 const LARGEST_FIRST: usize = 1 << 24;
 
+/// Of a table that is made for about so many nodes.
+fn cells_for(nodes: usize) -> usize {
+    nodes.saturating_mul(16).div_ceil(13).saturating_add(1).clamp(SMALLEST, LARGEST_FIRST).next_power_of_two()
+}
+
 /// In this order, so that what every lookup reads is in one line of the cache.
 #[repr(C)]
 pub struct Table<N> {
@@ -23,7 +28,7 @@ pub struct Table<N> {
     next: AtomicPtr<Self>,
     /// `64 - log2(lines.len())`: a hash's home is the line of its top bits.
     shift: u32,
-    /// How many cells the first table had: none that comes after it has fewer.
+    /// No table that comes after this one has fewer cells.
     least: usize,
     pub room: Padded<Room>,
     /// Where the next helper goes on moving cells out of this table.
@@ -35,15 +40,9 @@ pub struct Table<N> {
 const _: () = assert!(SMALLEST >= 2 * WIDTH, "a shift by all bits is none");
 
 impl<N> Table<N> {
-    /// The first table, for about `expected` nodes.
-    pub fn first(expected: usize) -> Self {
-        let cells = expected
-            .saturating_mul(16)
-            .div_ceil(13)
-            .saturating_add(1)
-            .clamp(SMALLEST, LARGEST_FIRST)
-            .next_power_of_two();
-        Self::new(cells, 0, cells)
+    /// The first table, for about `expected` nodes. None that comes after it is made for fewer than about `least`.
+    pub fn first(expected: usize, least: usize) -> Self {
+        Self::new(cells_for(expected.max(least)), 0, cells_for(least))
     }
 
     /// The table after this one, which is sealed: the smallest that is half full at most by what can still come. Not below a quarter of this one, so that

@@ -1,9 +1,7 @@
 //! The recency order of all that a snapshot shows, across its tiers.
 //!
-//! Items stand tier by tier. The order says no more than the tiers, from the most to the least recently used of all fragments: each is the next of its tier. That is a
-//! byte a fragment. It matters when fragments meet that stand in different tiers: what is demoted keeps its recency.
-
-use core::slice;
+//! Items stand tier by tier. The order matters when fragments meet that stand in different tiers: what is demoted keeps its recency. Only writing and restoring ask
+//! for it. So a snapshot has no more than the recencies, and not even those where all of its items are of one tier; who asks merges the tiers by them.
 
 use super::StoreSnapshot;
 use crate::store::fragment::Item;
@@ -26,22 +24,45 @@ pub fn ends(order: &[Tier]) -> [usize; 3] {
     ends
 }
 
-/// The order of items of which each tier is in its own, by their recencies.
-pub fn merged(ends: &[usize; 3], recency: impl Fn(usize) -> u64) -> Vec<Tier> {
-    let mut next = begins(ends);
-    let most_recent = |next: &[usize; 3]| {
-        let heads = Tier::ALL.into_iter().filter(|tier| next[tier.index()] < ends[tier.index()]);
-        heads.max_by_key(|tier| recency(next[tier.index()]))
-    };
-    let mut order = Vec::with_capacity(ends[2]);
-    while let Some(tier) = most_recent(&next) {
-        next[tier.index()] += 1;
-        order.push(tier);
-    }
-    order
+/// Whether items of that order are of several tiers.
+pub fn is_of_several(ends: &[usize; 3]) -> bool {
+    begins(ends).into_iter().zip(ends).filter(|(begin, end)| begin < end).count() > 1
 }
 
-/// The numbers of the items, in that order.
+/// The tiers of items of which each tier is in its own order, by their recencies: from the most to the least recently used of all.
+struct Merged<'a> {
+    next: [usize; 3],
+    ends: [usize; 3],
+    /// Of each item; nothing where all are of one tier.
+    recencies: &'a [u64],
+}
+
+impl<'a> Merged<'a> {
+    fn new(ends: &[usize; 3], recencies: &'a [u64]) -> Self {
+        Self { next: begins(ends), ends: *ends, recencies }
+    }
+}
+
+impl Iterator for Merged<'_> {
+    /// The tier, and the number of the item.
+    type Item = (Tier, usize);
+
+    fn next(&mut self) -> Option<(Tier, usize)> {
+        let heads = Tier::ALL.into_iter().map(|tier| (tier, self.next[tier.index()]));
+        let heads = heads.filter(|(tier, number)| *number < self.ends[tier.index()]);
+        let (tier, number) = heads.max_by_key(|(_, number)| self.recencies.get(*number))?;
+        self.next[tier.index()] += 1;
+        Some((tier, number))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.next.into_iter().zip(self.ends).map(|(next, end)| end - next).sum();
+        (left, Some(left))
+    }
+}
+
+/// Of items that come in that order: the number of each when they are put tier by tier.
+#[cfg(feature = "serde")]
 fn numbers(order: &[Tier], ends: &[usize; 3]) -> impl Iterator<Item = usize> {
     let mut next = begins(ends);
     order.iter().map(move |tier| {
@@ -51,10 +72,18 @@ fn numbers(order: &[Tier], ends: &[usize; 3]) -> impl Iterator<Item = usize> {
     })
 }
 
-/// Puts the items, which are in that order, tier by tier. In their place: they may be large.
+/// Puts the items, which are in that order, tier by tier. In their place: they may be large. Their recencies then.
 #[cfg(feature = "serde")]
-pub fn put_by_tier<T>(items: &mut [T], order: &[Tier], ends: &[usize; 3]) {
+pub fn put_by_tier<T>(items: &mut [T], order: &[Tier], ends: &[usize; 3]) -> Vec<u64> {
+    if !is_of_several(ends) {
+        return Vec::new();
+    }
     permute(items, numbers(order, ends).collect());
+    let mut recencies = vec![0; items.len()];
+    for (number, recency) in numbers(order, ends).zip((0..items.len() as u64).rev()) {
+        recencies[number] = recency;
+    }
+    recencies
 }
 
 /// Moves each item to its target, which are all different.
@@ -68,44 +97,29 @@ fn permute<T>(items: &mut [T], mut targets: Vec<usize>) {
     }
 }
 
-/// The fragments of a snapshot with their tiers, from the most to the least recently used of all.
-pub struct InOrder<'a, K, V> {
-    items: &'a [Item<K, V>],
-    order: slice::Iter<'a, Tier>,
-    next: [usize; 3],
-}
-
-impl<'a, K, V> Iterator for InOrder<'a, K, V> {
-    type Item = (Tier, &'a Item<K, V>);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let tier = *self.order.next()?;
-        let number = &mut self.next[tier.index()];
-        *number += 1;
-        Some((tier, &self.items[*number - 1]))
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.order.size_hint()
-    }
+/// The fragments of a snapshot, with their tiers, from the least to the most recently used of all: from the back.
+pub struct OldestLast<K, V> {
+    pub items: Vec<Item<K, V>>,
+    pub tiers: Vec<Tier>,
 }
 
 impl<K, V, S> StoreSnapshot<K, V, S> {
     /// Its fragments with their tiers, from the most to the least recently used of all.
     #[cfg_attr(not(feature = "serde"), allow(dead_code, reason = "for the wire"))]
-    pub(super) fn in_order(&self) -> InOrder<'_, K, V> {
-        InOrder { items: &self.items, order: self.order.iter(), next: begins(&self.ends) }
+    pub(super) fn in_order(&self) -> impl Iterator<Item = (Tier, &Item<K, V>)> {
+        Merged::new(&self.ends, &self.recencies).map(|(tier, number)| (tier, &self.items[number]))
     }
 
-    /// Its fragments with their tiers, from the least to the most recently used of all.
-    pub(in crate::store) fn into_oldest_first(self) -> impl ExactSizeIterator<Item = (Tier, Item<K, V>)> {
-        let Self { mut items, ends, order, .. } = self;
+    pub(in crate::store) fn into_oldest_last(self) -> OldestLast<K, V> {
+        let Self { mut items, ends, recencies, .. } = self;
+        let mut tiers = Vec::with_capacity(items.len());
         let mut targets = vec![0; items.len()];
-        for (at, number) in numbers(&order, &ends).enumerate() {
+        for (at, (tier, number)) in Merged::new(&ends, &recencies).enumerate() {
+            tiers.push(tier);
             targets[number] = at;
         }
         permute(&mut items, targets);
-        order.into_iter().zip(items).rev()
+        OldestLast { items, tiers }
     }
 }
 
@@ -128,10 +142,38 @@ mod tests {
     fn tiers_are_merged_by_recency() {
         // Hot: 9, 4. Warm: 8, 7, 1. Cold: nothing.
         let recencies = [9, 4, 8, 7, 1];
-        let order = merged(&[2, 5, 5], |number| recencies[number]);
+        let merged = Merged::new(&[2, 5, 5], &recencies);
+        assert_eq!(merged.size_hint(), (5, Some(5)));
+        let (tiers, numbers): (Vec<_>, Vec<_>) = merged.unzip();
         let (hot, warm) = (Tier::Hot, Tier::Warm);
-        assert_eq!(order, [hot, warm, warm, hot, warm]);
-        let by_number: Vec<_> = numbers(&order, &[2, 5, 5]).map(|number| recencies[number]).collect();
-        assert_eq!(by_number, [9, 8, 7, 4, 1]);
+        assert_eq!(tiers, [hot, warm, warm, hot, warm]);
+        assert_eq!(numbers, [0, 2, 3, 1, 4]);
+        let one: Vec<_> = Merged::new(&[0, 3, 3], &[]).collect();
+        assert_eq!(one, [(warm, 0), (warm, 1), (warm, 2)]);
+    }
+
+    #[test]
+    fn several_tiers_are_told_from_one() {
+        for (ends, several) in [([0, 0, 0], false), ([2, 2, 2], false), ([0, 1, 1], false), ([0, 0, 4], false)] {
+            assert_eq!(is_of_several(&ends), several, "{ends:?}");
+        }
+        for ends in [[1, 2, 2], [1, 1, 2], [0, 1, 2], [1, 2, 3]] {
+            assert!(is_of_several(&ends), "{ends:?}");
+        }
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn what_comes_in_order_is_in_order_by_tier() {
+        let (hot, warm, cold) = (Tier::Hot, Tier::Warm, Tier::Cold);
+        let order = [warm, hot, cold, cold, hot, warm];
+        let mut items = [0, 1, 2, 3, 4, 5];
+        let recencies = put_by_tier(&mut items, &order, &ends(&order));
+        assert_eq!((items, &*recencies), ([1, 4, 0, 5, 2, 3], &[4, 1, 5, 0, 3, 2][..]));
+        let again: Vec<_> = Merged::new(&ends(&order), &recencies).map(|(tier, _)| tier).collect();
+        assert_eq!(again, order);
+        let mut items = [0, 1];
+        assert!(put_by_tier(&mut items, &[cold, cold], &[0, 0, 2]).is_empty());
+        assert_eq!(items, [0, 1]);
     }
 }

@@ -153,11 +153,11 @@ where
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Read { fragments: Gathered { mut items, order }, .. } = Read::deserialize(deserializer)?;
         let ends = ends(&order);
-        put_by_tier(&mut items, &order, &ends);
+        let recencies = put_by_tier(&mut items, &order, &ends);
         let hasher = S::default();
         let numbers = table::of_distinct(&items, |key| spread(hasher.hash_one(key)));
         let numbers = numbers.ok_or_else(|| D::Error::custom("two fragments have the same key"))?;
-        let mut snapshot = Self { items, ends, bytes: [0; 3], order, numbers, hasher };
+        let mut snapshot = Self { items, ends, bytes: [0; 3], recencies, numbers, hasher };
         snapshot.add_up();
         Ok(snapshot)
     }

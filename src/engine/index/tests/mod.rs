@@ -46,7 +46,7 @@ impl Owner {
     }
 
     fn hashing(hash: fn(u64) -> u64, expected: usize) -> Self {
-        Self { index: Index::with_room_for(expected), stats: Arc::new(Stats::new()), hash }
+        Self { index: Index::with_room_for(expected, expected), stats: Arc::new(Stats::new()), hash }
     }
 
     /// A node that nobody sees yet, of one byte.
@@ -245,7 +245,7 @@ fn a_removed_key_whose_cell_lags_behind_is_absent_and_inserted_again_in_that_cel
 
 #[test]
 fn every_cell_is_given_out_to_one_helper() {
-    let table = Nodes::first(0);
+    let table = Nodes::first(0, 0);
     for range in [0..24, 24..48, 48..64] {
         assert_eq!(table.take_range(24), range);
     }
@@ -255,7 +255,7 @@ fn every_cell_is_given_out_to_one_helper() {
 
 #[test]
 fn a_run_starts_with_the_line_of_the_top_bits_and_goes_round() {
-    let table = Nodes::first(0);
+    let table = Nodes::first(0, 0);
     for (step, place) in [(0, 8), (1, 9), (55, 63), (56, 0), (63, 7)] {
         assert!(ptr::eq(table.at(9 << 58 | 0x3F, step), table.cell(place)), "step {step}");
     }

@@ -72,7 +72,7 @@ fn a_table_is_sparse_when_a_quarter_of_it_would_be_half_full() {
 #[test]
 fn a_first_table_has_room_for_what_is_expected() {
     for (expected, cells) in [(0, 64), (51, 64), (52, 128), (103, 128), (104, 256), (10_000, 16_384)] {
-        let table = Nodes::first(expected);
+        let table = Nodes::first(expected, expected);
         assert_eq!(table.len(), cells, "for {expected}");
         assert!((0..expected).all(|_| table.room.claim(Claim::Fill) == Claimed::Granted));
     }
