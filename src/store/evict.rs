@@ -93,7 +93,7 @@ pub(super) enum Room {
 
 impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K, V> {
     /// Moves the least recently used fragment of `tier`, other than those that `spare` names, one tier down or out, and tallies
-    /// it. A hot fragment's bytes are the caller's then, to reserve or to release.
+    /// it. A hot fragment's bytes are this operation's then, to use or to release.
     fn evict_one(&mut self, tier: Tier, cause: Cause, spare: impl Fn(&Node<K, V>) -> bool) -> Option<&'g Node<K, V>> {
         let (core, guard) = (self.core, self.guard);
         let list = List::Of(tier);
@@ -162,6 +162,9 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
             core.clear_left(node, place, now, guard);
             core.index.tidy(node.hash(), guard);
         }
+        if tier == Tier::Hot {
+            self.reservation.join(node.weight());
+        }
         self.stripe.count(Event::Eviction);
         self.note(node, Happened::Evicted { from: tier, to: tier.below() });
         reach(Step::Left);
@@ -213,7 +216,7 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
                 self.reservation.shrink_to(0);
                 return Room::KeptOut;
             }
-            let Some(victim) = self.evict_one(Tier::Hot, Cause::Asked, &spare) else {
+            if self.evict_one(Tier::Hot, Cause::Asked, &spare).is_none() {
                 self.reservation.shrink_to(0);
                 return if self.reservation.try_grow_to(need) {
                     Room::Made
@@ -222,8 +225,7 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
                 } else {
                     Room::Outdated
                 };
-            };
-            self.reservation.join(victim.weight());
+            }
             if budget.is_overdrawn() {
                 // The budget was lowered: what was taken over is owed to it first.
                 self.reservation.shrink_to(0);
@@ -250,9 +252,6 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
 
     pub fn evict_lru(&mut self, tier: Tier) -> Option<Evicted<&'g K, &'g Node<K, V>>> {
         let victim = self.evict_one(tier, Cause::Asked, |_| false);
-        if let (Some(victim), Tier::Hot) = (victim, tier) {
-            self.reservation.join(victim.weight());
-        }
         self.finish();
         let victim = victim?;
         Some(Evicted { key: victim.key(), value: victim, weight: victim.weight(), from: tier, to: tier.below() })
@@ -276,11 +275,10 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
     fn enforce_budget(&mut self) {
         self.enforced.kept_over = 0;
         while self.core.budget.is_overdrawn() {
-            let Some(victim) = self.evict_one(Tier::Hot, Cause::Asked, |_| false) else {
+            if self.evict_one(Tier::Hot, Cause::Asked, |_| false).is_none() {
                 self.enforced.kept_over = self.kept_over();
                 break;
-            };
-            self.reservation.join(victim.weight());
+            }
             self.reservation.shrink_to(0);
             self.enforced.demoted += 1;
         }

@@ -46,7 +46,11 @@ impl Owner {
     }
 
     fn hashing(hash: fn(u64) -> u64, expected: usize) -> Self {
-        Self { index: Index::with_room_for(expected, expected), stats: Arc::new(Stats::new()), hash }
+        Self::with_room_for(expected, expected, hash)
+    }
+
+    fn with_room_for(expected: usize, least: usize, hash: fn(u64) -> u64) -> Self {
+        Self { index: Index::with_room_for(expected, least), stats: Arc::new(Stats::new()), hash }
     }
 
     /// A node that nobody sees yet, of one byte.

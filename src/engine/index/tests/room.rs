@@ -211,6 +211,19 @@ fn a_table_does_not_shrink_below_what_was_expected() {
     }
 }
 
+/// As that of a store that is restored: room for all at once, and no floor.
+#[test]
+fn a_table_with_room_for_many_and_a_floor_of_few_shrinks_to_the_floor() {
+    let owner = Owner::with_room_for(10_000, 1_000, super::hash);
+    assert_eq!(owner.with_root(Nodes::len), 16_384);
+    (0..10_000).for_each(|key| assert_eq!(owner.insert(key), Inserted::Done));
+    assert_eq!(owner.with_root(Nodes::len), 16_384, "it has not grown");
+    (0..10_000).for_each(|key| owner.remove(key));
+    owner.end_move();
+    assert_eq!(owner.with_root(Nodes::len), 2_048);
+    owner.audit();
+}
+
 impl Nodes {
     /// A table of that size in which so many nodes are, or are claimed to be.
     fn of(cells: usize, least: usize, nodes: u64) -> Self {
