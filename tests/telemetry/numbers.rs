@@ -92,7 +92,9 @@ fn one_call_hands_over_all_numbers() {
     }
     assert_eq!(numbers.count("stores", "other"), 1);
     assert_eq!(numbers.gauge("peak_hot_bytes", "store=one"), metrics.peak_hot_bytes.to_string());
-    assert_eq!(numbers.gauge("retired_bytes", "store=one"), metrics.retired_bytes.to_string());
+    // Freed meanwhile, perhaps, by another thread.
+    let retired: u64 = numbers.gauge("retired_bytes", "store=one").parse().unwrap();
+    assert!((store.metrics().retired_bytes..=metrics.retired_bytes).contains(&retired));
     for tier in Tier::ALL {
         let (held, labels) = (metrics.tier(tier), format!("store=one tier={tier}"));
         let expected = [

@@ -3,7 +3,8 @@
 use std::fmt::{Debug, Write};
 use std::mem::take;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use tierstack::{Builder, Capacity, Tier, TierStore};
 use tracing::field::{Field, Visit};
@@ -20,6 +21,8 @@ type Told = Arc<Mutex<Vec<String>>>;
 struct Listener {
     most: Level,
     told: Told,
+    /// Done when it is asked whether an event is for it.
+    when_asked: Box<dyn Fn() + Send + Sync>,
     and_then: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -43,7 +46,11 @@ impl Visit for Line {
 impl Subscriber for Listener {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         assert!(!crossbeam_epoch::is_pinned(), "a subscriber is asked nothing within an operation");
-        metadata.target() == "tierstack" && *metadata.level() <= self.most
+        if metadata.target() != "tierstack" {
+            return false;
+        }
+        (self.when_asked)();
+        *metadata.level() <= self.most
     }
 
     /// It is asked each time.
@@ -75,6 +82,12 @@ impl Subscriber for Listener {
     }
 }
 
+/// What a subscriber asks for is kept for the whole process: so these tests come one after the other.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn builder(room: u64) -> Builder<&'static str, u32> {
     let capacity = Capacity::entries(room);
     Store::builder(10 * room).weigher(|_, _| 10).warm_capacity(capacity).cold_capacity(capacity)
@@ -83,7 +96,7 @@ fn builder(room: u64) -> Builder<&'static str, u32> {
 /// Runs with a subscriber for events of that level and below.
 fn telling(most: Level, told: &Told, and_then: impl Fn() + Send + Sync + 'static, run: impl FnOnce()) {
     let told = Arc::clone(told);
-    with_default(Listener { most, told, and_then: Box::new(and_then) }, run);
+    with_default(Listener { most, told, when_asked: Box::new(|| ()), and_then: Box::new(and_then) }, run);
 }
 
 #[track_caller]
@@ -93,6 +106,7 @@ fn was_told(told: &Told, expected: &[&str]) {
 
 #[test]
 fn every_move_is_told_with_key_tiers_and_weight() {
+    let _alone = alone();
     let store = builder(1).trace_keys().hasher(std::hash::RandomState::new()).build().unwrap();
     let told = Told::default();
     telling(
@@ -137,6 +151,7 @@ fn every_move_is_told_with_key_tiers_and_weight() {
 
 #[test]
 fn keys_are_named_where_that_was_asked_for_and_a_view_tells_at_its_end() {
+    let _alone = alone();
     let store = builder(1).build().unwrap();
     let told = Told::default();
     telling(
@@ -159,6 +174,7 @@ fn keys_are_named_where_that_was_asked_for_and_a_view_tells_at_its_end() {
 
 #[test]
 fn who_asks_for_less_is_told_less() {
+    let _alone = alone();
     let store = builder(1).build().unwrap();
     let told = Told::default();
     telling(
@@ -176,9 +192,10 @@ fn who_asks_for_less_is_told_less() {
 /// Threads that hold the only room there is are contended now and then.
 #[test]
 fn contention_is_told_for_less() {
+    let _alone = alone();
     let told = Told::default();
     let store = Arc::new(Store::builder(10).weigher(|_, _| 10).build().unwrap());
-    let over = std::sync::atomic::AtomicBool::new(false);
+    let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for thread in 0..3 {
             let (store, over, told) = (&store, &over, &told);
@@ -189,14 +206,14 @@ fn contention_is_told_for_less() {
                     || (),
                     || {
                         let started = std::time::Instant::now();
-                        while !over.load(std::sync::atomic::Ordering::Relaxed) && started.elapsed().as_secs() < 20 {
+                        while !over.load(Ordering::Relaxed) && started.elapsed().as_secs() < 20 {
                             let stored = store.store(["a", "b", "c"][thread], 1).unwrap();
                             if stored.contended
                                 || store
                                     .promote(["b", "c", "a"][thread])
                                     .is_err_and(|error| matches!(error, tierstack::PromoteError::Contended { .. }))
                             {
-                                over.store(true, std::sync::atomic::Ordering::Relaxed);
+                                over.store(true, Ordering::Relaxed);
                             }
                         }
                     },
@@ -212,6 +229,7 @@ fn contention_is_told_for_less() {
 /// A subscriber is called as the listener is: it may use the store, which is not pinned, and panic; and what it does is told after it has returned.
 #[test]
 fn a_subscriber_may_use_the_store_and_panic() {
+    let _alone = alone();
     let own = Arc::new(OnceLock::<Weak<Store>>::new());
     let store = Arc::new(builder(4).build().unwrap());
     own.set(Arc::downgrade(&store)).unwrap();
@@ -231,5 +249,64 @@ fn a_subscriber_may_use_the_store_and_panic() {
     });
     // A subscriber of a thread is told nothing of what happens within it.
     assert!(store.contains("a") && store.contains("more"));
-    assert!(told.lock().unwrap_or_else(std::sync::PoisonError::into_inner)[0].starts_with("TRACE store"));
+    assert!(told.lock().unwrap_or_else(PoisonError::into_inner)[0].starts_with("TRACE store"));
+}
+
+/// Runs with a subscriber that does that whenever it is asked whether an event is for it, and says yes.
+fn asking(when_asked: impl Fn() + Send + Sync + 'static, run: impl FnOnce()) {
+    let listener = Listener {
+        most: Level::TRACE,
+        told: Told::default(),
+        when_asked: Box::new(when_asked),
+        and_then: Box::new(|| ()),
+    };
+    with_default(listener, run);
+}
+
+/// It is asked after the operation, which has given back what it held.
+#[test]
+fn a_subscriber_that_panics_when_it_is_asked_costs_no_room() {
+    let _alone = alone();
+    let store = Store::builder(20).weigher(|_, _| 10).build().unwrap();
+    let armed = Arc::new(AtomicBool::new(false));
+    let arm = Arc::clone(&armed);
+    asking(
+        move || assert!(!armed.swap(false, Ordering::Relaxed), "by design"),
+        || {
+            store.store("a", 1).unwrap();
+            store.store("b", 2).unwrap();
+            for key in ["c", "d"] {
+                arm.store(true, Ordering::Relaxed);
+                // Demotes another.
+                assert!(catch_unwind(AssertUnwindSafe(|| store.store(key, 3))).is_err());
+            }
+        },
+    );
+    for key in ["a", "b", "c", "d"] {
+        assert!(store.remove(key).is_some());
+    }
+    assert_eq!((store.hot_bytes(), store.metrics().contended), (0, 0));
+    assert!(!store.store("a", 1).unwrap().contended && !store.store("b", 1).unwrap().contended);
+    assert_eq!(store.len(Tier::Hot), 2);
+}
+
+/// What it stores is told after what it was asked about, not within it.
+#[test]
+fn a_subscriber_that_stores_when_it_is_asked_is_not_asked_within_itself() {
+    let _alone = alone();
+    let own = Arc::new(OnceLock::<Weak<Store>>::new());
+    let store = Arc::new(builder(4).build().unwrap());
+    own.set(Arc::downgrade(&store)).unwrap();
+    let depth = Mutex::new(0_u32);
+    asking(
+        move || {
+            let mut asked = depth.try_lock().expect("it is not asked within itself");
+            *asked += 1;
+            if *asked < 1000 {
+                own.get().and_then(Weak::upgrade).unwrap().store("more", *asked).unwrap();
+            }
+        },
+        || assert!(store.store("a", 1).is_ok()),
+    );
+    assert!(store.contains("a"));
 }

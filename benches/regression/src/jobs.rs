@@ -154,8 +154,21 @@ fn snapshot(count: Count<'_>) {
     });
 }
 
+/// Of all tiers, lent: an operation is a fragment.
+fn store_snapshot(count: Count<'_>) {
+    const EACH: u64 = 1_000;
+    let store = store(EACH, 3 * EACH);
+    for key in (0..EACH).map(|i| key(2 * i)) {
+        store.demote_to(&key, Tier::Cold);
+    }
+    count(&mut || {
+        let view = store.pin();
+        assert_eq!(black_box(view.snapshot()).len() as u64, 3 * EACH);
+    });
+}
+
 /// All of them.
-pub const JOBS: [Job; 10] = [
+pub const JOBS: [Job; 11] = [
     Job { name: "get_pinned", operations: N, run: get_pinned },
     Job { name: "get_owned", operations: N, run: get_owned },
     Job { name: "store_new", operations: N, run: store_new },
@@ -166,4 +179,5 @@ pub const JOBS: [Job; 10] = [
     Job { name: "cycle", operations: N, run: cycle },
     Job { name: "record", operations: N, run: record },
     Job { name: "snapshot", operations: N, run: snapshot },
+    Job { name: "store_snapshot", operations: 3_000, run: store_snapshot },
 ];
