@@ -146,8 +146,31 @@
 //!
 //! With the feature `serde`, a [`StoreSnapshot`] and a plan's [`Snapshot`] are written and read in any format of serde's, also in those that name no fields. Writing copies no
 //! value. [`Builder::restore`] makes a store of what was read: the same tiers, the same kept fragments, the same order of eviction. [`PlanContext::restore`] goes on from a
-//! plan: the same open changesets, and ids and sequence numbers from where they were. Input that does not hold together is a typed error.
-//! [`checkpoint::write_file`] writes a file as a whole or not at all. It is the one function of the crate that blocks.
+//! plan: the same open changesets, and ids and sequence numbers from where they were. [`checkpoint::write_file`] writes a file as a whole or not at all. It blocks.
+//!
+//! Input that does not hold together is refused. Reading it ends in the format's own error. What can be read and does not fit the store is a [`RestoreError`].
+//!
+//! # Events and metrics
+//!
+//! With the feature `tracing` a store tells what becomes of its fragments, as events with the target `tierstack`:
+//!
+//! | message | level | fields |
+//! |---|---|---|
+//! | `store` | trace | `to`, `replaced` |
+//! | `promote`, `demote` | trace | `from`, `to` |
+//! | `evict` | trace | `from`, and `to` unless it has left the store: whatever it was evicted for |
+//! | `remove` | trace | `from` |
+//! | `contended` | debug | `tier`, in which a `store` or a `promote` that was contended has left it |
+//!
+//! All have the fragment's `version` and `weight`, in bytes. They have its `key` where `Builder::trace_keys` asked for it.
+//!
+//! Events are told after the operation, as the [listener](Builder::listener) is: by a [`View`], when it is dropped or repinned. No subscriber is asked anything before. So a subscriber may
+//! take its time, panic, and use the store. One that uses the same store at each event never ends. A panic of a subscriber is that of a listener.
+//!
+//! Without the feature events cost nothing. With it, and with no subscriber for that level in the process, they cost a load and a compare each. With one, each event of that level is gathered,
+//! and filtered when it is told.
+//!
+//! With the feature `metrics`, `TierStore::publish_metrics` hands the counters and the tiers' gauges to the recorder of the `metrics` crate, when it is called.
 //!
 //! # When something else is the better choice
 //!
@@ -185,6 +208,8 @@ mod engine;
 #[cfg(all(feature = "rayon", not(any(tierstack_loom, tierstack_shuttle))))]
 pub mod executor;
 mod failpoint;
+#[cfg(feature = "serde")]
+mod format;
 mod store;
 mod sync;
 mod tier;

@@ -18,12 +18,13 @@ use super::walk::{Along, Audit, Walk, backwards};
 ///
 /// # Serialization
 ///
-/// With the `serde` feature a snapshot is written as a struct of two sequences, in every format:
+/// With the `serde` feature a snapshot is written as a struct of three fields, in every format:
 ///
+/// - `format`: a number, 1. A snapshot of another format is not read.
 /// - `changesets`: the id, the status and the sequence numbers of the changes of each changeset. It is for readers that want no more.
 /// - `events`: the audit trail. All else follows from it.
 ///
-/// Both say how long they are. To read a snapshot is to [replay](crate::PlanContext::replay) its events. It is an error if they do not
+/// Both sequences say how long they are. To read a snapshot is to [replay](crate::PlanContext::replay) its events. It is an error if they do not
 /// follow upon one another, or if the changesets are not what they come to. Ids are texts, such as `"changeset-1"`; sequence numbers are
 /// numbers. A snapshot that was read is of a new plan: only the events are the same. [`PlanContext::restore`](crate::PlanContext::restore) goes on
 /// from it.

@@ -17,8 +17,12 @@ use super::id::{ChangesetId, Sequence};
 use super::plan::PlanContext;
 use super::snapshot::Snapshot;
 use super::status::Status;
+use crate::format::Format;
 pub use change::{digits, text};
 pub use fields::Fields;
+
+/// The number of a snapshot's format.
+const FORMAT: u16 = 1;
 
 /// As a text, such as `"changeset-1"`.
 impl Serialize for ChangesetId {
@@ -38,6 +42,7 @@ impl<'de> Deserialize<'de> for ChangesetId {
 #[derive(serde::Serialize)]
 #[serde(bound(serialize = "C: Serialize"))]
 struct Written<'a, C> {
+    format: Format<FORMAT>,
     changesets: Changesets<'a, C>,
     events: Events<'a, C>,
 }
@@ -78,15 +83,17 @@ impl<C: Serialize> Serialize for Events<'_, C> {
     }
 }
 
-/// The audit trail, `events`, from which the snapshot can be read back; and `changesets`, what it comes to.
+/// The number of the format; the audit trail, `events`, from which the snapshot can be read back; and `changesets`, what it comes to.
 impl<C: Serialize> Serialize for Snapshot<C> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Written { changesets: Changesets(self), events: Events(self) }.serialize(serializer)
+        Written { format: Format, changesets: Changesets(self), events: Events(self) }.serialize(serializer)
     }
 }
 
 #[derive(serde::Deserialize)]
 struct Read<C> {
+    #[serde(rename = "format")]
+    _format: Format<FORMAT>,
     changesets: Vec<Outcome>,
     events: Vec<Event<C>>,
 }
@@ -94,7 +101,7 @@ struct Read<C> {
 /// [Replays](PlanContext::replay) the events; an error where they do not follow upon one another, or the changesets do not follow from them.
 impl<'de, C: Deserialize<'de>> Deserialize<'de> for Snapshot<C> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Read { changesets, events } = Read::deserialize(deserializer)?;
+        let Read { changesets, events, .. } = Read::deserialize(deserializer)?;
         let plan: PlanContext<C> = PlanContext::replay(events).map_err(D::Error::custom)?;
         let snapshot = plan.snapshot();
         if outcomes(&snapshot).eq(changesets) {

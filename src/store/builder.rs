@@ -127,8 +127,8 @@ impl<K, V, S> Builder<K, V, S> {
     ///
     /// **The key may stand again by then**, with another value: see the [warning](Departure#warning-the-key-may-stand-again).
     ///
-    /// The thread is not pinned by the store then, and holds nothing of it. So the listener may take its time, use the store, and panic. A
-    /// panic goes on to the caller, after the listener was told of the other fragments too. A listener that takes its time keeps what waits for it,
+    /// The operation, or the view, has unpinned by then, and holds nothing of the store. So the listener may take its time, use the store, and panic. (Where the thread has another view,
+    /// of whichever store, it stays pinned by that: then what leaves meanwhile is freed later.) A panic goes on to the caller, after the listener was told of the other fragments too. A listener that takes its time keeps what waits for it,
     /// and nothing else. (A view that is [forgotten](core::mem::forget) is never dropped, and tells nothing.)
     ///
     /// A heavy value that a `remove` or a `store` has ended is not moved out to the caller where the listener is told of it: the caller gets a clone, as of light ones.
@@ -171,24 +171,9 @@ impl<K, V, S> Builder<K, V, S> {
         self
     }
 
-    /// Names keys in events, for the `tracing` crate.
+    /// Names keys in [events](crate#events-and-metrics), for the `tracing` crate.
     ///
-    /// With the feature `tracing` a store tells what becomes of its fragments, as events with the target `tierstack`:
-    ///
-    /// | message | level | fields |
-    /// |---|---|---|
-    /// | `store` | trace | `to`, `replaced` |
-    /// | `promote`, `demote` | trace | `from`, `to` |
-    /// | `evict` | trace | `from`, and `to` unless it has left the store: whatever it was evicted for |
-    /// | `remove` | trace | `from` |
-    /// | `contended` | debug | `tier`, in which a `store` or a `promote` that was contended has left it |
-    ///
-    /// All have the fragment's `version` and `weight`, in bytes. They have its `key` only after this call: not every key can be shown, and not every key should stand in a
-    /// log.
-    ///
-    /// Events are told after the operation, as the [listener](Self::listener) is: by a [`View`](crate::View), when it is dropped or repinned. So a subscriber may take
-    /// its time, and use the store; one that uses the same store at each event never ends. Without the feature events cost nothing. With it, and with no subscriber for that
-    /// level, they cost a load and a compare each.
+    /// Events have the fragment's `key` only after this call: not every key can be shown, and not every key should stand in a log.
     ///
     /// # Examples
     ///

@@ -25,6 +25,7 @@ fn plan() -> PlanContext<String> {
 /// What [`plan`] is written as.
 fn written() -> Value {
     json!({
+        "format": 1,
         "changesets": [
             {"id": "changeset-1", "status": "closed", "changes": [3, 4]},
             {"id": "changeset-2", "status": "aborted", "changes": [5]},
@@ -92,10 +93,10 @@ fn numbers_and_statuses_are_written_plainly() {
 fn a_snapshot_is_written_as_its_events_and_what_they_come_to() {
     assert_eq!(to_value(plan().snapshot()).unwrap(), written());
     let small: PlanContext<u32> = PlanContext::new();
-    assert_eq!(to_string(&small.snapshot()).unwrap(), r#"{"changesets":[],"events":[]}"#);
+    assert_eq!(to_string(&small.snapshot()).unwrap(), r#"{"format":1,"changesets":[],"events":[]}"#);
     small.start_changeset().record(5).unwrap();
     let text = concat!(
-        r#"{"changesets":[{"id":"changeset-1","status":"open","changes":[2]}],"#,
+        r#"{"format":1,"changesets":[{"id":"changeset-1","status":"open","changes":[2]}],"#,
         r#""events":[{"sequence":1,"kind":{"started":{"changeset":"changeset-1"}}},"#,
         r#"{"sequence":2,"kind":{"recorded":{"changeset":"changeset-1","change":5}}}]}"#,
     );
@@ -192,6 +193,17 @@ fn changesets_that_do_not_follow_from_the_events_are_an_error() {
     let mut value = written();
     value["events"].as_array_mut().unwrap().pop();
     assert!(read(value).unwrap_err().to_string().contains(told));
+}
+
+#[test]
+fn another_format_is_an_error_that_says_so() {
+    for other in [0, 2, 65_535] {
+        let error = error_with("/format", json!(other));
+        assert!(error.contains(&format!("integer `{other}`, expected 1, the format of this version")), "{error}");
+    }
+    let mut value = written();
+    value.as_object_mut().unwrap().remove("format");
+    assert!(read(value).unwrap_err().to_string().contains("missing field `format`"));
 }
 
 #[test]

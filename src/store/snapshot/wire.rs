@@ -24,6 +24,7 @@ use super::order::{ends, put_by_tier};
 use super::{StoreSnapshot, table};
 use crate::engine::budget::MAX_BYTES;
 use crate::engine::index::spread;
+use crate::format::Format;
 use crate::store::fragment::Item;
 use crate::store::version::{StoreNumber, Version};
 use crate::tier::Tier;
@@ -32,33 +33,12 @@ use crate::tier::Tier;
 const TRUSTED: usize = 1 << 20;
 
 /// The number of the format.
-struct Format;
-
-impl Format {
-    const NUMBER: u16 = 1;
-}
-
-impl Serialize for Format {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u16(Self::NUMBER)
-    }
-}
-
-impl<'de> Deserialize<'de> for Format {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let number = u16::deserialize(deserializer)?;
-        if number == Self::NUMBER {
-            Ok(Self)
-        } else {
-            Err(D::Error::invalid_value(Unexpected::Unsigned(number.into()), &"1, the format of this version"))
-        }
-    }
-}
+const FORMAT: u16 = 1;
 
 #[derive(serde::Serialize)]
 #[serde(bound(serialize = "K: Serialize, V: Serialize"))]
 struct Written<'a, K, V, S> {
-    format: Format,
+    format: Format<FORMAT>,
     fragments: Fragments<'a, K, V, S>,
 }
 
@@ -92,7 +72,7 @@ impl<K: Serialize, V: Serialize, S> Serialize for StoreSnapshot<K, V, S> {
 #[serde(bound(deserialize = "K: Deserialize<'de>, V: Deserialize<'de>"))]
 struct Read<K, V> {
     #[serde(rename = "format")]
-    _format: Format,
+    _format: Format<FORMAT>,
     fragments: Gathered<K, V>,
 }
 
