@@ -12,12 +12,12 @@ use std::sync::{Arc, Mutex};
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use tierstack::internals::validate;
-use tierstack::{Departure, Fragment, Tier, TierStore, Version, View};
+use tierstack::{Cause, Departure, Fragment, Tier, TierStore, Version, View};
 use tierstack_fuzz::{Bytes, Hashes, Level, Room, legal};
 
 use common::{FewHashes, audit};
 use model::versions::{Chosen, foreign};
-use model::{Model, Operation, Outcome, Weigh};
+use model::{Left, Model, Operation, Outcome, Weigh};
 
 /// Few enough that inputs meet the same key again and again, enough for the index to grow more than once.
 const KEYS: u8 = 24;
@@ -102,11 +102,12 @@ enum Old {
     Foreign,
 }
 
-type Handed = Arc<Mutex<Vec<(u8, Value)>>>;
+type Gone = Left<u8, Value>;
+type Handed = Arc<Mutex<Vec<Gone>>>;
 type Store = TierStore<u8, Value, FewHashes>;
 
-/// A view, and what overflowed through it and waits for its end.
-type Opened<'s> = (View<'s, u8, Value, FewHashes>, Vec<(u8, Value)>);
+/// A view, and what has left through it and waits for its end.
+type Opened<'s> = (View<'s, u8, Value, FewHashes>, Vec<Gone>);
 
 /// A store beside its model.
 struct Trial<'s> {
@@ -115,7 +116,9 @@ struct Trial<'s> {
     views: [Option<Opened<'s>>; 2],
     /// What the listener was given, and what it is to have been given.
     handed: Handed,
-    due: Vec<(u8, Value)>,
+    due: Vec<Gone>,
+    /// What it was asked to be told of.
+    causes: Vec<Cause>,
     largest_budget: u64,
     stored: u64,
     chosen: Chosen,
@@ -173,6 +176,13 @@ impl Trial<'_> {
         self.model.apply(operation, self.chosen.by(answer))
     }
 
+    /// What has left, of what the listener is told of.
+    fn take_left(&mut self) -> Vec<Gone> {
+        let mut left = self.model.take_left();
+        left.retain(|(.., cause)| self.causes.contains(cause));
+        left
+    }
+
     fn step(&mut self, step: &Step) {
         match step {
             Step::Owned(op) => self.owned(op),
@@ -183,8 +193,8 @@ impl Trial<'_> {
                 match operation.ask_pinned(view) {
                     Some(answer) => {
                         assert_eq!(answer, self.expect(&operation, &answer), "{operation:?} through a view");
-                        let overflow = self.model.take_overflow();
-                        self.views[slot].as_mut().expect("opened above").1.extend(overflow);
+                        let left = self.take_left();
+                        self.views[slot].as_mut().expect("opened above").1.extend(left);
                     }
                     None => self.ask(&operation),
                 }
@@ -220,7 +230,8 @@ impl Trial<'_> {
     fn ask(&mut self, operation: &Operation<u8, Value>) {
         let answer = operation.ask(self.store);
         assert_eq!(answer, self.expect(operation, &answer), "{operation:?}");
-        self.due.extend(self.model.take_overflow());
+        let left = self.take_left();
+        self.due.extend(left);
         self.largest_budget = self.largest_budget.max(self.model.hot_budget());
     }
 
@@ -255,13 +266,16 @@ fuzz_target!(|input: Input| {
     let (budget, warm, cold) = (legal(input.budget), input.warm.up_to(9), input.cold.up_to(9));
     let handed = Handed::default();
     let record = Arc::clone(&handed);
+    // The bits that the expectation leaves: each subset of the causes.
+    let causes = [Cause::Overflowed, Cause::Removed, Cause::Replaced].into_iter().enumerate();
+    let causes: Vec<_> = causes.filter(|(bit, _)| input.expected & (32 << bit) == 0).map(|(_, cause)| cause).collect();
     let store = TierStore::<u8, Value>::builder(budget)
         .weigher(|_, value| value.weight)
         .warm_capacity(warm)
         .cold_capacity(cold)
-        .listener_causes([tierstack::Cause::Overflowed])
+        .listener_causes(causes.clone())
         .listener(move |gone: &Departure<'_, u8, Value>| {
-            record.lock().unwrap().push((*gone.key, gone.value.clone()));
+            record.lock().unwrap().push((*gone.key, gone.value.clone(), gone.tier, gone.cause));
         })
         .expected_fragments(usize::from(input.expected % 32))
         .hasher(FewHashes(input.hashes.number()))
@@ -274,6 +288,7 @@ fuzz_target!(|input: Input| {
         views: [None, None],
         handed,
         due: Vec::new(),
+        causes,
         largest_budget: budget,
         stored: 0,
         chosen: Chosen::default(),

@@ -146,8 +146,7 @@ where
         snapshot: StoreSnapshot<K, V, S2>,
     ) -> Result<TierStore<K, V, S>, RestoreError<K, V, S, S2>> {
         let budget = self.settings.hot_budget;
-        let refused =
-            |reason, snapshot| Err(RestoreError { snapshot: Some(Box::new(snapshot)), store: None, reason });
+        let refused = |reason, snapshot| Err(RestoreError { snapshot: Some(Box::new(snapshot)), store: None, reason });
         if budget > MAX_BYTES {
             return refused(RestoreRefusal::Build(BuildError::BudgetTooLarge { budget }), snapshot);
         }

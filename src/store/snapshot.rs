@@ -439,11 +439,8 @@ where
         }
         ends[1] += ends[0];
         ends[2] += ends[1];
-        let recencies = if order::is_of_several(&ends) {
-            shown.iter().map(|shown| shown.recency).collect()
-        } else {
-            Vec::new()
-        };
+        let recencies =
+            if order::is_of_several(&ends) { shown.iter().map(|shown| shown.recency).collect() } else { Vec::new() };
         let numbers = table::of(shown.iter().map(|shown| shown.node.hash()));
         let items = shown.iter().map(|Shown { node, kept, .. }| Item {
             key: node.key(),

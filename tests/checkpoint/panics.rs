@@ -86,9 +86,8 @@ fn a_weigher_that_panics_or_says_too_much_changes_no_weight() {
         assert!(snapshot.iter().all(|(_, item)| item.weight == 2));
         assert_eq!(snapshot.bytes(Tier::Hot), 6);
     };
-    let panicked = catch_unwind(AssertUnwindSafe(|| {
-        snapshot.reweigh(|key, _| if *key == 0 { panic!("by design") } else { 100 })
-    }));
+    let panicked =
+        catch_unwind(AssertUnwindSafe(|| snapshot.reweigh(|key, _| if *key == 0 { panic!("by design") } else { 100 })));
     assert!(panicked.is_err());
     is_as_it_was(&snapshot);
     let weight = MAX_BYTES + 1;

@@ -24,9 +24,10 @@ fn caller_and_listener_both_have_what_was_removed() {
             let seen = Arc::new(Mutex::new(Vec::new()));
             let see = Arc::clone(&seen);
             let causes = if told { vec![Cause::Removed, Cause::Replaced] } else { vec![Cause::Overflowed] };
-            let builder = builder(weight).listener_causes(causes).listener(move |gone: &Departure<'_, u32, Tracked>| {
-                see.lock().unwrap().push(gone.value.number);
-            });
+            let builder =
+                builder(weight).listener_causes(causes).listener(move |gone: &Departure<'_, u32, Tracked>| {
+                    see.lock().unwrap().push(gone.value.number);
+                });
             let store = builder.build().unwrap();
             for number in 0..4 {
                 store.store(1, registry.tracked(number)).unwrap();

@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 
 use tierstack::{
-    BudgetError, Capacity, Enforced, Evicted, Fragment, GetOrStored, Item, KeepError, Kept, MAX_BYTES, Metrics, Moved,
-    PromoteError, Refusal, ReplaceIfRefusal, StoreError, StoreIfAbsentRefusal, Stored, Tier, TierMetrics,
+    BudgetError, Capacity, Cause, Enforced, Evicted, Fragment, GetOrStored, Item, KeepError, Kept, MAX_BYTES, Metrics,
+    Moved, PromoteError, Refusal, ReplaceIfRefusal, StoreError, StoreIfAbsentRefusal, Stored, Tier, TierMetrics,
     UpdateRefusal, Version,
 };
 
@@ -35,10 +35,13 @@ pub struct Entry<V> {
     pub kept: bool,
 }
 
+/// What has left: key and value, from where, and why.
+pub type Left<K, V> = (K, V, Tier, Cause);
+
 /// The store as the specification has it.
 ///
 /// Equal models answer alike from now on: they compare and hash the fragments, the order of their last uses, the
-/// budget and the capacities, but neither the counters nor what overflowed, which tell how a state came about.
+/// budget and the capacities, but neither the counters nor what has left, which tell how a state came about.
 #[derive(Clone, Debug)]
 pub struct Model<K, V> {
     fragments: BTreeMap<K, Entry<V>>,
@@ -46,7 +49,7 @@ pub struct Model<K, V> {
     warm: Capacity,
     cold: Capacity,
     now: u64,
-    overflowed: Vec<(K, V)>,
+    left: Vec<Left<K, V>>,
     metrics: Metrics,
 }
 
@@ -55,8 +58,8 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
     /// An empty store.
     pub fn new(budget: u64, warm: Capacity, cold: Capacity) -> Self {
         assert!(budget <= MAX_BYTES, "the model does not build what the builder refuses");
-        let (fragments, overflowed, metrics) = Default::default();
-        Self { fragments, budget, warm, cold, now: 0, overflowed, metrics }
+        let (fragments, left, metrics) = Default::default();
+        Self { fragments, budget, warm, cold, now: 0, left, metrics }
     }
 
     pub fn store(&mut self, key: K, value: V, weight: u64, version: Version) -> Result<Stored<V>, StoreError<K, V>> {
@@ -68,7 +71,10 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
         let was_hot = old.as_ref().is_some_and(|old| old.tier == Tier::Hot);
         let own = old.as_ref().filter(|_| was_hot).map_or(0, |old| old.weight);
         let kept = old.as_ref().is_some_and(|old| old.kept);
-        let replaced = old.map(|entry| entry.value);
+        let replaced = old.map(|entry| {
+            self.left.push((key.clone(), entry.value.clone(), entry.tier, Cause::Replaced));
+            entry.value
+        });
         // It takes no room from others, also where what is kept is over the budget.
         let fits_anyway = kept && was_hot && weight <= own;
         let kept_out = weight <= self.budget && !fits_anyway && self.is_kept_out(weight);
@@ -231,6 +237,9 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
 
     pub fn evict_lru(&mut self, tier: Tier) -> Option<Evicted<K, V>> {
         let evicted = self.evict_oldest(tier);
+        if let Some(Evicted { key, value, from, to: None, .. }) = evicted.clone() {
+            self.left.push((key, value, from, Cause::Removed));
+        }
         self.enforce_capacities();
         evicted
     }
@@ -238,6 +247,7 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
     pub fn remove(&mut self, key: &K) -> Option<Fragment<V>> {
         let Entry { value, weight, tier, version, kept, .. } = self.fragments.remove(key)?;
         self.metrics.removals += 1;
+        self.left.push((key.clone(), value.clone(), tier, Cause::Removed));
         Some(Fragment { value, tier, kept, weight, version })
     }
 
@@ -312,7 +322,13 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
 
     /// What capacities pushed out of the store since the last call, in the order in which the listener is given it.
     pub fn take_overflow(&mut self) -> Vec<(K, V)> {
-        std::mem::take(&mut self.overflowed)
+        let overflowed = self.take_left().into_iter().filter(|(.., cause)| *cause == Cause::Overflowed);
+        overflowed.map(|(key, value, ..)| (key, value)).collect()
+    }
+
+    /// What has left the store since the last call, whatever for, in the order in which the listener is told of it.
+    pub fn take_left(&mut self) -> Vec<Left<K, V>> {
+        std::mem::take(&mut self.left)
     }
 }
 
@@ -375,7 +391,7 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
             Some(_) => {}
             None => {
                 self.metrics.overflowed += 1;
-                self.overflowed.push((out.key, out.value));
+                self.left.push((out.key, out.value, out.from, Cause::Overflowed));
             }
         }
     }

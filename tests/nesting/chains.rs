@@ -97,7 +97,11 @@ fn a_key_owns_the_next_store() {
 fn a_listener_owns_the_next_store() {
     dropped(|next: Option<TierStore<u32, u32>>, counted| {
         let builder = TierStore::builder(1 << 20);
-        builder.listener_causes([tierstack::Cause::Overflowed]).listener(move |_| _ = (&next, &counted)).build().unwrap()
+        builder
+            .listener_causes([tierstack::Cause::Overflowed])
+            .listener(move |_| _ = (&next, &counted))
+            .build()
+            .unwrap()
     });
 }
 

@@ -18,7 +18,7 @@ use tierstack::{Capacity, DefaultHasher, Departure, Fragment, MAX_BYTES, Tier, T
 use blurred::Blurred;
 use common::{FewHashes, audit};
 use model::versions::{Chosen, foreign};
-use model::{Model, Operation, Outcome, Weigh};
+use model::{Left, Model, Operation, Outcome, Weigh};
 
 /// Few enough that sequences meet the same key again and again.
 const KEYS: u8 = 8;
@@ -172,7 +172,7 @@ fn step<K: Numbered>() -> impl Strategy<Value = Step<K>> {
     ]
 }
 
-type Handed<K> = Arc<Mutex<Vec<(K, Value)>>>;
+type Handed<K> = Arc<Mutex<Vec<Left<K, Value>>>>;
 
 /// A store with its listener's record of what it was handed.
 fn build<K: Numbered, S: BuildHasher>(setup: &Setup, slack: u64, hasher: S) -> (TierStore<K, Value, S>, Handed<K>) {
@@ -182,9 +182,8 @@ fn build<K: Numbered, S: BuildHasher>(setup: &Setup, slack: u64, hasher: S) -> (
         .weigher(|_, value| value.weight)
         .warm_capacity(setup.warm)
         .cold_capacity(setup.cold)
-        .listener_causes([tierstack::Cause::Overflowed])
         .listener(move |gone: &Departure<'_, K, Value>| {
-            record.lock().unwrap().push((gone.key.clone(), gone.value.clone()));
+            record.lock().unwrap().push((gone.key.clone(), gone.value.clone(), gone.tier, gone.cause));
         })
         .expected_fragments(setup.expected)
         .recency_slack(slack)
@@ -194,8 +193,8 @@ fn build<K: Numbered, S: BuildHasher>(setup: &Setup, slack: u64, hasher: S) -> (
     (store, handed)
 }
 
-/// A view, and what overflowed through it and waits for its end.
-type Opened<'s, K, S> = (View<'s, K, Value, S>, Vec<(K, Value)>);
+/// A view, and what has left through it and waits for its end.
+type Opened<'s, K, S> = (View<'s, K, Value, S>, Vec<Left<K, Value>>);
 
 /// A store beside its model.
 struct Trial<'s, K: Numbered, S> {
@@ -203,7 +202,7 @@ struct Trial<'s, K: Numbered, S> {
     model: Model<K, Value>,
     views: [Option<Opened<'s, K, S>>; 2],
     handed: Handed<K>,
-    due: Vec<(K, Value)>,
+    due: Vec<Left<K, Value>>,
     largest_budget: u64,
     chosen: Chosen,
     /// What was chosen, in that order.
@@ -243,8 +242,8 @@ impl<K: Numbered, S: BuildHasher + Clone> Trial<'_, K, S> {
                 let (view, _) = self.views[slot].get_or_insert_with(|| (self.store.pin(), Vec::new()));
                 let Some(answer) = operation.ask_pinned(view) else { return self.owned(Draft::Whole(operation)) };
                 assert_eq!(answer, self.expect(&operation, &answer), "{operation:?} through a view");
-                let overflow = self.model.take_overflow();
-                self.views[slot].as_mut().expect("opened above").1.extend(overflow);
+                let left = self.model.take_left();
+                self.views[slot].as_mut().expect("opened above").1.extend(left);
             }
             Step::Repin(slot) => {
                 if let Some((view, pending)) = &mut self.views[slot] {
@@ -280,7 +279,7 @@ impl<K: Numbered, S: BuildHasher + Clone> Trial<'_, K, S> {
         let operation = self.operation(draft);
         let answer = operation.ask(self.store);
         assert_eq!(answer, self.expect(&operation, &answer), "{operation:?}");
-        self.due.extend(self.model.take_overflow());
+        self.due.extend(self.model.take_left());
         self.largest_budget = self.largest_budget.max(self.model.hot_budget());
     }
 

@@ -14,7 +14,7 @@ use shuttle::sync::Arc;
 use shuttle::{Config, FailurePersistence, Runner, thread};
 
 use super::sweep::validate;
-use crate::{Capacity, StoreIfAbsentRefusal, Tier, TierStore};
+use crate::{Capacity, Cause, StoreIfAbsentRefusal, Tier, TierStore, Version};
 
 #[derive(Clone, Copy, Debug)]
 enum Op {
@@ -180,12 +180,27 @@ fn run(store: &Store, ops: &[Op], program: &Program) {
     }
 }
 
+/// Of each fragment that has left, the listener was told once, and why.
+fn told_once(store: &Store, told: &[(Version, Cause)]) {
+    let metrics = store.metrics();
+    let standing: u64 = Tier::ALL.map(|tier| store.len(tier)).iter().sum();
+    assert_eq!(told.len() as u64 + standing, metrics.stores, "told of {told:?}");
+    let of = |asked: Cause| told.iter().filter(|(_, cause)| *cause == asked).count() as u64;
+    assert_eq!((of(Cause::Overflowed), of(Cause::Replaced)), (metrics.overflowed, metrics.replacements));
+    let versions: HashSet<_> = told.iter().map(|(version, _)| version).collect();
+    assert_eq!(versions.len(), told.len(), "told twice");
+}
+
 fn execute(program: &Program) {
+    let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let list = std::sync::Arc::clone(&told);
     let store: Arc<Store> = Arc::new(
         TierStore::builder(program.budget)
             .weigher(|_: &u32, weight: &u64| *weight)
             .warm_capacity(program.warm)
             .cold_capacity(program.cold)
+            // Nothing of the scheduler's is used within it.
+            .listener(move |gone| list.lock().unwrap().push((gone.version, gone.cause)))
             // Not seeded, so that what fails fails again.
             .hasher(BuildHasherDefault::default())
             .build()
@@ -205,6 +220,7 @@ fn execute(program: &Program) {
         thread.join().unwrap();
     }
     validate(&store);
+    told_once(&store, &told.lock().unwrap());
     for key in 0..5 {
         let _ = store.let_go(&key);
     }

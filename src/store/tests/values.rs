@@ -185,8 +185,10 @@ fn what_a_capacity_pushes_out_goes_when_the_listener_has_had_it() {
             assert_eq!((gone.value.number, counts.dropped.load(Ordering::Relaxed)), (10, 0));
             seen.fetch_add(1, Ordering::Relaxed);
         };
-        let store =
-            TierStore::builder(HEAVY).weigher(|_, _: &Value| HEAVY).listener_causes([crate::Cause::Overflowed]).listener(listener);
+        let store = TierStore::builder(HEAVY)
+            .weigher(|_, _: &Value| HEAVY)
+            .listener_causes([crate::Cause::Overflowed])
+            .listener(listener);
         store.warm_capacity(Capacity::entries(0)).cold_capacity(Capacity::entries(0)).build().unwrap()
     };
     let setting = Setting { store: Arc::new(store), counts };
