@@ -120,3 +120,35 @@ fn a_node_that_nobody_holds_any_more_is_freed_by_the_deferral() {
     };
     loom::model(node);
 }
+
+/// Has so many threads hold the node while it is alive, each under a pin of its own, beside one that ends it under another; the deferral comes when all
+/// have unpinned.
+fn held_alive<const N: usize>() {
+    let node = Node::held_by(0);
+    let pins = Arc::new(AtomicUsize::new(N + 1));
+    let unpin = |node: &Node, pins: &AtomicUsize| {
+        // AcqRel: as the epoch, the deferral comes after all that was done under the pins.
+        if pins.fetch_sub(1, Ordering::AcqRel) == 1 {
+            node.end_of_pins();
+        }
+    };
+    let threads = [(); N].map(|()| {
+        let (node, pins) = (Arc::clone(&node), Arc::clone(&pins));
+        thread::spawn(move || {
+            node.holders.hold();
+            unpin(&node, &pins);
+            node.read_and_leave();
+        })
+    });
+    unpin(&node, &pins);
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    // Relaxed: all have ended.
+    assert_eq!(node.freed.load(Ordering::Relaxed), 1);
+}
+
+/// As an event does, which is told after the pin: the node may have been ended by then, or be ended later.
+#[test]
+fn a_node_that_is_held_while_it_is_alive_is_freed_once_and_after_that() {
+    holds("hold, unpin, leave; end, unpin", 3, held_alive::<1>);
+    holds("twice hold, unpin, leave; end, unpin", 3, held_alive::<2>);
+}
