@@ -379,7 +379,6 @@ fn warm_overflows_into_cold_and_cold_into_the_listener() {
         .weigher(|_, weight| *weight)
         .warm_capacity(Capacity::entries(1).and_bytes(2))
         .cold_capacity(Capacity::bytes(2))
-        .listener_causes([tierstack::Cause::Overflowed])
         .listener(move |gone| record.lock().unwrap().push((*gone.key, *gone.value)))
         .build()
         .unwrap();
@@ -485,7 +484,6 @@ fn a_views_listeners_run_when_it_is_repinned_or_dropped() {
         .weigher(|_, ()| 1)
         .warm_capacity(Capacity::entries(0))
         .cold_capacity(Capacity::entries(0))
-        .listener_causes([tierstack::Cause::Overflowed])
         .listener(move |gone| record.lock().unwrap().push(*gone.key))
         .build()
         .unwrap();

@@ -141,6 +141,7 @@ where
     /// assert!(restored.peek("goal").is_some_and(|goal| goal.kept));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[expect(clippy::type_complexity, reason = "the error hands back what went in, or what came of it")]
     pub fn restore<S2>(
         mut self,
         snapshot: StoreSnapshot<K, V, S2>,

@@ -113,8 +113,8 @@ fn formats<T: DeserializeOwned>(value: &impl serde::Serialize) -> [(Vec<u8>, Rea
 /// An input that promises more than it holds gets no room for that: neither for fragments, nor for what is made of them.
 #[test]
 fn no_room_is_made_for_what_is_only_promised() {
-    let _alone = alone();
     const MOST: isize = 4 << 20;
+    let _alone = alone();
     // As a format may begin a sequence that is long.
     let promises: [&[u8]; 6] = [
         &[0x9b, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], // CBOR.
@@ -162,8 +162,8 @@ fn a_million_fragments_of_nothing_are_refused_soon() {
 /// The index of a restored store has room at once for what was shown, and shrinks as that leaves it.
 #[test]
 fn an_emptied_store_holds_no_more_where_it_was_restored() {
-    let _alone = alone();
     const MANY: u32 = if cfg!(debug_assertions) { 20_000 } else { 200_000 };
+    let _alone = alone();
     let new = || TierStore::<u32, u32>::builder(8).weigher(|_, _| 8);
     let emptied = |store: &TierStore<u32, u32>| {
         for key in 0..MANY {
