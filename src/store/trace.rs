@@ -41,7 +41,7 @@ pub enum Happened {
 
 /// Whether somebody asks for such events.
 #[cfg(not(feature = "tracing"))]
-#[inline(always)]
+#[inline]
 pub const fn is_on(_: Happened) -> bool {
     false
 }

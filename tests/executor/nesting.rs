@@ -121,7 +121,8 @@ fn a_hook_that_joins_delays_what_others_push_out_and_loses_none_of_it() {
         .weigher(|_, _| 1)
         .warm_capacity(Capacity::entries(4))
         .cold_capacity(Capacity::entries(0))
-        .overflow_hook(move |_| {
+        .listener_causes([tierstack::Cause::Overflowed])
+        .listener(move |_| {
             count.fetch_add(1, Ordering::Relaxed);
             let sum: u32 = (0..4_u32).into_par_iter().with_max_len(1).sum();
             has_joined.store(sum == 6, Ordering::Relaxed);
