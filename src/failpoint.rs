@@ -8,6 +8,10 @@ pub enum Step {
     Found,
     /// A use has raised the last use, and has not looked at the place yet.
     Raised,
+    /// A use has raised the time of the last use, and has no tick yet.
+    Aged,
+    /// A fragment was found due; that is not confirmed.
+    Judged,
     /// Bytes of hot are reserved for a newcomer.
     Reserved,
     /// A new fragment has replaced another; it is not published.

@@ -159,7 +159,7 @@
 //! | `store` | trace | `to`, `replaced` |
 //! | `promote`, `demote` | trace | `from`, `to` |
 //! | `evict` | trace | `from`, and `to` unless it has left the store: whatever it was evicted for |
-//! | `remove` | trace | `from` |
+//! | `remove`, `expire` | trace | `from` |
 //! | `contended` | debug | `tier`, in which a `store` or a `promote` that was contended has left it |
 //!
 //! All have the fragment's `version` and `weight`, in bytes. They have its `key` where `Builder::trace_keys` asked for it.
@@ -235,6 +235,7 @@ pub use tier::Tier;
 #[cfg(any(tierstack_loom, tierstack_shuttle, fuzzing))]
 #[doc(hidden)]
 pub mod internals {
+    pub use crate::engine::age::{Age, Lifetimes, NEVER, Ripe, ripen};
     pub use crate::engine::budget::{Budget, Reservation};
     pub use crate::engine::census::{Census, Tally};
     pub use crate::engine::claim::{Claims, Left, Views};

@@ -80,6 +80,8 @@ pub enum Met {
     NotYet(Place),
     /// The fragment stands there; this is the word.
     Here(Place),
+    /// The fragment stands there, unless it is due: it has an [age](crate::engine::age). This is the word.
+    Perishable(Place),
     /// It is over; this is the word. The entry is to be cleared, by [`Entries::clear_stale`].
     Over(Place),
 }
@@ -89,14 +91,30 @@ impl Met {
     #[inline]
     pub fn at<K, V>(node: &Node<K, V>, (list, tick): Placement) -> Self {
         // First: until it is published, its storer may take the word back.
-        if !node.is_published() {
-            return Self::Unpublished;
+        if !node.is_plain() {
+            return Self::of_one_not_plain(node, (list, tick));
         }
+        Self::of_word(node, (list, tick))
+    }
+
+    #[inline]
+    fn of_word<K, V>(node: &Node<K, V>, (list, tick): Placement) -> Self {
         let place = node.place.load();
         match place.standing(list, tick) {
             Standing::Before => Self::NotYet(place),
             Standing::At => Self::Here(place),
             Standing::Beyond => Self::Over(place),
+        }
+    }
+
+    #[cold]
+    fn of_one_not_plain<K, V>(node: &Node<K, V>, placement: Placement) -> Self {
+        if !node.is_published() {
+            return Self::Unpublished;
+        }
+        match Self::of_word(node, placement) {
+            Self::Here(place) if node.age().is_some() => Self::Perishable(place),
+            met => met,
         }
     }
 }

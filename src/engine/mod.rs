@@ -7,11 +7,13 @@
 //! | `node`; `claim` | a fragment in memory, and the end of it; who may take its value |
 //! | `index/` | from keys to nodes: an open table that moves to another as it fills |
 //! | `order/` | from ticks to nodes, one for each tier: recency |
+//! | `age` | when a fragment was last used by the time, until when it lives, and how it expires |
 //! | `entries` | what an entry of an order says to whoever meets it |
 //! | `reports/` | what a snapshot in progress is told by everybody else |
 //! | `reclaim/` | retirement in batches, memory used again, and who has the collector run |
 //! | `stats` | counts that no protocol depends on |
 
+pub mod age;
 pub mod budget;
 pub mod census;
 pub mod claim;

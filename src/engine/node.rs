@@ -30,24 +30,30 @@
 //! and the second deferral, to the last that goes. See [`holders`].
 //!
 //! A value can also go before that: see [`crate::engine::claim`]. The first deferral then finds that it was taken.
+//!
+//! # A node with an age
+//!
+//! A node that was made with an [age](crate::engine::age) has it behind it, in the same allocation: [`Aged`]. Its flags say so, for good.
 
 mod claimed;
 mod holders;
 mod retire;
 
 use core::cell::UnsafeCell;
-use core::mem::ManuallyDrop;
+use core::mem::{ManuallyDrop, offset_of};
 use core::ptr;
 use std::alloc::Layout;
 use std::sync::Arc;
 
 use crossbeam_epoch::Guard;
 
+use crate::engine::age::Age;
 use crate::engine::claim::Claims;
-use crate::engine::place::{Place, PlaceWord};
+use crate::engine::place::{Outcome, Place, PlaceWord};
 use crate::engine::reclaim::memory;
 use crate::engine::stats::Stats;
-use crate::sync::{AtomicBool, AtomicU64, Ordering};
+use crate::failpoint::{Step, reach};
+use crate::sync::{AtomicU8, AtomicU64, Ordering};
 use crate::tier::Tier;
 use holders::Holders;
 
@@ -62,9 +68,9 @@ pub struct Node<K, V> {
     /// The last use: see [`LastUse`].
     pub last_use: LastUse,
     hash: u64,
-    /// See [`Node::is_published`]. Set by the storer, and by whoever sees that the index leads to the node; never reset. Before the
-    /// key, so that it is beside the word whatever the key's size.
-    published: AtomicBool,
+    /// [`AGED`] from the beginning, or not; and [`PUBLISHED`], set by the storer, and by whoever sees that the index leads to the node; never reset.
+    /// Before the key, so that it is beside the word whatever the key's size.
+    flags: AtomicU8,
     /// Who reads the value without a view: see [`crate::engine::claim`]. Here it takes no room of its own, beside the flag.
     claims: Claims,
     /// Dropped while readers of the word may still hold the node: hence the cell.
@@ -78,6 +84,18 @@ pub struct Node<K, V> {
     /// Who keeps it without a pin.
     holders: Holders,
     stats: *const Stats,
+}
+
+/// In the flags: see [`Node::is_published`].
+const PUBLISHED: u8 = 1;
+/// In the flags: see [`Node::age`].
+const AGED: u8 = 2;
+
+/// A node with an age.
+#[repr(C)]
+struct Aged<K, V> {
+    node: Node<K, V>,
+    age: Age,
 }
 
 /// The tick of the last use; only ever raised.
@@ -137,7 +155,7 @@ impl<K, V> Node<K, V> {
             place: PlaceWord::new(Place::fresh(Tier::Warm, tick)),
             last_use: LastUse::starting_at(tick),
             hash,
-            published: AtomicBool::new(false),
+            flags: AtomicU8::new(0),
             claims: Claims::new(),
             key: UnsafeCell::new(ManuallyDrop::new(key)),
             value: UnsafeCell::new(ManuallyDrop::new(value)),
@@ -151,36 +169,83 @@ impl<K, V> Node<K, V> {
     /// A node that nobody sees yet, and that has no tick, in memory as of a box.
     ///
     /// Key and value are moved there at once: a value may be too large to be moved about on the stack.
+    #[inline]
     pub fn build(hash: u64, key: K, value: V, weight: u64, stats: &Arc<Stats>) -> ptr::NonNull<Self> {
+        // SAFETY: allocated for a node.
+        unsafe {
+            Self::write(memory::allocate(const { Self::layout(false) }).cast(), hash, (key, value), weight, 0, stats)
+        }
+    }
+
+    /// As [`Self::build`], with an age.
+    pub fn build_aged(hash: u64, key: K, value: V, weight: u64, age: Age, stats: &Arc<Stats>) -> ptr::NonNull<Self> {
+        let node = memory::allocate(const { Self::layout(true) }).cast::<Self>();
+        // SAFETY: allocated for a node with an age behind it.
+        unsafe {
+            Self::write_age(node, age);
+            Self::write(node, hash, (key, value), weight, AGED, stats)
+        }
+    }
+
+    #[inline]
+    const fn layout(is_aged: bool) -> Layout {
+        if is_aged { Layout::new::<Aged<K, V>>() } else { Layout::new::<Self>() }
+    }
+
+    /// Makes a node of memory.
+    ///
+    /// # Safety
+    ///
+    /// The memory was allocated for a node, and is the caller's own; it has an age if the flags say so.
+    #[inline]
+    unsafe fn write(
+        node: *mut Self,
+        hash: u64,
+        (key, value): (K, V),
+        weight: u64,
+        flags: u8,
+        stats: &Arc<Stats>,
+    ) -> ptr::NonNull<Self> {
         let weight = if claimed::is_to_be_claimed::<V>(weight, stats) { weight | CLAIMED } else { weight };
-        let node = memory::allocate(Layout::new::<Self>()).cast::<Self>();
-        // SAFETY: allocated for a node, so that it is not null, and each field can be written. The cells of key and value have their layouts.
+        // SAFETY: as the caller vouches, so that it is not null, and each field can be written. The cells of key and value have their layouts.
         unsafe {
             (&raw mut (*node).value).cast::<V>().write(value);
             (&raw mut (*node).key).cast::<K>().write(key);
-            Self::write_the_rest(node, hash, weight, Arc::as_ptr(stats));
+            Self::write_the_rest(node, hash, weight, flags, Arc::as_ptr(stats));
             ptr::NonNull::new_unchecked(node)
         }
+    }
+
+    /// Puts an age behind a node.
+    ///
+    /// # Safety
+    ///
+    /// The memory was allocated for a node with an age, and is the caller's own.
+    unsafe fn write_age(node: *mut Self, age: Age) {
+        // SAFETY: as the caller vouches.
+        unsafe { (&raw mut (*node.cast::<Aged<K, V>>()).age).write(age) };
+        // Of the whole allocation: see `age`.
+        node.expose_provenance();
     }
 
     /// Makes a node of memory that has its key and value.
     ///
     /// # Safety
     ///
-    /// The memory was allocated for a node, and is the caller's own.
+    /// As [`Self::write`].
     #[inline]
-    unsafe fn write_the_rest(node: *mut Self, hash: u64, weight: u64, stats: *const Stats) {
+    unsafe fn write_the_rest(node: *mut Self, hash: u64, weight: u64, flags: u8, stats: *const Stats) {
         // So that no field is forgotten below.
         #[rustfmt::skip]
         let _ = |node: &Self| {
-            let Self { place: _, last_use: _, hash: _, key: _, published: _, claims: _, value: _, weight: _, stamp: _, holders: _, stats: _ } = node;
+            let Self { place: _, last_use: _, hash: _, key: _, flags: _, claims: _, value: _, weight: _, stamp: _, holders: _, stats: _ } = node;
         };
         // SAFETY: as the caller vouches.
         unsafe {
             (&raw mut (*node).place).write(PlaceWord::new(Place::fresh(Tier::Warm, 0)));
             (&raw mut (*node).last_use).write(LastUse::starting_at(0));
             (&raw mut (*node).hash).write(hash);
-            (&raw mut (*node).published).write(AtomicBool::new(false));
+            (&raw mut (*node).flags).write(AtomicU8::new(flags));
             (&raw mut (*node).claims).write(Claims::new());
             (&raw mut (*node).weight).write(weight);
             (&raw mut (*node).stamp).write(0);
@@ -233,19 +298,65 @@ impl<K, V> Node<K, V> {
         self.last_use.peek().max(place.tick())
     }
 
+    /// Notes a use that has taken that tick; whether the fragment was alive at the end. Who notes the use of one that is alive goes on until every eviction is
+    /// bound to see it: see [`crate::store`]'s `read`.
+    #[inline]
+    pub fn note_use(&self, tick: u64) -> bool {
+        self.last_use.raise(tick);
+        reach(Step::Raised);
+        let place = self.place.load();
+        place.is_touched() || self.mark_touched(place, tick)
+    }
+
+    /// Wait-free, but for other threads' changes of the word, each of which sends it round once.
+    #[cold]
+    fn mark_touched(&self, mut place: Place, tick: u64) -> bool {
+        while place.tier().is_some() && place.tick() < tick && !place.is_touched() {
+            match self.place.touch(place) {
+                Outcome::Done(_) => return true,
+                Outcome::Lost(now) => place = now,
+            }
+        }
+        place.tier().is_some()
+    }
+
     /// Whether the index is known to lead to the node. Evictions and iterations pass by what is not published: its storer has
     /// not finished, and nobody has seen the fragment.
     #[inline]
     pub fn is_published(&self) -> bool {
         // Acquire: pairs with `publish`. The word is from then on what evictions may go by.
-        self.published.load(Ordering::Acquire)
+        self.flags.load(Ordering::Acquire) & PUBLISHED != 0
+    }
+
+    /// Whether it is published and has no age, so that its word alone says whether the fragment is there.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        // Acquire: as above.
+        self.flags.load(Ordering::Acquire) == PUBLISHED
     }
 
     /// Has evictions and iterations look at the node: by its storer, and by whoever sees that the index leads to it.
     #[inline]
     pub fn publish(&self) {
-        // A plain store, as it is only ever set. Release: the word is seen with it.
-        self.published.store(true, Ordering::Release);
+        // A plain load and store, as the one flag is only ever set, and the other never changes. Release: the word is seen with it.
+        self.flags.store(self.age_flag() | PUBLISHED, Ordering::Release);
+    }
+
+    #[inline]
+    fn age_flag(&self) -> u8 {
+        // Relaxed: it was there before anybody else saw the node.
+        self.flags.load(Ordering::Relaxed) & AGED
+    }
+
+    /// What it was made with.
+    #[inline]
+    pub fn age(&self) -> Option<&Age> {
+        if self.age_flag() == 0 {
+            return None;
+        }
+        let address = ptr::from_ref(self).addr() + offset_of!(Aged<K, V>, age);
+        // SAFETY: it was made with an age there, by which its memory was exposed, and which is freed with it.
+        Some(unsafe { &*ptr::with_exposed_provenance(address) })
     }
 
     /// What replaced a node whose word is `place`, if it was replaced.

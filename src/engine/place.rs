@@ -130,6 +130,9 @@ pub enum Outcome {
 }
 
 impl Place {
+    /// Of a fragment that has ended, or is to be looked for again.
+    pub const ENDED: Self = Self(REMOVED);
+
     /// The placement of a fragment that is stored there at that tick.
     pub const fn fresh(tier: Tier, tick: u64) -> Self {
         Self(tier as u64 | tick << TICK_SHIFT)

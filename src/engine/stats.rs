@@ -33,6 +33,8 @@ pub enum Event {
     Removal,
     /// A fragment that a capacity pushed out of cold.
     Overflow,
+    /// A fragment that has expired.
+    Expiry,
     /// A `store` or `promote` that was contended.
     Contended,
     /// A tick taken by anything but a hit.

@@ -3,14 +3,18 @@
 use core::fmt;
 use core::hash::{BuildHasher, Hash};
 use core::panic::{RefUnwindSafe, UnwindSafe};
+use core::time::Duration;
+use std::time::Instant;
 
 use super::TierStore;
 use super::core::{Core, Settings};
 use super::departure::{Cause, Causes, Departure, Listen, Listener};
 use super::error::BuildError;
 use crate::drops::Callback;
+use crate::engine::age::{Lifetimes, ReadTime, nanoseconds};
 use crate::engine::budget::MAX_BYTES;
 use crate::engine::census::Capacity;
+use crate::tier::Tier;
 
 /// The hasher of a store that is not given one: fast, seeded at random, and not meant to withstand keys that are chosen to collide.
 pub type DefaultHasher = foldhash::fast::RandomState;
@@ -51,6 +55,7 @@ pub struct Builder<K: 'static, V: 'static, S = DefaultHasher> {
     pub(super) settings: Settings,
     weigher: Option<Callback<Weigher<K, V>>>,
     listener: Option<Callback<Listen<K, V>>>,
+    read_time: Option<Callback<ReadTime>>,
     #[cfg(feature = "tracing")]
     show_key: Option<super::trace::ShowKey<K>>,
     hasher: S,
@@ -68,8 +73,10 @@ impl<K, V> Builder<K, V> {
                 recency_slack: 0,
                 first_tick: 1,
                 told: Causes::ALL,
+                lifetimes: Lifetimes::NONE,
             },
             weigher: None,
+            read_time: None,
             listener: None,
             #[cfg(feature = "tracing")]
             show_key: None,
@@ -116,7 +123,7 @@ impl<K, V, S> Builder<K, V, S> {
 
     /// Told of each fragment that leaves the store, once, and why: see [`Departure`] and [`Cause`].
     ///
-    /// A fragment leaves by `remove` and `evict_lru` of cold, by a replacement, and by a capacity that pushes it out of cold. What the store holds when it is dropped
+    /// A fragment leaves by `remove` and `evict_lru` of cold, by a replacement, by its age, and by a capacity that pushes it out of cold. What the store holds when it is dropped
     /// does not leave it. [`listener_causes`](Self::listener_causes) has it be told of less.
     ///
     /// It is called after the operation that ended the fragment has taken effect, on the same thread, in the order in which that thread's operation or view has ended
@@ -171,6 +178,62 @@ impl<K, V, S> Builder<K, V, S> {
         self
     }
 
+    /// Has fragments expire that were not used in that tier for so long. For each tier by itself; never, unless this is said.
+    ///
+    /// An expired fragment is absent for every reader, from the instant on at which the reader's clock says so. It leaves the store by whatever meets it next: a read
+    /// or a change of its key, an eviction, an iteration, a snapshot, or [`purge_expired`](TierStore::purge_expired). The [`listener`](Self::listener) is told of it, with
+    /// [`Cause::Expired`]. Until then [`len`](TierStore::len) and [`bytes`](TierStore::bytes) count it.
+    ///
+    /// What counts as a use is what counts for the order: a store, a `get`, a `promote`, `keep` and `let_go`. A
+    /// fragment that moves down takes the time of its last use along. So with an hour in hot and a day in warm, what is demoted after 50 minutes has 23
+    /// hours and 10 minutes to go.
+    ///
+    /// A [kept](TierStore::keep) fragment does not expire, for as long as it is kept. What has expired stays so, also where the clock goes back. A duration of zero has
+    /// everything in that tier expire at once.
+    ///
+    /// With this each operation reads the clock, and each `get` writes to its fragment. A fragment takes 16 bytes more. A store without it, and
+    /// without [`store_until`](TierStore::store_until), pays nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+    /// use std::sync::Arc;
+    /// use std::time::{Duration, Instant};
+    /// use tierstack::{Tier, TierStore};
+    ///
+    /// let (start, seconds) = (Instant::now(), Arc::new(AtomicU64::new(0)));
+    /// let clock = Arc::clone(&seconds);
+    /// let store = TierStore::builder(1024)
+    ///     .expire_after(Tier::Hot, Duration::from_secs(60))
+    ///     .clock(move || start + Duration::from_secs(clock.load(SeqCst)))
+    ///     .build()?;
+    /// store.store("goal", 1)?;
+    /// store.store("note", 2)?;
+    /// seconds.store(59, SeqCst);
+    /// assert!(store.get("goal").is_some());
+    /// seconds.store(60, SeqCst);
+    /// assert!(store.get("goal").is_some() && store.get("note").is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn expire_after(mut self, tier: Tier, duration: Duration) -> Self {
+        self.settings.lifetimes.set(tier, nanoseconds(duration));
+        self
+    }
+
+    /// Reads the time; by default [`Instant::now`].
+    ///
+    /// Only asked where fragments have an age, by [`expire_after`](Self::expire_after) or [`store_until`](TierStore::store_until): about once an operation, while the thread is
+    /// pinned. So it should not block. It may go back: what has expired stays so. Where it panics the operation has not taken effect, or the store is as after it.
+    ///
+    /// # Examples
+    ///
+    /// See [`expire_after`](Self::expire_after).
+    pub fn clock(mut self, clock: impl Fn() -> Instant + Send + Sync + 'static) -> Self {
+        self.read_time = Some(Callback::new(Box::new(clock)));
+        self
+    }
+
     /// Names keys in [events](crate#events-and-metrics), for the `tracing` crate.
     ///
     /// Events have the fragment's `key` only after this call: not every key can be shown, and not every key should stand in a log.
@@ -213,6 +276,7 @@ impl<K, V, S> Builder<K, V, S> {
             settings: self.settings,
             weigher: self.weigher,
             listener: self.listener,
+            read_time: self.read_time,
             #[cfg(feature = "tracing")]
             show_key: self.show_key,
             hasher,
@@ -272,7 +336,7 @@ where
         }
         let listener = self.listener.map(Listener::new);
         #[cfg_attr(not(feature = "tracing"), allow(unused_mut, reason = "as it is made"))]
-        let mut core = Core::new(&self.settings);
+        let mut core = Core::new(&self.settings, self.read_time);
         #[cfg(feature = "tracing")]
         {
             core.show_key = self.show_key;

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use crossbeam_epoch::Guard;
 
 use super::departure::Causes;
-use crate::drops;
+use crate::drops::{self, Callback};
+use crate::engine::age::{Lifetimes, ReadTime, Time};
 use crate::engine::budget::Budget;
 use crate::engine::census::{Capacity, Census};
 use crate::engine::claim::Views;
 use crate::engine::clock::Clock;
 use crate::engine::entries::{Entries, Placement};
-use crate::engine::index::{Found, FoundAt, Index};
+use crate::engine::index::{Found, Index};
 use crate::engine::node::Node;
 use crate::engine::order::Order;
 use crate::engine::place::{List, Place};
@@ -47,6 +48,9 @@ pub struct Core<K: Send + Sync + 'static, V: Send + Sync + 'static> {
     pub(super) show_key: Option<super::trace::ShowKey<K>>,
     pub(super) stats: Arc<Stats>,
     pub(super) recency_slack: u64,
+    pub(super) time: Time,
+    /// Whether every fragment has an age.
+    pub(super) has_lifetimes: bool,
     pub(super) views: Views,
     number: StoreNumber,
 }
@@ -63,10 +67,11 @@ pub struct Settings {
     pub recency_slack: u64,
     pub first_tick: u64,
     pub told: Causes,
+    pub lifetimes: Lifetimes,
 }
 
 impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
-    pub fn new(settings: &Settings) -> Self {
+    pub fn new(settings: &Settings, read_time: Option<Callback<ReadTime>>) -> Self {
         let census = [Capacity::UNBOUNDED, settings.warm, settings.cold].map(Census::new);
         Self {
             index: Index::with_room_for(settings.restored_fragments, settings.expected_fragments),
@@ -83,6 +88,8 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
             census,
             stats: Arc::new(Stats::new()),
             recency_slack: settings.recency_slack,
+            time: Time::new(read_time, settings.lifetimes),
+            has_lifetimes: settings.lifetimes.are_some(),
             views: Views::new(),
             number: StoreNumber::next(),
         }
@@ -133,35 +140,29 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         if tier == Tier::Hot { self.budget.reserved() } else { self.census(tier).bytes() }
     }
 
-    /// The live node of a key, and its word: what every operation on a key starts from. Whoever answers from what is found, and not from a CAS of its own,
-    /// [reports](Entries::report) it. That the key is absent is reported here.
+    /// The live node of a key, and its word, where that alone says that the fragment is there: what every read of a key starts from. Whoever answers
+    /// from what is found, and not from a CAS of its own, [reports](Entries::report) it. That the key is absent is reported here.
+    ///
+    /// Where the fragment has an age, nothing: see [`super::expiry`].
     #[inline]
-    pub(super) fn observe<'g>(
+    pub(super) fn find_plain<'g>(
         &self,
         hash: u64,
         is_key: impl Fn(&K) -> bool,
         guard: &'g Guard,
     ) -> Option<Found<'g, K, V>> {
         let found = self.index.find(hash, is_key, guard)?;
-        self.see(found.0, guard);
-        Some(found)
+        if found.0.is_plain() || self.is_plain_once_seen(found.0, guard) { Some(found) } else { None }
     }
 
-    /// As [`Self::observe`]; and the index cell that led there.
-    #[inline]
-    pub(super) fn observe_spot<'g>(
-        &self,
-        hash: u64,
-        is_key: impl Fn(&K) -> bool,
-        guard: &'g Guard,
-    ) -> Option<FoundAt<'g, K, V>> {
-        let found = self.index.find_spot(hash, is_key, guard)?;
-        self.see(found.0.0, guard);
-        Some(found)
+    #[cold]
+    #[inline(never)]
+    fn is_plain_once_seen(&self, node: &Node<K, V>, guard: &Guard) -> bool {
+        self.see(node, guard);
+        node.is_plain()
     }
 
-    /// The index leads to the node, so that it is published. Mostly it is known to be: then it is only read.
-    #[inline]
+    /// The index leads to the node, so that it is published.
     pub(super) fn see(&self, node: &Node<K, V>, guard: &Guard) {
         if !node.is_published() {
             self.introduce(node, guard);
@@ -202,6 +203,7 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
             evictions: stats.sum(Event::Eviction),
             removals: stats.sum(Event::Removal),
             overflowed: stats.sum(Event::Overflow),
+            expired: stats.sum(Event::Expiry),
             contended: stats.sum(Event::Contended),
             retired_bytes: stats.retired_bytes(),
             peak_hot_bytes: stats.peak_hot_bytes(),

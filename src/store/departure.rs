@@ -18,6 +18,8 @@ pub enum Cause {
     Removed,
     /// Another fragment of its key has taken its place.
     Replaced,
+    /// Its deadline has come, or it was not used for as long as [its tier allows](crate::Builder::expire_after).
+    Expired,
 }
 
 /// Some causes: a bit for each.
@@ -162,7 +164,7 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Listener<K, V> {
             K: Eq + Send + Sync + 'static,
             V: Send + Sync + 'static,
         {
-            core.peek(departed.hash(), |key| key == departed.key(), &crossbeam_epoch::pin()).is_some()
+            core.stands(departed.hash(), |key| key == departed.key(), &crossbeam_epoch::pin())
         }
         Self { listen, stands_again: stands_again::<K, V> }
     }

@@ -45,6 +45,8 @@
 //!
 //! A stalled evictor has at most left an entry that others pass by, and holds the bytes of one fragment.
 
+use core::mem;
+
 use super::departure;
 use super::operation::Operation;
 use super::trace::Happened;
@@ -93,7 +95,8 @@ pub(super) enum Room {
 
 impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K, V> {
     /// Moves the least recently used fragment of `tier`, other than those that `spare` names, one tier down or out, and tallies
-    /// it. A hot fragment's bytes are this operation's then, to use or to release.
+    /// it. A hot fragment's bytes are this operation's then, to use or to release. None also where it has met one that was due, and ended it: see
+    /// [`Self::has_made_way`].
     fn evict_one(&mut self, tier: Tier, cause: Cause, spare: impl Fn(&Node<K, V>) -> bool) -> Option<&'g Node<K, V>> {
         let (core, guard) = (self.core, self.guard);
         let list = List::Of(tier);
@@ -102,6 +105,10 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
             let (tick, node) = cursor.here(&core.clock)?;
             let place = match Met::at(node, (list, tick)) {
                 Met::Here(place) => place,
+                // At its last use, as any other, so that what is due is met from the least recently used up.
+                Met::Perishable(place) if self.is_relisted(node, place, (tier, tick)) => continue,
+                Met::Perishable(_) if self.has_perished(node) => return None,
+                Met::Perishable(place) => place,
                 Met::Unpublished | Met::NotYet(_) => {
                     cursor.pass(tick);
                     continue;
@@ -116,13 +123,8 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
                 cursor.pass(tick);
                 continue;
             }
-            if place.may_be_used() {
-                let last_use = node.last_use.confirm();
-                if last_use > tick {
-                    // Done or lost, the entry is looked at again.
-                    let _ = core.relist(node, place, tier, last_use, guard);
-                    continue;
-                }
+            if self.is_relisted(node, place, (tier, tick)) {
+                continue;
             }
             match cause {
                 Cause::Asked => self.before_departure(node, tier, false),
@@ -136,6 +138,19 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
                 return Some(node);
             }
         }
+    }
+
+    /// Whether the fragment of an entry was used since. Then it is re-listed; done or lost, the entry is to be looked at again.
+    #[inline]
+    fn is_relisted(&self, node: &Node<K, V>, place: Place, (tier, tick): (Tier, u64)) -> bool {
+        if !place.may_be_used() {
+            return false;
+        }
+        let last_use = node.last_use.confirm();
+        if last_use > tick {
+            let _ = self.core.relist(node, place, tier, last_use, self.guard);
+        }
+        last_use > tick
     }
 
     /// Moves a fragment that is not kept, and was taken off the counts, from its place in `tier` one tier down, or out; whether nobody came first.
@@ -217,6 +232,10 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
                 return Room::KeptOut;
             }
             if self.evict_one(Tier::Hot, Cause::Asked, &spare).is_none() {
+                if self.has_made_way() {
+                    self.pay_back();
+                    continue;
+                }
                 self.reservation.shrink_to(0);
                 return if self.reservation.try_grow_to(need) {
                     Room::Made
@@ -226,13 +245,24 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
                     Room::Outdated
                 };
             }
-            if budget.is_overdrawn() {
-                // The budget was lowered: what was taken over is owed to it first.
-                self.reservation.shrink_to(0);
-            }
+            self.pay_back();
         }
         self.reservation.shrink_to(0);
         Room::OverBudget
+    }
+
+    /// Where the budget was lowered, what was taken over is owed to it first.
+    #[inline]
+    fn pay_back(&mut self) {
+        if self.core.budget.is_overdrawn() {
+            self.reservation.shrink_to(0);
+        }
+    }
+
+    /// Whether an eviction has ended a fragment that was due, since this was last asked: then it is to be looked again what is needed.
+    #[inline]
+    fn has_made_way(&mut self) -> bool {
+        mem::take(&mut self.has_made_way)
     }
 
     /// Whether `bytes` do not fit beside what is kept in hot, at an instant of this call.
@@ -251,7 +281,12 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
     }
 
     pub fn evict_lru(&mut self, tier: Tier) -> Option<Evicted<&'g K, &'g Node<K, V>>> {
-        let victim = self.evict_one(tier, Cause::Asked, |_| false);
+        let victim = loop {
+            let victim = self.evict_one(tier, Cause::Asked, |_| false);
+            if victim.is_some() || !self.has_made_way() {
+                break victim;
+            }
+        };
         self.finish();
         let victim = victim?;
         Some(Evicted { key: victim.key(), value: victim, weight: victim.weight(), from: tier, to: tier.below() })
@@ -276,6 +311,10 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
         self.enforced.kept_over = 0;
         while self.core.budget.is_overdrawn() {
             if self.evict_one(Tier::Hot, Cause::Asked, |_| false).is_none() {
+                if self.has_made_way() {
+                    self.reservation.shrink_to(0);
+                    continue;
+                }
                 self.enforced.kept_over = self.kept_over();
                 break;
             }
@@ -309,7 +348,10 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
                     break;
                 }
                 self.was_refused = false;
-                if self.evict_one(tier, Cause::OverCapacity, |_| false).is_none() && !self.was_refused {
+                if self.evict_one(tier, Cause::OverCapacity, |_| false).is_none()
+                    && !self.was_refused
+                    && !self.has_made_way()
+                {
                     break;
                 }
             }

@@ -3,6 +3,7 @@
 use core::borrow::Borrow;
 use core::hash::{BuildHasher, Hash};
 use core::mem::MaybeUninit;
+use std::time::Instant;
 
 use super::TierStore;
 use super::condition::{Always, Condition};
@@ -34,7 +35,7 @@ where
 
     /// The thread's counts, which are looked up once.
     #[inline]
-    fn stripe(&self) -> Stripe<'_> {
+    pub(super) fn stripe(&self) -> Stripe<'_> {
         if let Some(stripe) = self.stripe.get() {
             return stripe;
         }
@@ -64,6 +65,7 @@ where
         self.operation().finish()
     }
 
+    #[inline(always)]
     pub(super) fn store_newcomer<C: Condition>(
         &self,
         new: Newcomer<K, V>,
@@ -75,7 +77,9 @@ where
     /// Whether a condition holds, before anything is made for a store that depends on it: what is refused here costs nothing.
     pub(super) fn look<C: Condition>(&self, hash: u64, key: &K, condition: C) -> Result<(), C::Refusal> {
         let core = &self.store.core;
-        core.ask(condition, core.observe(hash, |other| other == key, &self.guard), &self.guard)
+        let found = core.find_plain(hash, |other| other == key, &self.guard);
+        let found = found.or_else(|| self.observe_further(hash, key));
+        core.ask(condition, found, &self.guard)
     }
 
     /// As [`Self::take`], of what was replaced.
@@ -103,7 +107,10 @@ where
         K: Borrow<Q>,
     {
         let is_again = self.recent.replace(hash) == hash;
-        self.store.core.get(hash, |other| other.borrow() == key, is_again, || self.stripe(), &self.guard)
+        match self.store.core.use_lent(hash, |other| other.borrow() == key, is_again, || self.stripe(), &self.guard) {
+            Some(found) => Some(found),
+            None => self.get_further(hash, key),
+        }
     }
 
     /// As [`Self::get_hashed`], counting no miss.
@@ -112,7 +119,10 @@ where
         K: Borrow<Q>,
     {
         let is_again = self.recent.replace(hash) == hash;
-        self.store.core.use_lent(hash, |other| other.borrow() == key, is_again, || self.stripe(), &self.guard)
+        match self.store.core.use_lent(hash, |other| other.borrow() == key, is_again, || self.stripe(), &self.guard) {
+            Some(found) => Some(found),
+            None => self.read_further(hash, key, true).map(|found| found.map(Node::value)),
+        }
     }
 
     #[inline]
@@ -120,7 +130,10 @@ where
     where
         K: Borrow<Q>,
     {
-        self.store.core.peek(hash, |other| other.borrow() == key, &self.guard)
+        match self.store.core.peek(hash, |other| other.borrow() == key, &self.guard) {
+            Some(found) => Some(found),
+            None => self.read_further(hash, key, false),
+        }
     }
 
     pub(super) fn promote_hashed<Q: Eq + ?Sized>(
@@ -184,7 +197,23 @@ where
         weight: u64,
     ) -> Result<Newcomer<K, V>, NotStored<K, V, Refusal>> {
         // What is too heavy is built, too: it is handed back in one place.
-        let new = Newcomer::new(hash, key, value, weight.min(MAX_BYTES), &self.core.stats);
+        Self::unless_too_heavy(Newcomer::new(hash, key, value, weight.min(MAX_BYTES), &self.core), weight)
+    }
+
+    /// As [`Self::built`], with that deadline.
+    pub(super) fn built_until(
+        &self,
+        key: K,
+        value: V,
+        deadline: Instant,
+    ) -> Result<Newcomer<K, V>, NotStored<K, V, Refusal>> {
+        let (core, hash, weight) = (&self.core, self.hash(&key), self.weigh(&key, &value));
+        let age = core.age_until(core.time.at(deadline));
+        Self::unless_too_heavy(Newcomer::aged(hash, key, value, weight.min(MAX_BYTES), age, core), weight)
+    }
+
+    #[inline]
+    fn unless_too_heavy(new: Newcomer<K, V>, weight: u64) -> Result<Newcomer<K, V>, NotStored<K, V, Refusal>> {
         if weight > MAX_BYTES { Err(NotStored { new, reason: Refusal::TooHeavy { weight } }) } else { Ok(new) }
     }
 
@@ -220,7 +249,11 @@ where
         V: Clone,
     {
         let pin = Pin::new();
-        let (found, left) = read(self.core.peek_claimed(hash, |other| other.borrow() == key, pin.guard())?);
+        let Some(claimed) = self.core.peek_claimed(hash, |other| other.borrow() == key, pin.guard()) else {
+            drop(pin);
+            return self.read_further(hash, key, false);
+        };
+        let (found, left) = read(claimed);
         drop(pin);
         drop_left(left);
         Some(found)
@@ -233,7 +266,11 @@ where
         V: Clone,
     {
         let pin = Pin::new();
-        let (found, left) = read(self.core.use_claimed(hash, |other| other.borrow() == key, pin.guard())?);
+        let Some(claimed) = self.core.use_claimed(hash, |other| other.borrow() == key, pin.guard()) else {
+            drop(pin);
+            return self.read_further(hash, key, true);
+        };
+        let (found, left) = read(claimed);
         drop(pin);
         drop_left(left);
         Some(found)

@@ -61,7 +61,7 @@ impl<K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, '_, 
     fn set_kept(&mut self, hash: u64, is_key: impl Fn(&K) -> bool, is_kept: bool) -> Result<Kept, KeepError> {
         let (core, guard) = (self.core, self.guard);
         loop {
-            let (node, place) = core.observe(hash, &is_key, guard).ok_or(KeepError::NotFound)?;
+            let (node, place) = self.observe(hash, &is_key).ok_or(KeepError::NotFound)?;
             let Some(tier) = place.tier() else { continue };
             if place.is_kept() == is_kept {
                 core.report(node, guard);
@@ -71,6 +71,7 @@ impl<K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, '_, 
             if !is_kept {
                 self.count_as_kept(node, tier, false);
             }
+            self.raise_age(node);
             match core.keep(node, place, tier, is_kept, tick, guard) {
                 // The next try takes another tick.
                 Outcome::Lost(_) if is_kept => {}

@@ -31,6 +31,8 @@ pub struct Metrics {
     pub removals: u64,
     /// Fragments that a capacity pushed out of cold, told to the listener.
     pub overflowed: u64,
+    /// Fragments that have expired, told to the listener.
+    pub expired: u64,
     /// `store`s and `promote`s that were contended.
     pub contended: u64,
     /// Bytes (weights) of fragments that have left the store and whose values are not freed yet.

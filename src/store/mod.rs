@@ -8,6 +8,7 @@
 //! | `moves` | `promote`, `demote`, `remove` |
 //! | `keeping` | `keep`, `let_go` |
 //! | `evict` | eviction, room, capacities |
+//! | `expiry`; `age` | what is due by the time, and leaves; what callers ask about that |
 //! | `operation` | what an operation holds and owes, whichever way it ends |
 //! | `scan` | iteration |
 //! | `picture`; `snapshot` | how a snapshot is taken; what callers are given of it, and its serialization |
@@ -23,6 +24,7 @@
 //! | `fragment`, `version` | what callers are given |
 //! | `error` | why an operation was refused |
 
+mod age;
 mod builder;
 mod condition;
 mod conditional;
@@ -30,6 +32,7 @@ mod core;
 mod departure;
 mod error;
 mod evict;
+mod expiry;
 mod flush;
 mod fragment;
 mod hashed;

@@ -43,7 +43,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
     ) -> Result<Moved, PromoteError> {
         let (core, guard) = (self.core, self.guard);
         loop {
-            let (node, place) = core.observe(hash, &is_key, guard).ok_or(PromoteError::NotFound)?;
+            let (node, place) = self.observe(hash, &is_key).ok_or(PromoteError::NotFound)?;
             let Some(from) = place.tier() else { continue };
             let to = target(from).min(from);
             let rises_to_hot = to == Tier::Hot && from != Tier::Hot;
@@ -67,6 +67,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
             if from != to {
                 self.before_departure(node, from, place.is_kept());
             }
+            self.raise_age(node);
             match core.rise(node, place, to, tick, guard) {
                 // The next try takes another tick.
                 Outcome::Lost(_) if from != to => self.no_departure(node, from, place.is_kept()),
@@ -117,7 +118,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
     pub fn demote(&mut self, hash: u64, is_key: impl Fn(&K) -> bool, target: impl Fn(Tier) -> Tier) -> Option<Moved> {
         let (core, guard) = (self.core, self.guard);
         let moved = 'key: loop {
-            let Some((node, mut place)) = core.observe(hash, &is_key, guard) else { break None };
+            let Some((node, mut place)) = self.observe(hash, &is_key) else { break None };
             while let Some(from) = place.tier() {
                 let to = target(from).max(from);
                 if from == to {
@@ -128,6 +129,10 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                 match core.sink(node, place, to, guard) {
                     Outcome::Lost(_) => {
                         self.no_departure(node, from, place.is_kept());
+                        if node.age().is_some() {
+                            // In another tier it may be due.
+                            break;
+                        }
                         place = node.place.load();
                     }
                     Outcome::Done(_) => {
@@ -149,12 +154,16 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
     pub fn remove(&mut self, hash: u64, is_key: impl Fn(&K) -> bool) -> Option<Fragment<&'g Node<K, V>>> {
         let (core, guard) = (self.core, self.guard);
         let removed = 'key: loop {
-            let Some(((node, mut place), spot)) = core.observe_spot(hash, &is_key, guard) else { break None };
+            let Some(((node, mut place), spot)) = self.observe_spot(hash, &is_key) else { break None };
             while let Some(tier) = place.tier() {
                 self.before_departure(node, tier, place.is_kept());
                 match node.place.remove(place) {
                     Outcome::Lost(now) => {
                         self.no_departure(node, tier, place.is_kept());
+                        if node.age().is_some() {
+                            // In another tier it may be due.
+                            break;
+                        }
                         place = now;
                     }
                     Outcome::Done(now) => {
@@ -174,13 +183,5 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
         };
         self.finish();
         removed
-    }
-
-    /// The bytes of a fragment that this operation took out of `tier` are its own then, to be released when it is accounted for.
-    fn take_over_bytes(&mut self, node: &Node<K, V>, tier: Tier) {
-        if tier == Tier::Hot {
-            reach(Step::Left);
-            self.reservation.join(node.weight());
-        }
     }
 }

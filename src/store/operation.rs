@@ -11,6 +11,7 @@ use crate::engine::census::Tally;
 use crate::engine::node::Node;
 use crate::engine::reclaim;
 use crate::engine::stats::Stripe;
+use crate::failpoint::{Step, reach};
 use crate::store::fragment::Enforced;
 use crate::tier::Tier;
 
@@ -31,9 +32,14 @@ pub struct Operation<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static>
     pub(super) enforced: Enforced,
     /// Whether a claim on what a tier has above its capacity was refused: then it is to be looked again whether it is above it.
     pub(super) was_refused: bool,
+    /// Whether it has ended a fragment that was due; and whether an eviction of its has, and nobody has asked for that yet.
+    pub(super) has_expired: bool,
+    pub(super) has_made_way: bool,
     /// Whether it has published a fragment in hot.
     has_published: bool,
     is_finished: bool,
+    /// Its time, once it was asked for: see [`crate::engine::age`].
+    pub(super) now: Option<u64>,
 }
 
 impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'c, 'g, K, V> {
@@ -50,8 +56,11 @@ impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'c, '
             passing: Vec::new(),
             enforced: Enforced::default(),
             was_refused: false,
+            has_expired: false,
+            has_made_way: false,
             has_published: false,
             is_finished: false,
+            now: None,
         }
     }
 
@@ -127,14 +136,28 @@ impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'c, '
         }
     }
 
-    fn end(&mut self) {
+    /// The bytes of a fragment that this operation took out of `tier` are its own then, to be released when it is accounted for.
+    pub(super) fn take_over_bytes(&mut self, node: &Node<K, V>, tier: Tier) {
+        if tier == Tier::Hot {
+            reach(Step::Left);
+            self.reservation.join(node.weight());
+        }
+    }
+
+    /// It has changed nothing, and so has nothing to see to at its end.
+    pub(super) const fn owes_nothing(&mut self) {
         self.is_finished = true;
+    }
+
+    fn end(&mut self) {
         self.core.stats.note_hot_bytes(self.reservation.peak());
         self.reservation.shrink_to(0);
         if self.has_published {
             Budget::published();
         }
         self.enforce();
+        // Last: where the caller's clock panics on the way, the drop sees to the rest, without the clock.
+        self.is_finished = true;
     }
 
     /// What every operation that changed anything ends with: the budget and the capacities hold, and the collector is flushed now and

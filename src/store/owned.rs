@@ -137,7 +137,11 @@ where
     {
         let hash = self.hash(key);
         let pin = Pin::new();
-        let (found, left) = read(self.core.get_claimed(hash, |other| other.borrow() == key, pin.guard())?);
+        let Some(claimed) = self.core.use_claimed(hash, |other| other.borrow() == key, pin.guard()) else {
+            drop(pin);
+            return self.get_further(hash, key);
+        };
+        let (found, left) = read(claimed);
         drop(pin);
         drop_left(left);
         Some(found)
@@ -226,7 +230,9 @@ where
     {
         let hash = self.hash(key);
         let pin = Pin::new();
-        self.core.peek(hash, |other| other.borrow() == key, pin.guard()).map(|fragment| fragment.tier)
+        let found = self.core.peek(hash, |other| other.borrow() == key, pin.guard()).map(|found| found.tier);
+        drop(pin);
+        found.or_else(|| self.tier_of_further(hash, key))
     }
 
     /// Moves a fragment one tier up; counts as a use. From hot it stays in hot.

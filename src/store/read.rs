@@ -11,6 +11,8 @@
 //! no tick and writes nothing, if it then reads a touched word: an eviction that goes by that word finds the last use above the tick, and
 //! one that goes by an earlier word fails. (A use that took a later tick before this one began would be seen in the clock.)
 //!
+//! All this is of fragments without an age, whose node is published: of others see [`super::expiry`].
+//!
 //! Why no eviction overlooks a use that has returned is said at the head of [`super::evict`].
 
 use crossbeam_epoch::Guard;
@@ -18,7 +20,7 @@ use crossbeam_epoch::Guard;
 use super::core::Core;
 use crate::engine::entries::Entries;
 use crate::engine::node::{Claim, Node};
-use crate::engine::place::{Outcome, Place};
+use crate::engine::place::Place;
 use crate::engine::stats::{Event, Stripe};
 use crate::failpoint::{Step, reach};
 use crate::store::fragment::Fragment;
@@ -26,23 +28,8 @@ use crate::store::fragment::Fragment;
 impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
     /// For a view, which may lend the value, and knows whether the use before was of the same key: for else to ask the clock whether
     /// anything else was used since is likely in vain, and moves its cache line once more. It knows its thread's counts, too.
-    #[inline]
-    pub fn get<'g>(
-        &self,
-        hash: u64,
-        is_key: impl Fn(&K) -> bool,
-        is_again: bool,
-        counts: impl Fn() -> Stripe<'g>,
-        guard: &'g Guard,
-    ) -> Option<Fragment<&'g V>> {
-        let found = self.use_lent(hash, is_key, is_again, &counts, guard);
-        if found.is_none() {
-            counts().count(Event::Miss);
-        }
-        found
-    }
-
-    /// As [`Self::get`], counting no miss.
+    ///
+    /// Counts no miss.
     #[inline]
     pub fn use_lent<'g>(
         &self,
@@ -52,7 +39,7 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         counts: impl Fn() -> Stripe<'g>,
         guard: &'g Guard,
     ) -> Option<Fragment<&'g V>> {
-        let (node, place) = self.observe(hash, is_key, guard)?;
+        let (node, place) = self.find_plain(hash, is_key, guard)?;
         self.report(node, guard);
         self.touch(node, place, is_again, counts);
         self.fragment(node, place).map(|found| found.map(Node::value))
@@ -65,27 +52,12 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         is_key: impl Fn(&K) -> bool,
         guard: &'g Guard,
     ) -> Option<Fragment<&'g Node<K, V>>> {
-        let (node, place) = self.observe(hash, is_key, guard)?;
+        let (node, place) = self.find_plain(hash, is_key, guard)?;
         self.report(node, guard);
         self.fragment(node, place)
     }
 
-    /// For an owned operation, which is no view.
-    #[inline]
-    pub fn get_claimed<'g>(
-        &self,
-        hash: u64,
-        is_key: impl Fn(&K) -> bool,
-        guard: &'g Guard,
-    ) -> Option<Fragment<Claim<'g, K, V>>> {
-        let found = self.use_claimed(hash, is_key, guard);
-        if found.is_none() {
-            self.stats.count(Event::Miss);
-        }
-        found
-    }
-
-    /// As [`Self::get_claimed`], counting no miss.
+    /// For an owned operation, which is no view. Counts no miss.
     #[inline]
     pub fn use_claimed<'g>(
         &self,
@@ -98,7 +70,7 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         self.fragment(claim.node(), place).map(|found| found.map(|_| claim))
     }
 
-    /// As [`Self::get_claimed`], without the use.
+    /// As [`Self::use_claimed`], without the use.
     #[inline]
     pub fn peek_claimed<'g>(
         &self,
@@ -114,7 +86,7 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
     #[inline]
     fn claim<'g>(&self, hash: u64, is_key: impl Fn(&K) -> bool, guard: &'g Guard) -> Option<(Claim<'g, K, V>, Place)> {
         loop {
-            let (node, place) = self.observe(hash, &is_key, guard)?;
+            let (node, place) = self.find_plain(hash, &is_key, guard)?;
             reach(Step::Found);
             self.report(node, guard);
             if let Some(claim) = Claim::of(node) {
@@ -125,8 +97,14 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
 
     /// `counts` are the thread's: asked for only where a use is counted, as one that takes a tick is not.
     #[inline]
-    fn touch<'s>(&self, node: &Node<K, V>, place: Place, may_be_latest: bool, counts: impl FnOnce() -> Stripe<'s>) {
-        if self.recency_slack > 0 && self.clock.now().saturating_sub(node.recency(place)) < self.recency_slack {
+    pub(super) fn touch<'s>(
+        &self,
+        node: &Node<K, V>,
+        place: Place,
+        may_be_latest: bool,
+        counts: impl FnOnce() -> Stripe<'s>,
+    ) {
+        if self.is_to_be_left(node, place) {
             counts().count(Event::QuietHit);
             return;
         }
@@ -139,29 +117,19 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
             counts().count(Event::QuietHit);
             return;
         };
-        node.last_use.raise(tick);
-        reach(Step::Raised);
-        let place = node.place.load();
-        if !place.is_touched() {
-            Self::mark_touched(node, place, tick);
-        }
+        node.note_use(tick);
+    }
+
+    /// Whether the slack lets a use be.
+    #[inline]
+    pub(super) fn is_to_be_left(&self, node: &Node<K, V>, place: Place) -> bool {
+        self.recency_slack > 0 && self.clock.now().saturating_sub(node.recency(place)) < self.recency_slack
     }
 
     /// Whether the node's last use is the latest tick of all, and every eviction bound to see it. In this order: an eviction that decides by
     /// a later word decides after this use.
     #[inline]
-    fn is_latest(&self, node: &Node<K, V>, place: Place) -> bool {
+    pub(super) fn is_latest(&self, node: &Node<K, V>, place: Place) -> bool {
         place.is_touched() && self.clock.is_last(node.last_use.load()) && node.place.load() == place
-    }
-
-    /// Wait-free, but for other threads' changes of the word, each of which sends it round once.
-    #[cold]
-    fn mark_touched(node: &Node<K, V>, mut place: Place, tick: u64) {
-        while place.tier().is_some() && place.tick() < tick && !place.is_touched() {
-            match node.place.touch(place) {
-                Outcome::Done(_) => return,
-                Outcome::Lost(now) => place = now,
-            }
-        }
     }
 }

@@ -168,7 +168,7 @@ where
         let mut operation = view.operation();
         while let (Some((tier, item)), Some(hash)) = (rest.next(), hashes.pop()) {
             let Item { key, value, weight, kept, version: _ } = item;
-            let new = Newcomer::new(hash, key, value, weight, &store.core.stats);
+            let new = Newcomer::new(hash, key, value, weight, &store.core);
             if let Err(reason) = operation.put(new, tier, kept) {
                 return Err(RestoreError { snapshot: None, store: None, reason });
             }

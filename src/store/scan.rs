@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use crossbeam_epoch::Guard;
 
 use super::core::Core;
+use super::expiry::Judged;
 use crate::engine::entries::{Entries, Met};
 use crate::engine::node::Node;
 use crate::engine::place::List;
@@ -36,9 +37,15 @@ impl<K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
     ///
     /// The order is walked from the oldest up. A fragment that moves within it moves up, and so does a key whose fragment is replaced there:
     /// it is met at least once (see [`super::evict`]). It may be met again further up, and the youngest counts. The order of what is kept is
-    /// walked as well; where a fragment went from the one to the other meanwhile, both are walked again (see [`crate::engine::entries`]).
+    /// walked as well; where a fragment went from the one to the other meanwhile, both are walked again (see [`crate::engine::entries`]). So they are
+    /// where one that was met was due, and is not ended by this call. `judge` is only asked where anything has an age.
     #[expect(clippy::mutable_key_type, reason = "hash and key of a node never change")]
-    pub fn scan<'g>(&self, tier: Tier, guard: &'g Guard) -> Vec<Item<&'g K, &'g V>> {
+    pub fn scan<'g>(
+        &self,
+        tier: Tier,
+        mut judge: impl FnMut(bool, &'g Node<K, V>) -> Judged,
+        guard: &'g Guard,
+    ) -> Vec<Item<&'g K, &'g V>> {
         let mut met: Vec<(u64, &'g Node<K, V>, bool)> = Vec::new();
         let mut crossings = self.crossings();
         loop {
@@ -47,7 +54,7 @@ impl<K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
                     let place = match Met::at(node, (list, tick)) {
                         Met::Unpublished => return,
                         // Also where the word is to come to the entry yet: by then the walk may be in the other order.
-                        Met::NotYet(place) | Met::Here(place) => place,
+                        Met::NotYet(place) | Met::Here(place) | Met::Perishable(place) => place,
                         Met::Over(place) => {
                             self.clear_stale(node, place, (list, tick), guard);
                             place
@@ -63,7 +70,19 @@ impl<K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
                 reach(Step::Scanned);
             }
             let before = mem::replace(&mut crossings, self.crossings());
-            if crossings == before {
+            let mut is_true = crossings == before;
+            if is_true && self.time.is_used() {
+                met.retain(|&(_, node, kept)| {
+                    let judged = judge(kept, node);
+                    is_true &= judged != Judged::Unsure;
+                    if judged != Judged::Stands {
+                        // That it is not listed tells that it has ended.
+                        self.report(node, guard);
+                    }
+                    judged == Judged::Stands
+                });
+            }
+            if is_true {
                 break;
             }
             met.clear();

@@ -431,7 +431,7 @@ where
         // Before anything is in progress: it is the caller's code.
         let hasher = self.store.hasher.clone();
         let core = &self.store.core;
-        let shown = core.picture(tiers, &self.guard);
+        let shown = self.picture(tiers);
         let (mut ends, mut bytes) = ([0; 3], [0_u64; 3]);
         for Shown { tier, node, .. } in &shown {
             ends[tier.index()] += 1;

@@ -33,6 +33,9 @@ pub enum Happened {
     Removed {
         from: Tier,
     },
+    Expired {
+        from: Tier,
+    },
     /// In that tier, as operations in flight held the room in hot.
     Contended {
         tier: Tier,
@@ -98,6 +101,7 @@ mod on {
             Happened::Demoted { from, to } => tell!(TRACE, "demote", from = name(from), to = name(to)),
             Happened::Evicted { from, to } => tell!(TRACE, "evict", from = name(from), to = to.map(name)),
             Happened::Removed { from } => tell!(TRACE, "remove", from = name(from)),
+            Happened::Expired { from } => tell!(TRACE, "expire", from = name(from)),
             Happened::Contended { tier } => tell!(DEBUG, "contended", tier = name(tier)),
         }
     }

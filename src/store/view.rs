@@ -427,7 +427,14 @@ where
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn iter(&self, tier: Tier) -> vec::IntoIter<Item<&K, &V>> {
-        self.store.core.scan(tier, &self.guard).into_iter()
+        // Only where something has an age.
+        let mut operation = None;
+        let judge = |is_kept, node| operation.get_or_insert_with(|| self.operation()).judge(tier, is_kept, node);
+        let items = self.store.core.scan(tier, judge, &self.guard);
+        if let Some(operation) = operation {
+            operation.end_look();
+        }
+        items.into_iter()
     }
 }
 

@@ -43,7 +43,6 @@
 use core::mem::forget;
 use core::ops::Deref;
 use core::ptr::NonNull;
-use std::sync::Arc;
 
 use crossbeam_epoch::Guard;
 
@@ -54,12 +53,13 @@ use super::error::{Refusal, RestoreRefusal, StoreError};
 use super::evict::Room;
 use super::operation::Operation;
 use super::trace::Happened;
+use crate::engine::age::{Age, NEVER};
 use crate::engine::budget::Limit;
 use crate::engine::entries::Entries;
-use crate::engine::index::{Inserted, Spot};
+use crate::engine::index::{Found, Inserted, Spot};
 use crate::engine::node::Node;
 use crate::engine::place::{List, Outcome, Place};
-use crate::engine::stats::{Event, Stats, Stripe};
+use crate::engine::stats::{Event, Stripe};
 use crate::failpoint::{Step, reach};
 use crate::store::fragment::Stored;
 use crate::tier::Tier;
@@ -68,8 +68,27 @@ use crate::tier::Tier;
 pub struct Newcomer<K: 'static, V: 'static>(NonNull<Node<K, V>>);
 
 impl<K: 'static, V: 'static> Newcomer<K, V> {
-    pub fn new(hash: u64, key: K, value: V, weight: u64, stats: &Arc<Stats>) -> Self {
-        Self(Node::build(hash, key, value, weight, stats))
+    #[inline]
+    pub fn new(hash: u64, key: K, value: V, weight: u64, core: &Core<K, V>) -> Self
+    where
+        K: Send + Sync,
+        V: Send + Sync,
+    {
+        if core.has_lifetimes {
+            return Self::aged(hash, key, value, weight, core.age_until(NEVER), core);
+        }
+        Self(Node::build(hash, key, value, weight, &core.stats))
+    }
+
+    /// As [`Self::new`], with that age.
+    #[cold]
+    #[inline(never)]
+    pub fn aged(hash: u64, key: K, value: V, weight: u64, age: Age, core: &Core<K, V>) -> Self
+    where
+        K: Send + Sync,
+        V: Send + Sync,
+    {
+        Self(Node::build_aged(hash, key, value, weight, age, &core.stats))
     }
 
     fn into_node(self) -> NonNull<Node<K, V>> {
@@ -146,6 +165,7 @@ pub struct Written<'g, K, V> {
 }
 
 impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K, V> {
+    #[inline(always)]
     pub fn store<C: Condition>(
         &mut self,
         new: Newcomer<K, V>,
@@ -187,11 +207,14 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
             return Err(Refusal::AddressTooHigh.into());
         }
         loop {
-            let found = core.observe_spot(hash, |key| key == new.key(), guard);
+            let found = self.observe_spot(hash, |key| key == new.key());
+            if let Some(((_, Place::ENDED), _)) = found {
+                continue;
+            }
             core.ask(condition, found.as_ref().map(|(found, _)| *found), guard)?;
             let Some(((old, place), spot)) = found else {
                 // Of one that came and went again between two looks nothing is seen: a fragment may be demoted for which there was then room.
-                let absent = || core.observe(hash, |key| key == new.key(), guard).is_none();
+                let absent = || core.index.find(hash, |key| key == new.key(), guard).is_none();
                 let Some(claim) = self.claim_room(new, weight, Some(weight), absent) else { continue };
                 new.go_to(claim.tier(), false, 0)?;
                 if core.index.insert(new.node, |key| key == new.key(), guard) == Inserted::Present {
@@ -214,7 +237,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
             let beside = if is_kept_in_hot { (need > 0).then_some(need) } else { Some(weight) };
             let unmoved = || old.place.load().is_same_placement(place);
             let Some(claim) = self.claim_room(new, need, beside, unmoved) else { continue };
-            if let Some(stored) = self.replace(old, spot.as_ref(), new, claim)? {
+            if let Some(stored) = self.replace((old, place), spot.as_ref(), new, claim)? {
                 return Ok(stored);
             }
         }
@@ -259,7 +282,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
     /// Has `new` take the place of `old`, if that is alive, and hot where its bytes are counted on.
     fn replace(
         &mut self,
-        old: &'g Node<K, V>,
+        (old, found_at): Found<'g, K, V>,
         spot: Option<&Spot<'g, K, V>>,
         new: &mut Newborn<'_, 'g, K, V>,
         claim: Claim,
@@ -270,6 +293,10 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
         let mut place = old.place.load();
         loop {
             let Some(from) = place.tier() else { return Ok(None) };
+            if place != found_at && old.age().is_some() && !place.is_same_placement(found_at) {
+                // In another tier it may be due.
+                return Ok(None);
+            }
             if !is_covered && from != Tier::Hot {
                 // The predecessor, whose bytes were to make up the difference, has left hot: make room anew.
                 return Ok(None);

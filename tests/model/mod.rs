@@ -1,18 +1,20 @@
 //! The sequential specification of the store, written as plainly as it can be: one map, and a clock that counts uses.
 //!
 //! It is the oracle of the property tests, of the fuzz targets and of the history checker, and so it knows nothing of
-//! any of them. Every operation answers in the store's own public types. The steps of which operations are made
+//! any of them. What it says of ages is in [`ages`]. Every operation answers in the store's own public types. The steps of which operations are made
 //! ([`touch`](Model::touch), [`evict_key`](Model::evict_key), [`evict_oldest`](Model::evict_oldest),
 //! [`make_room`](Model::make_room), [`enforce_capacities`](Model::enforce_capacities)) are public too, for a checker
 //! that lets other operations in between.
 #![allow(dead_code, reason = "each of those who include the model uses its own part of it")]
 
+pub mod ages;
 mod operation;
+mod state;
 pub mod versions;
 
 use std::collections::BTreeMap;
-use std::hash::{Hash, Hasher};
 
+use ages::{Age, Times};
 use tierstack::{
     BudgetError, Capacity, Cause, Enforced, Evicted, Fragment, GetOrStored, Item, KeepError, Kept, MAX_BYTES, Metrics,
     Moved, PromoteError, Refusal, ReplaceIfRefusal, StoreError, StoreIfAbsentRefusal, Stored, Tier, TierMetrics,
@@ -33,6 +35,7 @@ pub struct Entry<V> {
     pub version: Version,
     /// Nothing but what is asked of its key moves it.
     pub kept: bool,
+    pub age: Option<Age>,
 }
 
 /// What has left: key and value, from where, and why.
@@ -41,7 +44,7 @@ pub type Left<K, V> = (K, V, Tier, Cause);
 /// The store as the specification has it.
 ///
 /// Equal models answer alike from now on: they compare and hash the fragments, the order of their last uses, the
-/// budget and the capacities, but neither the counters nor what has left, which tell how a state came about.
+/// budget, the capacities and the times, but neither the counters nor what has left, which tell how a state came about.
 #[derive(Clone, Debug)]
 pub struct Model<K, V> {
     fragments: BTreeMap<K, Entry<V>>,
@@ -49,6 +52,7 @@ pub struct Model<K, V> {
     warm: Capacity,
     cold: Capacity,
     now: u64,
+    times: Times,
     left: Vec<Left<K, V>>,
     metrics: Metrics,
 }
@@ -58,14 +62,27 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
     /// An empty store.
     pub fn new(budget: u64, warm: Capacity, cold: Capacity) -> Self {
         assert!(budget <= MAX_BYTES, "the model does not build what the builder refuses");
-        let (fragments, left, metrics) = Default::default();
-        Self { fragments, budget, warm, cold, now: 0, left, metrics }
+        let (fragments, times, left, metrics) = Default::default();
+        Self { fragments, budget, warm, cold, now: 0, times, left, metrics }
     }
 
     pub fn store(&mut self, key: K, value: V, weight: u64, version: Version) -> Result<Stored<V>, StoreError<K, V>> {
+        let age = self.times.new_age(None);
+        self.store_aged(key, value, weight, version, age)
+    }
+
+    fn store_aged(
+        &mut self,
+        key: K,
+        value: V,
+        weight: u64,
+        version: Version,
+        age: Option<Age>,
+    ) -> Result<Stored<V>, StoreError<K, V>> {
         if weight > MAX_BYTES {
             return Err(StoreError { key, value, reason: Refusal::TooHeavy { weight } });
         }
+        self.meet(&key);
         // Out of the way first: its bytes are then free, and it is no victim.
         let old = self.fragments.remove(&key);
         let was_hot = old.as_ref().is_some_and(|old| old.tier == Tier::Hot);
@@ -84,7 +101,7 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
         }
         self.metrics.stores += 1;
         self.metrics.replacements += u64::from(replaced.is_some());
-        self.fragments.insert(key.clone(), Entry { value, weight, tier, last_use: 0, version, kept });
+        self.fragments.insert(key.clone(), Entry { value, weight, tier, last_use: 0, version, kept, age });
         self.touch(&key);
         self.note_peak();
         self.enforce_capacities();
@@ -98,6 +115,9 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
         weight: u64,
         version: Version,
     ) -> Result<Stored<V>, StoreError<K, V, StoreIfAbsentRefusal>> {
+        if weight <= MAX_BYTES {
+            self.meet(&key);
+        }
         let reason = match self.fragments.get(&key) {
             _ if weight > MAX_BYTES => Refusal::TooHeavy { weight }.into(),
             Some(&Entry { tier, version, .. }) => StoreIfAbsentRefusal::Present { tier, version },
@@ -129,6 +149,9 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
         weight: u64,
         version: Version,
     ) -> Result<Stored<V>, StoreError<K, V, ReplaceIfRefusal>> {
+        if old != versions::foreign() && weight <= MAX_BYTES {
+            self.meet(&key);
+        }
         let reason = match self.fragments.get(&key) {
             _ if old == versions::foreign() => ReplaceIfRefusal::OtherStore,
             _ if weight > MAX_BYTES => Refusal::TooHeavy { weight }.into(),
@@ -149,6 +172,7 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
         weight: u64,
         version: Version,
     ) -> Result<Stored<V>, StoreError<K, Option<V>, UpdateRefusal>> {
+        self.meet(&key);
         if !self.contains(&key) {
             return Err(StoreError { key, value: None, reason: UpdateRefusal::NotFound });
         }
@@ -161,6 +185,7 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
     }
 
     pub fn get(&mut self, key: &K) -> Option<Fragment<V>> {
+        self.meet(key);
         let found = self.peek(key);
         match found {
             Some(_) => self.metrics.hits += 1,
@@ -184,11 +209,13 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
     }
 
     pub fn promote(&mut self, key: &K) -> Result<Moved, PromoteError> {
+        self.meet(key);
         let from = self.tier_of(key).ok_or(PromoteError::NotFound)?;
         self.promote_to(key, from.above().unwrap_or(Tier::Hot))
     }
 
     pub fn promote_to(&mut self, key: &K, tier: Tier) -> Result<Moved, PromoteError> {
+        self.meet(key);
         let Entry { tier: from, weight, .. } = *self.fragments.get(key).ok_or(PromoteError::NotFound)?;
         let to = from.min(tier);
         if to == Tier::Hot && from != Tier::Hot {
@@ -209,11 +236,13 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
     }
 
     pub fn demote(&mut self, key: &K) -> Option<Moved> {
+        self.meet(key);
         let from = self.tier_of(key)?;
         self.demote_to(key, from.below().unwrap_or(Tier::Cold))
     }
 
     pub fn demote_to(&mut self, key: &K, tier: Tier) -> Option<Moved> {
+        self.meet(key);
         let from = self.tier_of(key)?;
         let to = from.max(tier);
         self.put(key, to);
@@ -223,6 +252,7 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
     }
 
     pub fn keep(&mut self, key: &K, kept: bool) -> Result<Kept, KeepError> {
+        self.meet(key);
         let entry = self.fragments.get_mut(key).ok_or(KeepError::NotFound)?;
         let answer = Kept { tier: entry.tier, was_kept: entry.kept };
         if answer.was_kept != kept {
@@ -236,6 +266,7 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
     }
 
     pub fn evict_lru(&mut self, tier: Tier) -> Option<Evicted<K, V>> {
+        while self.meet_oldest(tier) {}
         let evicted = self.evict_oldest(tier);
         if let Some(Evicted { key, value, from, to: None, .. }) = evicted.clone() {
             self.left.push((key, value, from, Cause::Removed));
@@ -245,6 +276,7 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
     }
 
     pub fn remove(&mut self, key: &K) -> Option<Fragment<V>> {
+        self.meet(key);
         let Entry { value, weight, tier, version, kept, .. } = self.fragments.remove(key)?;
         self.metrics.removals += 1;
         self.left.push((key.clone(), value.clone(), tier, Cause::Removed));
@@ -340,6 +372,7 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
             self.now += 1;
             entry.last_use = self.now;
         }
+        self.note_use(key);
     }
 
     /// Moves a fragment one step down, or out of the bottom of cold, as evictions do: it keeps its last use.
@@ -363,7 +396,14 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
     /// Evicts from hot until `weight` more bytes fit, or all there is kept; how many it took.
     pub fn make_room(&mut self, weight: u64) -> usize {
         let mut evicted = 0;
-        while self.hot_bytes() + weight > self.budget && self.evict_oldest(Tier::Hot).is_some() {
+        while self.hot_bytes() + weight > self.budget {
+            // What is due makes way, and it is looked again whether that was enough.
+            if self.meet_oldest(Tier::Hot) {
+                continue;
+            }
+            if self.evict_oldest(Tier::Hot).is_none() {
+                break;
+            }
             evicted += 1;
         }
         evicted
@@ -379,7 +419,9 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
             while self.is_over(tier)
                 && let Some(oldest) = oldest(self.standing(tier).filter(|(_, entry)| !entry.kept))
             {
-                self.push_out(&oldest);
+                if !self.meet_oldest(tier) {
+                    self.push_out(&oldest);
+                }
             }
         }
     }
@@ -446,35 +488,4 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
 /// The least recently used of them.
 fn oldest<'m, K: Clone + 'm, V: 'm>(among: impl Iterator<Item = (&'m K, &'m Entry<V>)>) -> Option<K> {
     among.min_by_key(|(_, entry)| entry.last_use).map(|(key, _)| key.clone())
-}
-
-/// The budget, the capacities, and the fragments from the least to the most recently used.
-type State<'m, K, V> = (u64, [Option<u64>; 4], Vec<(&'m K, &'m V, u64, Tier, Version, bool)>);
-
-impl<K: Ord, V> Model<K, V> {
-    /// All that later answers depend on. Of the last uses only the order matters.
-    fn state(&self) -> State<'_, K, V> {
-        let mut by_use: Vec<_> = self.fragments.iter().collect();
-        by_use.sort_by_key(|(_, entry)| entry.last_use);
-        let fragments = by_use
-            .into_iter()
-            .map(|(key, entry)| (key, &entry.value, entry.weight, entry.tier, entry.version, entry.kept))
-            .collect();
-        let capacities = [self.warm.entries, self.warm.bytes, self.cold.entries, self.cold.bytes];
-        (self.budget, capacities, fragments)
-    }
-}
-
-impl<K: Ord, V: PartialEq> PartialEq for Model<K, V> {
-    fn eq(&self, other: &Self) -> bool {
-        self.state() == other.state()
-    }
-}
-
-impl<K: Ord, V: Eq> Eq for Model<K, V> {}
-
-impl<K: Ord + Hash, V: Hash> Hash for Model<K, V> {
-    fn hash<H: Hasher>(&self, hasher: &mut H) {
-        self.state().hash(hasher);
-    }
 }

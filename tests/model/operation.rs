@@ -11,6 +11,7 @@ use tierstack::{
 };
 
 use super::Model;
+use super::ages::instant;
 
 /// A value that says what it weighs, in bytes. The store's weigher and the model both ask it.
 pub trait Weigh {
@@ -21,6 +22,8 @@ pub trait Weigh {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Operation<K, V> {
     Store(K, V),
+    /// Until that time.
+    StoreUntil(K, V, u64),
     StoreIfAbsent(K, V),
     GetOrStoreWith(K, V),
     ReplaceIf(K, Version, V),
@@ -48,6 +51,7 @@ pub enum Operation<K, V> {
     Iter(Tier),
     Snapshot,
     SnapshotOf(Tier),
+    PurgeExpired,
 }
 
 /// What a call answered, in the store's own types.
@@ -69,7 +73,7 @@ pub enum Outcome<K, V> {
     Kept(Result<Kept, KeepError>),
     BudgetSet(Result<Enforced, BudgetError>),
     Enforced(Enforced),
-    /// Of `len`, `bytes`, `hot_bytes` and `hot_budget`.
+    /// Of `len`, `bytes`, `hot_bytes`, `hot_budget` and `purge_expired`.
     Number(u64),
     Items(Vec<Item<K, V>>),
     /// Of a snapshot: each tier from the most to the least recently used.
@@ -80,10 +84,15 @@ impl<K: Ord + Clone, V: Clone + Weigh> Model<K, V> {
     /// What the specification answers, where what is stored gets that version.
     pub fn apply(&mut self, operation: &Operation<K, V>, version: Version) -> Outcome<K, V> {
         let own = |key: &K, value: &V| (key.clone(), value.clone(), value.weight());
+        self.meet_what_is_looked_at(operation);
         match operation {
             Operation::Store(key, value) => {
                 let (key, value, weight) = own(key, value);
                 Outcome::Stored(self.store(key, value, weight, version))
+            }
+            Operation::StoreUntil(key, value, deadline) => {
+                let (key, value, weight) = own(key, value);
+                Outcome::Stored(self.store_until(key, value, weight, version, *deadline))
             }
             Operation::StoreIfAbsent(key, value) => {
                 let (key, value, weight) = own(key, value);
@@ -123,6 +132,17 @@ impl<K: Ord + Clone, V: Clone + Weigh> Model<K, V> {
             Operation::Iter(tier) => Outcome::Items(self.iter(*tier)),
             Operation::Snapshot => Outcome::Shown(self.snapshot()),
             Operation::SnapshotOf(tier) => Outcome::Shown(self.snapshot_of(*tier)),
+            Operation::PurgeExpired => Outcome::Number(self.purge_expired() as u64),
+        }
+    }
+
+    /// Ends what is due and met by operations that else only look.
+    fn meet_what_is_looked_at(&mut self, operation: &Operation<K, V>) {
+        match operation {
+            Operation::Peek(key) | Operation::Contains(key) | Operation::TierOf(key) => self.meet(key),
+            Operation::Iter(tier) | Operation::SnapshotOf(tier) => _ = self.meet_tier(*tier),
+            Operation::Snapshot => _ = self.purge_expired(),
+            _ => {}
         }
     }
 }
@@ -132,6 +152,7 @@ impl<K, V> Operation<K, V> {
     pub fn stores(&self) -> Option<(&K, &V)> {
         match self {
             Self::Store(key, value)
+            | Self::StoreUntil(key, value, _)
             | Self::StoreIfAbsent(key, value)
             | Self::GetOrStoreWith(key, value)
             | Self::ReplaceIf(key, _, value)
@@ -202,6 +223,9 @@ where
     {
         match self {
             Self::Store(key, value) => Outcome::Stored(store.store(key.clone(), value.clone())),
+            Self::StoreUntil(key, value, deadline) => {
+                Outcome::Stored(store.store_until(key.clone(), value.clone(), instant(*deadline)))
+            }
             Self::StoreIfAbsent(key, value) => {
                 Outcome::StoredIfAbsent(store.store_if_absent(key.clone(), value.clone()))
             }
@@ -241,6 +265,7 @@ where
             Self::Iter(tier) => Outcome::Items(store.iter(*tier).collect()),
             Self::Snapshot => Outcome::shown(&store.snapshot()),
             Self::SnapshotOf(tier) => Outcome::shown(&store.snapshot_of(*tier)),
+            Self::PurgeExpired => Outcome::Number(store.purge_expired() as u64),
         }
     }
 
@@ -254,6 +279,10 @@ where
         Some(match self {
             Self::Store(key, value) => {
                 Outcome::Stored(view.store(key.clone(), value.clone()).map(Stored::<&V>::cloned))
+            }
+            Self::StoreUntil(key, value, deadline) => {
+                let stored = view.store_until(key.clone(), value.clone(), instant(*deadline));
+                Outcome::Stored(stored.map(Stored::<&V>::cloned))
             }
             Self::StoreIfAbsent(key, value) => {
                 Outcome::StoredIfAbsent(view.store_if_absent(key.clone(), value.clone()).map(Stored::<&V>::cloned))
@@ -290,6 +319,7 @@ where
             Self::Iter(tier) => Outcome::Items(view.iter(*tier).map(Item::<&K, &V>::cloned).collect()),
             Self::Snapshot => Outcome::shown(&view.snapshot().cloned()),
             Self::SnapshotOf(tier) => Outcome::shown(&view.snapshot_of(*tier).cloned()),
+            Self::PurgeExpired => Outcome::Number(view.purge_expired() as u64),
             Self::SetHotBudget(_)
             | Self::EnforceHotBudget
             | Self::HotBudget

@@ -23,8 +23,15 @@ pub struct Blurred {
 impl Blurred {
     pub fn new(budget: u64, slack: u64) -> Self {
         let unbounded = Capacity::UNBOUNDED;
-        let setup = Setup { budget, warm: unbounded, cold: unbounded, expected: KEYS.into() };
-        let (store, _) = build(&setup, slack, DefaultHasher::default());
+        let setup = Setup {
+            budget,
+            warm: unbounded,
+            cold: unbounded,
+            expected: KEYS.into(),
+            lifetimes: [None; 3],
+            is_aged: false,
+        };
+        let (store, ..) = build(&setup, slack, DefaultHasher::default());
         let (model, chosen) = (Model::new(budget, unbounded, unbounded), Chosen::default());
         Self { store, model, chosen, slack, used: [0; 8], ticks: Vec::new() }
     }

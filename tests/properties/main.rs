@@ -1,15 +1,19 @@
-//! Random sequences of every operation, answered by the store and by its specification alike.
+//! Random sequences of every operation, answered by the store and by its specification alike; with a clock that goes on and back, and without.
 
 mod blurred;
 #[path = "../common/mod.rs"]
 mod common;
+mod gone;
 #[path = "../model/mod.rs"]
 mod model;
 
 use std::borrow::Borrow;
 use std::fmt::Debug;
 use std::hash::{BuildHasher, Hash};
+use std::mem;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -17,13 +21,15 @@ use tierstack::{Capacity, DefaultHasher, Departure, Fragment, MAX_BYTES, Tier, T
 
 use blurred::Blurred;
 use common::{FewHashes, audit};
+use gone::Gone;
+use model::ages::instant;
 use model::versions::{Chosen, foreign};
-use model::{Left, Model, Operation, Outcome, Weigh};
+use model::{Model, Operation, Outcome, Weigh};
 
 /// Few enough that sequences meet the same key again and again.
 const KEYS: u8 = 8;
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Value {
     weight: u64,
     /// On the heap, for a sanitizer to see a value that is read after it was freed.
@@ -63,13 +69,18 @@ struct Setup {
     warm: Capacity,
     cold: Capacity,
     expected: usize,
+    /// By tier; and whether anything has an age at all.
+    lifetimes: [Option<u64>; 3],
+    is_aged: bool,
 }
 
-/// An operation, made before versions are known.
+/// An operation, made before versions and times are known.
 #[derive(Clone, Debug)]
 enum Draft<K> {
     Whole(Operation<K, Value>),
     ReplaceIf(K, Old, Value),
+    /// Until so long from then; what is below a hundred has passed.
+    StoreUntil(K, Value, u64),
 }
 
 /// A version to replace.
@@ -92,6 +103,10 @@ enum Step<K> {
     Close(usize),
     /// Reads a value through a view of its own, and holds on to the borrow during the operations.
     Hold(K, Vec<Draft<K>>),
+    /// The clock goes on.
+    Pass(u64),
+    /// It says that, whatever it said before.
+    SetClock(u64),
 }
 
 fn setup() -> impl Strategy<Value = Setup> {
@@ -101,6 +116,17 @@ fn setup() -> impl Strategy<Value = Setup> {
         warm: Capacity { entries: warm.0, bytes: warm.1 },
         cold: Capacity { entries: cold.0, bytes: cold.1 },
         expected,
+        lifetimes: [None; 3],
+        is_aged: false,
+    })
+}
+
+fn aged_setup() -> impl Strategy<Value = Setup> {
+    let lifetime = || prop::option::of(prop_oneof![1 => Just(0), 8 => 1..24_u64]);
+    (setup(), [lifetime(), lifetime(), lifetime()]).prop_map(|(setup, lifetimes)| Setup {
+        lifetimes,
+        is_aged: true,
+        ..setup
     })
 }
 
@@ -154,15 +180,25 @@ fn operation<K: Numbered>() -> impl Strategy<Value = Operation<K, Value>> {
     ]
 }
 
-fn draft<K: Numbered>() -> impl Strategy<Value = Draft<K>> {
+fn draft<K: Numbered>() -> BoxedStrategy<Draft<K>> {
     let old = prop_oneof![6 => Just(Old::Now), 3 => (0..12_usize).prop_map(Old::Before), 1 => Just(Old::Foreign)];
     prop_oneof![
         12 => operation().prop_map(Draft::Whole),
         1 => (key(), old, value()).prop_map(|(key, old, value)| Draft::ReplaceIf(key, old, value)),
     ]
+    .boxed()
 }
 
-fn step<K: Numbered>() -> impl Strategy<Value = Step<K>> {
+fn aged_draft<K: Numbered>() -> BoxedStrategy<Draft<K>> {
+    prop_oneof![
+        12 => draft(),
+        3 => (key(), value(), 95..120_u64).prop_map(|(key, value, until)| Draft::StoreUntil(key, value, until)),
+        1 => Just(Draft::Whole(Operation::PurgeExpired)),
+    ]
+    .boxed()
+}
+
+fn steps_of<K: Numbered>(draft: impl Fn() -> BoxedStrategy<Draft<K>>) -> impl Strategy<Value = Step<K>> {
     prop_oneof![
         12 => draft().prop_map(Step::Owned),
         8 => (0..2_usize, draft()).prop_map(|(slot, draft)| Step::Pinned(slot, draft)),
@@ -172,29 +208,51 @@ fn step<K: Numbered>() -> impl Strategy<Value = Step<K>> {
     ]
 }
 
-type Handed<K> = Arc<Mutex<Vec<Left<K, Value>>>>;
+fn step<K: Numbered>() -> impl Strategy<Value = Step<K>> {
+    steps_of(draft)
+}
 
-/// A store with its listener's record of what it was handed.
-fn build<K: Numbered, S: BuildHasher>(setup: &Setup, slack: u64, hasher: S) -> (TierStore<K, Value, S>, Handed<K>) {
-    let handed = Handed::default();
-    let record = Arc::clone(&handed);
-    let store = TierStore::<K, Value>::builder(setup.budget)
+fn aged_step<K: Numbered>() -> impl Strategy<Value = Step<K>> {
+    prop_oneof![
+        16 => steps_of(aged_draft),
+        4 => (0..9_u64).prop_map(Step::Pass),
+        1 => (0..90_u64).prop_map(Step::SetClock),
+    ]
+}
+
+type Handed<K> = Arc<Mutex<Gone<K>>>;
+/// Seconds.
+type Clock = Arc<AtomicU64>;
+
+/// A store with its listener's record of what it was told, and its clock.
+fn build<K: Numbered, S: BuildHasher>(
+    setup: &Setup,
+    slack: u64,
+    hasher: S,
+) -> (TierStore<K, Value, S>, Handed<K>, Clock) {
+    let (handed, clock) = (Arc::new(Mutex::new(Gone::NOTHING)), Clock::default());
+    let (record, read) = (Arc::clone(&handed), Arc::clone(&clock));
+    let builder = TierStore::<K, Value>::builder(setup.budget)
         .weigher(|_, value| value.weight)
         .warm_capacity(setup.warm)
         .cold_capacity(setup.cold)
         .listener(move |gone: &Departure<'_, K, Value>| {
             record.lock().unwrap().push((gone.key.clone(), gone.value.clone(), gone.tier, gone.cause));
         })
+        .clock(move || instant(read.load(SeqCst)))
         .expected_fragments(setup.expected)
         .recency_slack(slack)
-        .hasher(hasher)
-        .build()
-        .expect("the budget is within the limit");
-    (store, handed)
+        .hasher(hasher);
+    let lifetimes = Tier::ALL.into_iter().zip(setup.lifetimes);
+    let builder = lifetimes.fold(builder, |builder, (tier, lifetime)| match lifetime {
+        Some(lifetime) => builder.expire_after(tier, Duration::from_secs(lifetime)),
+        None => builder,
+    });
+    (builder.build().expect("the budget is within the limit"), handed, clock)
 }
 
 /// A view, and what has left through it and waits for its end.
-type Opened<'s, K, S> = (View<'s, K, Value, S>, Vec<Left<K, Value>>);
+type Opened<'s, K, S> = (View<'s, K, Value, S>, Gone<K>);
 
 /// A store beside its model.
 struct Trial<'s, K: Numbered, S> {
@@ -202,7 +260,9 @@ struct Trial<'s, K: Numbered, S> {
     model: Model<K, Value>,
     views: [Option<Opened<'s, K, S>>; 2],
     handed: Handed<K>,
-    due: Vec<Left<K, Value>>,
+    due: Gone<K>,
+    clock: Clock,
+    is_aged: bool,
     largest_budget: u64,
     chosen: Chosen,
     /// What was chosen, in that order.
@@ -220,6 +280,10 @@ impl<K: Numbered, S: BuildHasher + Clone> Trial<'_, K, S> {
                     Old::Foreign => None,
                 };
                 Operation::ReplaceIf(key, version.unwrap_or_else(foreign), value)
+            }
+            Draft::StoreUntil(key, value, until) => {
+                let deadline = self.clock.load(SeqCst) + until;
+                Operation::StoreUntil(key, value, deadline.saturating_sub(100))
             }
         }
     }
@@ -239,36 +303,53 @@ impl<K: Numbered, S: BuildHasher + Clone> Trial<'_, K, S> {
             Step::Owned(draft) => self.owned(draft),
             Step::Pinned(slot, draft) => {
                 let operation = self.operation(draft);
-                let (view, _) = self.views[slot].get_or_insert_with(|| (self.store.pin(), Vec::new()));
+                let (view, _) = self.views[slot].get_or_insert_with(|| (self.store.pin(), Gone::NOTHING));
                 let Some(answer) = operation.ask_pinned(view) else { return self.owned(Draft::Whole(operation)) };
                 assert_eq!(answer, self.expect(&operation, &answer), "{operation:?} through a view");
-                let left = self.model.take_left();
-                self.views[slot].as_mut().expect("opened above").1.extend(left);
+                let gone = Gone::from(&mut self.model);
+                self.views[slot].as_mut().expect("opened above").1.append(gone);
             }
             Step::Repin(slot) => {
                 if let Some((view, pending)) = &mut self.views[slot] {
                     view.repin();
-                    self.due.append(pending);
+                    self.due.append(mem::replace(pending, Gone::NOTHING));
                 }
             }
             Step::Close(slot) => {
-                if let Some((view, mut pending)) = self.views[slot].take() {
+                if let Some((view, pending)) = self.views[slot].take() {
                     drop(view);
-                    self.due.append(&mut pending);
+                    self.due.append(pending);
                 }
             }
             Step::Hold(key, meanwhile) => {
                 let view = self.store.pin();
                 let held = view.get(key.borrow());
                 let expected = self.model.get(&key);
+                let gone = Gone::from(&mut self.model);
                 assert_eq!(held.map(Fragment::cloned), expected);
                 for draft in meanwhile {
                     self.owned(draft);
                 }
                 assert_eq!(held.map(|held| held.value), expected.as_ref().map(|held| &held.value), "a borrowed value");
+                drop(view);
+                self.due.append(gone);
             }
+            Step::Pass(time) => self.set_clock(self.clock.load(SeqCst) + time),
+            Step::SetClock(time) => self.set_clock(time),
         }
-        assert_eq!(*self.handed.lock().unwrap(), self.due, "what the listener was handed, and in which order");
+        assert_eq!(
+            self.handed.lock().unwrap().sorted(),
+            self.due.sorted(),
+            "what the listener was told, and in which order"
+        );
+        if self.is_aged {
+            self.count();
+        }
+    }
+
+    fn set_clock(&mut self, time: u64) {
+        self.clock.store(time, SeqCst);
+        self.model.set_clock(time);
     }
 
     fn owned<Q>(&mut self, draft: Draft<K>)
@@ -279,12 +360,15 @@ impl<K: Numbered, S: BuildHasher + Clone> Trial<'_, K, S> {
         let operation = self.operation(draft);
         let answer = operation.ask(self.store);
         assert_eq!(answer, self.expect(&operation, &answer), "{operation:?}");
-        self.due.extend(self.model.take_left());
+        self.due.append(Gone::from(&mut self.model));
         self.largest_budget = self.largest_budget.max(self.model.hot_budget());
     }
 
-    /// Everything that can be seen of the store, against the model.
-    fn sweep(&self) {
+    /// Everything that can be seen of the store, against the model. A sweep would meet all that is due: it goes first.
+    fn sweep(&mut self) {
+        self.count();
+        assert_eq!(self.store.purge_expired(), self.model.purge_expired());
+        self.due.append(Gone::from(&mut self.model));
         let found = audit(self.store, K::all());
         for tier in Tier::ALL {
             assert_eq!(self.store.iter(tier).collect::<Vec<_>>(), self.model.iter(tier), "the order of {tier}");
@@ -293,7 +377,11 @@ impl<K: Numbered, S: BuildHasher + Clone> Trial<'_, K, S> {
             assert_eq!(found.get(&key), self.model.peek(&key).as_ref());
         }
         assert_eq!(self.store.hot_budget(), self.model.hot_budget());
+        self.count();
+    }
 
+    /// The counts, which meet nothing.
+    fn count(&self) {
         let (mut counted, expected) = (self.store.metrics(), self.model.metrics());
         let peak = expected.peak_hot_bytes..=self.largest_budget;
         assert!(peak.contains(&counted.peak_hot_bytes), "{} is not in {peak:?}", counted.peak_hot_bytes);
@@ -308,21 +396,24 @@ where
     Q: Hash + Eq + ?Sized,
     S: BuildHasher + Clone,
 {
-    let (store, handed) = build(setup, 0, hasher);
-    let model = Model::new(setup.budget, setup.warm, setup.cold);
+    let (store, handed, clock) = build(setup, 0, hasher);
+    let model = Model::new(setup.budget, setup.warm, setup.cold).with_lifetimes(setup.lifetimes);
     let mut trial = Trial {
         store: &store,
         model,
         views: [None, None],
         handed,
-        due: Vec::new(),
+        due: Gone::NOTHING,
+        clock,
+        is_aged: setup.is_aged,
         largest_budget: setup.budget,
         chosen: Chosen::default(),
         versions: Vec::new(),
     };
     for (number, step) in steps.into_iter().enumerate() {
         trial.step(step);
-        if number % 8 == 7 {
+        // What is due is to stand for a while.
+        if number % if setup.is_aged { 32 } else { 8 } == 7 {
             trial.sweep();
         }
     }
@@ -360,6 +451,16 @@ proptest! {
 
     #[test]
     fn keys_of_few_hashes_are_told_apart(setup in setup(), steps in vec(step::<String>(), 1..120)) {
+        agrees::<String, str, _>(&setup, steps, FewHashes(3));
+    }
+
+    #[test]
+    fn fragments_expire_as_in_the_model(setup in aged_setup(), steps in vec(aged_step::<u8>(), 1..160)) {
+        agrees::<u8, u8, _>(&setup, steps, DefaultHasher::default());
+    }
+
+    #[test]
+    fn fragments_of_few_hashes_expire_as_in_the_model(setup in aged_setup(), steps in vec(aged_step::<String>(), 1..160)) {
         agrees::<String, str, _>(&setup, steps, FewHashes(3));
     }
 

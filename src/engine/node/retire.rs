@@ -7,13 +7,12 @@
 use core::mem::{ManuallyDrop, needs_drop};
 use core::ops::Deref;
 use core::ptr::{self, NonNull};
-use std::alloc::Layout;
 use std::sync::Arc;
 
 use crossbeam_epoch::Guard;
 
-use super::Node;
 use super::holders::Duty;
+use super::{Aged, Node};
 use crate::drops::{self, Progress, Task};
 use crate::engine::reclaim::{self, Dead, Kind, memory};
 use crate::engine::stats::Stats;
@@ -116,8 +115,13 @@ impl<K, V> Node<K, V> {
     unsafe fn free_memory(this: *mut ()) {
         // SAFETY: as the caller vouches. What is left in it drops nothing; a model's atomics may.
         unsafe {
-            ptr::drop_in_place(this.cast::<Self>());
-            memory::free(this.cast(), Layout::new::<Self>());
+            if (*this.cast::<Self>()).age_flag() == 0 {
+                ptr::drop_in_place(this.cast::<Self>());
+                memory::free(this.cast(), const { Self::layout(false) });
+            } else {
+                ptr::drop_in_place(this.cast::<Aged<K, V>>());
+                memory::free(this.cast(), const { Self::layout(true) });
+            }
         }
     }
 }
@@ -130,13 +134,18 @@ impl<K: 'static, V: 'static> Node<K, V> {
     ///
     /// The node was boxed, and was not published; the caller is its storer, has cleared its entries, and is pinned by `guard`. Called once.
     pub unsafe fn give_up(this: NonNull<Self>, guard: &Guard) -> NonNull<Self> {
-        let another = memory::allocate(Layout::new::<Self>()).cast::<Self>();
+        // SAFETY: the caller's own.
+        let flags = unsafe { this.as_ref() }.age_flag();
+        let another = memory::allocate(Self::layout(flags != 0)).cast::<Self>();
         // SAFETY: nobody else reads key or value of a node that is not published; they are moved out once, here, to memory for another node.
         unsafe {
             let given_up = this.as_ref();
             ptr::copy_nonoverlapping(given_up.key.get().cast_const(), (&raw mut (*another).key).cast(), 1);
             ptr::copy_nonoverlapping(given_up.value.get().cast_const(), (&raw mut (*another).value).cast(), 1);
-            Self::write_the_rest(another, given_up.hash, given_up.weight, given_up.stats);
+            if let Some(age) = given_up.age() {
+                Self::write_age(another, age.copied());
+            }
+            Self::write_the_rest(another, given_up.hash, given_up.weight, flags, given_up.stats);
         }
         // SAFETY: whoever has found it in an order is pinned now; from there it was cleared, and nobody puts it there again.
         unsafe { guard.defer_unchecked(move || Self::free_memory(this.as_ptr().cast())) };
@@ -176,7 +185,11 @@ impl<K: 'static, V: 'static> Node<K, V> {
         unsafe {
             Self::drop_key_and_value(this.cast());
             // To the allocator: what goes with its store is not used again.
-            drop(Box::from_raw(this.cast::<Self>()));
+            if (*this.cast::<Self>()).age_flag() == 0 {
+                drop(Box::from_raw(this.cast::<Self>()));
+            } else {
+                drop(Box::from_raw(this.cast::<Aged<K, V>>()));
+            }
         }
         Progress::Done
     }

@@ -57,7 +57,7 @@ where
             Ok(looked) => looked,
             Err(reason) => return Err(StoreError { key, value, reason }),
         };
-        let new = Newcomer::new(hash, key, value, weight, &self.store.core.stats);
+        let new = Newcomer::new(hash, key, value, weight, &self.store.core);
         self.store_newcomer(new, condition).or_else(NotStored::hand_back)
     }
 

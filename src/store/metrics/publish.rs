@@ -12,7 +12,7 @@ use crate::store::TierStore;
 use crate::sync::stat::{AtomicU64, Ordering};
 use crate::tier::Tier;
 
-const COUNTERS: usize = 10;
+const COUNTERS: usize = 11;
 
 /// How much of each counter was told.
 #[derive(Debug, Default)]
@@ -49,7 +49,7 @@ impl Told {
             };
         }
         publish!(
-            hits, misses, stores, replacements, promotions, demotions, evictions, removals, overflowed, contended;
+            hits, misses, stores, replacements, promotions, demotions, evictions, removals, overflowed, expired, contended;
             retired_bytes, peak_hot_bytes;
             fragments, bytes, kept_fragments, kept_bytes
         );

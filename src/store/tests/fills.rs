@@ -181,7 +181,7 @@ fn a_store_whose_predecessor_is_moved_above_its_tick_takes_a_younger_one() {
     let store = store();
     let tick = |store: &TierStore<u32, u64>| {
         let guard = crossbeam_epoch::pin();
-        store.core.observe(store.hash(&1), |key| *key == 1, &guard).unwrap().1.tick()
+        store.core.index.find(store.hash(&1), |key| *key == 1, &guard).unwrap().1.tick()
     };
     let (sender, promoted) = channel();
     // After the storer has taken its tick: the key's place is the youngest, and stays so.

@@ -1,7 +1,9 @@
-//! Tests from within: threads stopped at each step of the protocols, schedules, interleavings that once failed, answers to what is half done, changes that depend on what is there, fragments that are kept, entries of moves that are lost, the end of the clock, values that go at once, snapshots beside threads that are stopped, and the sweep of a store at rest.
+//! Tests from within: threads stopped at each step of the protocols, schedules, interleavings that once failed, answers to what is half done, changes that depend on what is there, fragments that are kept, entries of moves that are lost, the end of the clock, values that go at once, fragments that are due, snapshots beside threads that are stopped, and the sweep of a store at rest.
 
 #[cfg(not(tierstack_shuttle))]
 mod addresses;
+#[cfg(not(tierstack_shuttle))]
+mod ages;
 #[cfg(not(tierstack_shuttle))]
 mod bounds;
 #[cfg(not(tierstack_shuttle))]
