@@ -58,7 +58,7 @@
 //!   later, hot holds them and nothing else: never more than the larger of the two.
 //! - **Snapshots.** A [`snapshot`](TierStore::snapshot) shows the fragments of all tiers, or of one, as they stood at one instant: each once, in one tier, and in hot
 //!   no more than the bound above. It never changes. It delays nobody, and nobody delays it.
-//! - **Nothing is lost.** Overflow demotes. A fragment leaves the store only by `remove`, by replacement, or out of the bottom of
+//! - **Nothing is lost.** Overflow demotes. A fragment leaves the store only by `remove`, by replacement, by its [age](#ages), or out of the bottom of
 //!   cold. Then the caller or the listener gets it. A capacity pushes out no more than it must.
 //! - **Exact LRU.** With no overlapping call, an eviction takes exactly the tier's least recently used fragment. Under overlap, it passes over no
 //!   fragment that stood in the tier, older and unused, from the start of the call to the move. A `get` that has returned makes a move fail
@@ -141,6 +141,18 @@
 //! assert!(store.replace_if("text", &text.version, summary).is_err()); // the newer text stays
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Ages
+//!
+//! Fragments expire where the caller says so: when a tier's [lifetime](Builder::expire_after) has passed since the last use, or at a [deadline](TierStore::store_until) of
+//! their own. The time is read by the store's [clock](Builder::clock).
+//!
+//! To an operation, a fragment that is due when the operation reads the time is absent. Whoever finds it due ends it first, by the CAS that a removal would make. So what
+//! has expired stays so, also where the clock goes back. A use counts from the instant on at which it has read the time, also for those who find the fragment before it is
+//! moved. [Kept](TierStore::keep) fragments do not expire.
+//!
+//! Nothing runs in the background: what has expired and meets nobody stays in memory, and is counted, until [`purge_expired`](TierStore::purge_expired) or an eviction comes
+//! by. A store without ages never asks for the time.
 //!
 //! # Checkpoints
 //!

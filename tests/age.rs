@@ -370,6 +370,58 @@ fn a_clock_that_panics_loses_nothing() {
 }
 
 #[test]
+fn a_restored_fragment_has_as_long_to_go_as_it_had() {
+    let clock = Clock::new();
+    let store = store(&clock, 100);
+    // So that tiers and numbers are mixed.
+    for key in 0..12 {
+        if key % 3 == 0 {
+            store.store_until(key, 1, clock.at(10 * u64::from(key))).unwrap();
+        } else {
+            store.store(key, 1).unwrap();
+        }
+        store.keep(&key).unwrap();
+        store.demote_to(&key, Tier::ALL[usize::try_from(key % 2).unwrap()]);
+    }
+    clock.set(8);
+    let snapshot = store.snapshot();
+    assert_eq!(snapshot.expires_in(&9), Some(Duration::from_secs(82)));
+    assert_eq!((snapshot.expires_in(&0), snapshot.expires_in(&1)), (Some(Duration::ZERO), None));
+    // As it comes, and as it is written.
+    let mut restored = vec![snapshot.clone()];
+    #[cfg(feature = "serde")]
+    {
+        let text = serde_json::to_string(&snapshot).unwrap();
+        restored.push(serde_json::from_str(&text).unwrap());
+        let bytes = postcard::to_allocvec(&snapshot).unwrap();
+        restored.push(postcard::from_bytes(&bytes).unwrap());
+    }
+    for snapshot in restored {
+        clock.set(1000);
+        let store = TierStore::builder(100).weigher(|_: &u32, weight: &u64| *weight).clock(clock.read());
+        let store = store.restore(snapshot).unwrap();
+        assert_eq!((store.len(Tier::Hot), store.len(Tier::Warm)), (6, 6));
+        for key in 0..12 {
+            store.let_go(&key).unwrap();
+        }
+        for (seconds, left) in [(0, 11), (21, 11), (22, 10), (51, 10), (52, 9), (81, 9), (82, 8), (5000, 8)] {
+            clock.set(1000 + seconds);
+            assert_eq!((0..12).filter(|key| store.contains(key)).count(), left, "after {seconds}");
+        }
+    }
+    // What is restored was used last by that.
+    clock.set(0);
+    let store = self::store(&clock, 100);
+    store.store(1, 1).unwrap();
+    clock.set(9);
+    let restored = builder(&clock, 100).restore(store.snapshot()).unwrap();
+    clock.set(18);
+    assert!(restored.contains(&1) && !store.contains(&1));
+    clock.set(19);
+    assert!(!restored.contains(&1));
+}
+
+#[test]
 fn uses_keep_fragments_alive_under_threads() {
     let clock = Clock::new();
     let store = store(&clock, 1000);

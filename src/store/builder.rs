@@ -30,6 +30,8 @@ pub type Weigher<K, V> = dyn Fn(&K, &V) -> u64 + Send + Sync;
 /// | [`weigher`](Self::weigher) | `size_of::<K>() + size_of::<V>()` | right for keys and values that own nothing on the heap |
 /// | [`warm_capacity`](Self::warm_capacity), [`cold_capacity`](Self::cold_capacity) | unbounded | nothing is lost unless asked for |
 /// | [`listener`](Self::listener), [`listener_causes`](Self::listener_causes) | none, all | what a capacity pushes out of cold is dropped; all else that leaves is the caller's |
+/// | [`expire_after`](Self::expire_after), by tier | never | nothing is lost unless asked for |
+/// | [`clock`](Self::clock) | [`Instant::now`] | only asked where fragments have an age |
 /// | [`hasher`](Self::hasher) | [`DefaultHasher`] | a look-up should cost less than the memory it waits for |
 /// | [`expected_fragments`](Self::expected_fragments) | 0 | the index grows while all go on |
 /// | [`recency_slack`](Self::recency_slack) | 0 | exact LRU |
@@ -223,7 +225,7 @@ impl<K, V, S> Builder<K, V, S> {
 
     /// Reads the time; by default [`Instant::now`].
     ///
-    /// Only asked where fragments have an age, by [`expire_after`](Self::expire_after) or [`store_until`](TierStore::store_until): about once an operation, while the thread is
+    /// Only asked where fragments have an age, by [`expire_after`](Self::expire_after) or [`store_until`](TierStore::store_until): once an operation, or twice, while the thread is
     /// pinned. So it should not block. It may go back: what has expired stays so. Where it panics the operation has not taken effect, or the store is as after it.
     ///
     /// # Examples

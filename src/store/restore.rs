@@ -26,6 +26,7 @@ use super::snapshot::{OldestLast, StoreSnapshot};
 use super::view::View;
 use super::write::Newcomer;
 use crate::drops;
+use crate::engine::age::{Age, NEVER};
 use crate::engine::budget::MAX_BYTES;
 use crate::store::error::{BuildError, Refusal};
 use crate::store::fragment::Item;
@@ -91,6 +92,9 @@ where
     /// Each stands in the tier that the snapshot shows it in, is kept if it was, and is as recently used among all others as it was: so evictions meet the same
     /// fragments in the same order. Values are moved, not cloned. With the feature `serde`, the snapshot may have been written by another process.
     ///
+    /// A fragment with a [deadline](TierStore::store_until) has as long to go as it had. With a [lifetime](Self::expire_after), each fragment is used last by this call: the
+    /// time during which no process had the store does not count.
+    ///
     /// What a snapshot does not say is the builder's: budget, capacities, weigher, listener, hasher. To start with a smaller budget than hot needs, restore
     /// with the old one, and [set](TierStore::set_hot_budget) the new one then. What is over a capacity moves down at the end of the call, least recently used
     /// first, as at the end of any call; the listener is told of what leaves cold by that. Where what is kept in hot is over the budget, what weighs nothing beside
@@ -118,7 +122,7 @@ where
     ///
     /// # Panics
     ///
-    /// Where the weigher, `Hash` or `Eq` does. The snapshot is dropped then: keep the file that it was read from.
+    /// Where the weigher, `Hash`, `Eq` or the clock does. The snapshot is dropped then: keep the file that it was read from.
     ///
     /// # Examples
     ///
@@ -164,11 +168,20 @@ where
         }
         let mut rest = Rest(snapshot.into_inner().into_oldest_last());
         let mut hashes: Vec<u64> = rest.0.items.iter().map(|item| store.hash(&item.key)).collect();
+        let core = &store.core;
+        // Before it is pinned.
+        let now = if rest.0.deadlines.is_empty() && !core.has_lifetimes { None } else { Some(core.time.now()) };
         let view = View::for_an_owned_operation(&store);
         let mut operation = view.operation();
-        while let (Some((tier, item)), Some(hash)) = (rest.next(), hashes.pop()) {
+        while let (Some((tier, item, left)), Some(hash)) = (rest.next(), hashes.pop()) {
             let Item { key, value, weight, kept, version: _ } = item;
-            let new = Newcomer::new(hash, key, value, weight, &store.core);
+            let new = match now.filter(|_| left.is_some() || core.has_lifetimes) {
+                Some(now) => {
+                    let deadline = left.map_or(NEVER, |left| now.saturating_add(left));
+                    Newcomer::aged(hash, key, value, weight, Age::starting_at(now, deadline), core)
+                }
+                None => Newcomer::new(hash, key, value, weight, core),
+            };
             if let Err(reason) = operation.put(new, tier, kept) {
                 return Err(RestoreError { snapshot: None, store: None, reason });
             }
@@ -190,8 +203,10 @@ where
 struct Rest<K: 'static, V: 'static>(OldestLast<K, V>);
 
 impl<K, V> Rest<K, V> {
-    fn next(&mut self) -> Option<(Tier, Item<K, V>)> {
-        self.0.tiers.pop().zip(self.0.items.pop())
+    /// And how long it is until its deadline.
+    fn next(&mut self) -> Option<(Tier, Item<K, V>, Option<u64>)> {
+        let (tier, item) = (self.0.tiers.pop()?, self.0.items.pop()?);
+        Some((tier, item, self.0.deadlines.of(self.0.items.len())))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Snapshots: what callers are given. How they are taken stands in [`super::picture`], and the protocol at the head of [`crate::engine::reports`].
 
+mod deadlines;
 mod order;
 mod table;
 #[cfg(feature = "serde")]
@@ -19,6 +20,7 @@ use crate::engine::index::spread;
 use crate::engine::reports::Tiers;
 use crate::store::fragment::{Fragment, Item};
 use crate::tier::Tier;
+use deadlines::Deadlines;
 pub(super) use order::OldestLast;
 use table::home;
 
@@ -34,7 +36,8 @@ use table::home;
 /// With the `serde` feature a snapshot is written as a struct of two fields, in every format:
 ///
 /// - `format`: a number, 1. A snapshot of another format is not read.
-/// - `fragments`: a sequence, from the most to the least recently used of all tiers. Each is a struct of `key`, `value`, `weight`, `tier` (such as `"hot"`) and `kept`.
+/// - `fragments`: a sequence, from the most to the least recently used of all tiers. Each is a struct of `key`, `value`, `weight`, `tier` (such as `"hot"`), `kept`, and
+///   `expires_in`: the nanoseconds until its deadline, or nothing.
 ///
 /// The sequence says how long it is. Fragments are written where they are, one by one: nothing is copied, also of a snapshot that a [`View`] lends. Versions are not
 /// written: they name values of one store in one process. What is read has versions that are those of no store.
@@ -48,7 +51,7 @@ use table::home;
 /// let store = TierStore::builder(1024).weigher(|_: &u32, text: &String| text.len() as u64).build()?;
 /// store.store(1, "one".into())?;
 /// let text = serde_json::to_string(&store.snapshot())?;
-/// assert_eq!(text, r#"{"format":1,"fragments":[{"key":1,"value":"one","weight":3,"tier":"hot","kept":false}]}"#);
+/// assert_eq!(text, r#"{"format":1,"fragments":[{"key":1,"value":"one","weight":3,"tier":"hot","kept":false,"expires_in":null}]}"#);
 ///
 /// let read: StoreSnapshot<u32, String> = serde_json::from_str(&text)?;
 /// assert_eq!(read.get(&1).map(|fragment| fragment.value.as_str()), Some("one"));
@@ -64,6 +67,8 @@ pub struct StoreSnapshot<K, V, S = DefaultHasher> {
     bytes: [u64; 3],
     /// Of each item, the higher the more recently used; nothing where all are of one tier. See [`order`].
     recencies: Vec<u64>,
+    /// By the items' numbers.
+    deadlines: Deadlines,
     /// By hash: the number of an item, and one more; or nothing. At most half full.
     numbers: Vec<usize>,
     hasher: S,
@@ -180,8 +185,9 @@ impl<K, V, S> StoreSnapshot<K, V, S> {
 
     /// The same, with what becomes of keys and values.
     fn map<L, W>(self, map: impl FnMut(Item<K, V>) -> Item<L, W>) -> StoreSnapshot<L, W, S> {
-        let Self { items, ends, bytes, recencies, numbers, hasher } = self;
-        StoreSnapshot { items: items.into_iter().map(map).collect(), ends, bytes, recencies, numbers, hasher }
+        let Self { items, ends, bytes, recencies, deadlines, numbers, hasher } = self;
+        let items = items.into_iter().map(map).collect();
+        StoreSnapshot { items, ends, bytes, recencies, deadlines, numbers, hasher }
     }
 }
 
@@ -219,14 +225,22 @@ impl<K, V, S: BuildHasher> StoreSnapshot<K, V, S> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
+        let number = self.number_of(key)?;
+        let Item { value, weight, kept, version, .. } = &self.items[number];
+        Some(Fragment { value, tier: self.tier_of(number), kept: *kept, weight: *weight, version: *version })
+    }
+
+    /// The number of the item of a key.
+    fn number_of<Q>(&self, key: &Q) -> Option<usize>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
         let hash = spread(self.hasher.hash_one(key));
         let mut place = home(hash, self.numbers.len())?;
         while let Some(number) = self.numbers[place].checked_sub(1) {
-            let item = &self.items[number];
-            if item.key.borrow() == key {
-                let Item { value, weight, kept, version, .. } = item;
-                let tier = self.tier_of(number);
-                return Some(Fragment { value, tier, kept: *kept, weight: *weight, version: *version });
+            if self.items[number].key.borrow() == key {
+                return Some(number);
             }
             place = (place + 1) % self.numbers.len();
         }
@@ -449,6 +463,7 @@ where
             kept: *kept,
             version: core.version(node),
         });
-        StoreSnapshot { items: items.collect(), ends, bytes, recencies, numbers, hasher }
+        let deadlines = core.deadlines_of(&shown);
+        StoreSnapshot { items: items.collect(), ends, bytes, recencies, deadlines, numbers, hasher }
     }
 }

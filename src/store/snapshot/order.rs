@@ -4,6 +4,7 @@
 //! for it. So a snapshot has no more than the recencies, and not even those where all of its items are of one tier; who asks merges the tiers by them.
 
 use super::StoreSnapshot;
+use super::deadlines::Deadlines;
 use crate::store::fragment::Item;
 use crate::tier::Tier;
 
@@ -74,11 +75,13 @@ fn numbers(order: &[Tier], ends: &[usize; 3]) -> impl Iterator<Item = usize> {
 
 /// Puts the items, which are in that order, tier by tier. In their place: they may be large. Their recencies then.
 #[cfg(feature = "serde")]
-pub fn put_by_tier<T>(items: &mut [T], order: &[Tier], ends: &[usize; 3]) -> Vec<u64> {
+pub fn put_by_tier<T>(items: &mut [T], deadlines: &mut Deadlines, order: &[Tier], ends: &[usize; 3]) -> Vec<u64> {
     if !is_of_several(ends) {
         return Vec::new();
     }
-    permute(items, numbers(order, ends).collect());
+    let targets: Vec<usize> = numbers(order, ends).collect();
+    deadlines.renumber(|number| targets[number]);
+    permute(items, targets);
     let mut recencies = vec![0; items.len()];
     for (number, recency) in numbers(order, ends).zip((0..items.len() as u64).rev()) {
         recencies[number] = recency;
@@ -101,25 +104,28 @@ fn permute<T>(items: &mut [T], mut targets: Vec<usize>) {
 pub struct OldestLast<K, V> {
     pub items: Vec<Item<K, V>>,
     pub tiers: Vec<Tier>,
+    pub deadlines: Deadlines,
 }
 
 impl<K, V, S> StoreSnapshot<K, V, S> {
-    /// Its fragments with their tiers, from the most to the least recently used of all.
+    /// Its fragments with their tiers, from the most to the least recently used of all, and how long it is until their deadlines.
     #[cfg_attr(not(feature = "serde"), allow(dead_code, reason = "for the wire"))]
-    pub(super) fn in_order(&self) -> impl Iterator<Item = (Tier, &Item<K, V>)> {
-        Merged::new(&self.ends, &self.recencies).map(|(tier, number)| (tier, &self.items[number]))
+    pub(super) fn in_order(&self) -> impl Iterator<Item = (Tier, &Item<K, V>, Option<u64>)> {
+        Merged::new(&self.ends, &self.recencies)
+            .map(|(tier, number)| (tier, &self.items[number], self.deadlines.of(number)))
     }
 
     pub(in crate::store) fn into_oldest_last(self) -> OldestLast<K, V> {
-        let Self { mut items, ends, recencies, .. } = self;
+        let Self { mut items, ends, recencies, mut deadlines, .. } = self;
         let mut tiers = Vec::with_capacity(items.len());
         let mut targets = vec![0; items.len()];
         for (at, (tier, number)) in Merged::new(&ends, &recencies).enumerate() {
             tiers.push(tier);
             targets[number] = at;
         }
+        deadlines.renumber(|number| targets[number]);
         permute(&mut items, targets);
-        OldestLast { items, tiers }
+        OldestLast { items, tiers, deadlines }
     }
 }
 
@@ -168,12 +174,16 @@ mod tests {
         let (hot, warm, cold) = (Tier::Hot, Tier::Warm, Tier::Cold);
         let order = [warm, hot, cold, cold, hot, warm];
         let mut items = [0, 1, 2, 3, 4, 5];
-        let recencies = put_by_tier(&mut items, &order, &ends(&order));
+        let mut deadlines = Deadlines::default();
+        deadlines.push(0, 7);
+        deadlines.push(4, 9);
+        let recencies = put_by_tier(&mut items, &mut deadlines, &order, &ends(&order));
+        assert_eq!([0, 1, 2, 3, 4, 5].map(|number| deadlines.of(number)), [None, Some(9), Some(7), None, None, None]);
         assert_eq!((items, &*recencies), ([1, 4, 0, 5, 2, 3], &[4, 1, 5, 0, 3, 2][..]));
         let again: Vec<_> = Merged::new(&ends(&order), &recencies).map(|(tier, _)| tier).collect();
         assert_eq!(again, order);
         let mut items = [0, 1];
-        assert!(put_by_tier(&mut items, &[cold, cold], &[0, 0, 2]).is_empty());
+        assert!(put_by_tier(&mut items, &mut deadlines, &[cold, cold], &[0, 0, 2]).is_empty());
         assert_eq!(items, [0, 1]);
     }
 }

@@ -3,7 +3,7 @@
 //! # The format
 //!
 //! A struct of two fields: the number of the format, and the fragments, from the most to the least recently used of all. Each fragment is a struct of its
-//! key, value, weight, tier and whether it is kept. Where formats do not name fields, their order is this one, so that the number is read before any fragment:
+//! key, value, weight, tier, whether it is kept, and how many nanoseconds there are until its deadline, if it has one. Where formats do not name fields, their order is this one, so that the number is read before any fragment:
 //! a later format may add fields to them.
 //!
 //! Fragments are written one by one from where they are. So nothing is copied.
@@ -20,6 +20,7 @@ use core::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Unexpected, Visitor};
 use serde::ser::{Serialize, Serializer};
 
+use super::deadlines::Deadlines;
 use super::order::{ends, put_by_tier};
 use super::{StoreSnapshot, table};
 use crate::engine::budget::MAX_BYTES;
@@ -51,13 +52,14 @@ struct WrittenFragment<'a, K, V> {
     weight: u64,
     tier: Tier,
     kept: bool,
+    expires_in: Option<u64>,
 }
 
 impl<K: Serialize, V: Serialize, S> Serialize for Fragments<'_, K, V, S> {
     fn serialize<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
-        serializer.collect_seq(self.0.in_order().map(|(tier, item)| {
+        serializer.collect_seq(self.0.in_order().map(|(tier, item, expires_in)| {
             let Item { key, value, weight, kept, version: _ } = item;
-            WrittenFragment { key, value, weight: *weight, tier, kept: *kept }
+            WrittenFragment { key, value, weight: *weight, tier, kept: *kept, expires_in }
         }))
     }
 }
@@ -83,12 +85,14 @@ struct ReadFragment<K, V> {
     weight: u64,
     tier: Tier,
     kept: bool,
+    expires_in: Option<u64>,
 }
 
 /// What has come, in its order.
 struct Gathered<K, V> {
     items: Vec<Item<K, V>>,
     order: Vec<Tier>,
+    deadlines: Deadlines,
 }
 
 impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for Gathered<K, V> {
@@ -109,12 +113,19 @@ impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> Visitor<'de> for FragmentsVi
     fn visit_seq<A: SeqAccess<'de>>(self, mut fragments: A) -> Result<Self::Value, A::Error> {
         let most = TRUSTED / (size_of::<Item<K, V>>() + size_of::<Tier>());
         let expected = fragments.size_hint().unwrap_or(0).min(most);
-        let mut gathered = Gathered { items: Vec::with_capacity(expected), order: Vec::with_capacity(expected) };
+        let mut gathered = Gathered {
+            items: Vec::with_capacity(expected),
+            order: Vec::with_capacity(expected),
+            deadlines: Deadlines::default(),
+        };
         // Versions of no store: none of a store is equal to them.
         let number = StoreNumber::next();
-        while let Some(ReadFragment { key, value, weight, tier, kept }) = fragments.next_element()? {
+        while let Some(ReadFragment { key, value, weight, tier, kept, expires_in }) = fragments.next_element()? {
             if weight > MAX_BYTES {
                 return Err(A::Error::invalid_value(Unexpected::Unsigned(weight), &"a weight that a store takes"));
+            }
+            if let Some(left) = expires_in {
+                gathered.deadlines.push(gathered.items.len(), left);
             }
             let version = Version::new(number, gathered.items.len() as u64);
             gathered.items.push(Item { key, value, weight, kept, version });
@@ -131,13 +142,13 @@ where
     S: BuildHasher + Default,
 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Read { fragments: Gathered { mut items, order }, .. } = Read::deserialize(deserializer)?;
+        let Read { fragments: Gathered { mut items, order, mut deadlines }, .. } = Read::deserialize(deserializer)?;
         let ends = ends(&order);
-        let recencies = put_by_tier(&mut items, &order, &ends);
+        let recencies = put_by_tier(&mut items, &mut deadlines, &order, &ends);
         let hasher = S::default();
         let numbers = table::of_distinct(&items, |key| spread(hasher.hash_one(key)));
         let numbers = numbers.ok_or_else(|| D::Error::custom("two fragments have the same key"))?;
-        let mut snapshot = Self { items, ends, bytes: [0; 3], recencies, numbers, hasher };
+        let mut snapshot = Self { items, ends, bytes: [0; 3], recencies, deadlines, numbers, hasher };
         snapshot.add_up();
         Ok(snapshot)
     }
