@@ -8,14 +8,17 @@
 //! model checker, so that its linearizability is assumed.
 
 #[cfg(not(any(tierstack_loom, tierstack_shuttle)))]
+#[cfg_attr(not(feature = "rayon"), allow(unused_imports, reason = "of some only features make use"))]
 pub use core::sync::atomic::{
     AtomicBool, AtomicI64, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
 };
 #[cfg(tierstack_loom)]
+#[cfg_attr(not(feature = "rayon"), allow(unused_imports, reason = "as above"))]
 pub use loom::sync::atomic::{
     AtomicBool, AtomicI64, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
 };
 #[cfg(all(tierstack_shuttle, not(tierstack_loom)))]
+#[cfg_attr(not(feature = "rayon"), allow(unused_imports, reason = "as above"))]
 pub use shuttle::sync::atomic::{
     AtomicBool, AtomicI64, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
 };

@@ -1,4 +1,4 @@
-//! The `strategies` example, run as a person runs it.
+//! The examples, run as a person runs them.
 
 use std::{
     env, fs,
@@ -7,9 +7,11 @@ use std::{
     sync::LazyLock,
 };
 
-/// The example's binary. Cargo tells no test where it is, and need not have built it: this asks cargo to, with the
+static BINARY: LazyLock<PathBuf> = LazyLock::new(|| built("strategies"));
+
+/// An example's binary. Cargo tells no test where it is, and need not have built it: this asks cargo to, with the
 /// profile, the target and the directory of this test.
-static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
+fn built(example: &str) -> PathBuf {
     let test = env::current_exe().expect("a test knows its path");
     // <target directory>[/<target triple>]/<profile>/deps/<test>
     let built = test.ancestors().nth(2).expect("tests are built below a target directory");
@@ -20,14 +22,14 @@ static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
     let profile = if profile == "debug" { "dev" } else { profile };
 
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--example", "strategies", "--features", "rayon", "--profile", profile]);
+    cargo.args(["build", "--quiet", "--example", example, "--features", "rayon", "--profile", profile]);
     cargo.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"), "--target-dir"]).arg(target_dir);
     if let Some(triple) = triple {
         cargo.arg("--target").arg(triple);
     }
     assert!(cargo.status().expect("cargo runs").success(), "the example does not build");
-    built.join("examples").join(format!("strategies{}", env::consts::EXE_SUFFIX))
-});
+    built.join("examples").join(format!("{example}{}", env::consts::EXE_SUFFIX))
+}
 
 /// What a run printed, and its exit code.
 struct Ran {
@@ -232,5 +234,25 @@ fn budgets_from_nothing_to_everything_hold() {
         ran.passed();
         ran.says("40 files");
         ran.says("   1 ");
+    }
+}
+
+#[test]
+fn a_service_leaves_nothing() {
+    let binary = built("service");
+    let run = |arguments: &[&str]| {
+        let output = Command::new(&binary).args(arguments).output().expect("the example starts");
+        (output.status.code(), String::from_utf8(output.stdout).expect("only UTF-8 is printed"))
+    };
+    // Plans enough that all end again and again, and one that all threads work on.
+    for arguments in
+        [["--plans", "40", "--threads", "8", "--seconds", "1"], ["--plans", "1", "--threads", "4", "--seconds", "0.5"]]
+    {
+        let (code, out) = run(&arguments);
+        assert_eq!(code, Some(0), "{out}");
+        assert_eq!(out.lines().filter(|line| line.starts_with("ok ")).count(), 4, "{out}");
+    }
+    for refused in [["--plans", "0"], ["--threads", "0"], ["--seconds", "-1"], ["--seconds", "soon"]] {
+        assert_eq!(run(&refused), (Some(2), String::new()), "{refused:?}");
     }
 }
