@@ -1,4 +1,4 @@
-//! Every operation of a store on one thread, owned and through views, against the sequential specification.
+//! Every operation of a store on one thread, owned and through views, with a clock that goes on and back, against the sequential specification.
 #![no_main]
 
 #[path = "../../tests/common/mod.rs"]
@@ -7,7 +7,9 @@ mod common;
 mod model;
 
 use std::mem::take;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
@@ -16,6 +18,7 @@ use tierstack::{Cause, Departure, Fragment, Tier, TierStore, Version, View};
 use tierstack_fuzz::{Bytes, Hashes, Level, Room, legal};
 
 use common::{FewHashes, audit};
+use model::ages::instant;
 use model::versions::{Chosen, foreign};
 use model::{Left, Model, Operation, Outcome, Weigh};
 
@@ -45,6 +48,8 @@ struct Input {
     cold: Room,
     expected: u8,
     hashes: Hashes,
+    /// How long fragments live, by tier.
+    lifetimes: [Option<u8>; 3],
     steps: Vec<Step>,
 }
 
@@ -59,6 +64,10 @@ enum Step {
     Hold(u8, Vec<Op>),
     /// Looks at everything.
     Sweep,
+    /// The clock goes on by so many seconds.
+    Pass(u8),
+    /// The clock goes back by so many.
+    GoBack(u8),
 }
 
 #[derive(Arbitrary, Debug)]
@@ -90,6 +99,9 @@ enum Op {
     LetGo(u8),
     Snapshot,
     SnapshotOf(Level),
+    /// Until so many seconds after a time that is 32 seconds ago.
+    StoreUntil(u8, Bytes, u8),
+    PurgeExpired,
 }
 
 /// A version to replace.
@@ -114,9 +126,11 @@ struct Trial<'s> {
     store: &'s Store,
     model: Model<u8, Value>,
     views: [Option<Opened<'s>>; 2],
-    /// What the listener was given, and what it is to have been given.
+    /// What the listener was given, and what it is to have been given, since this was compared before.
     handed: Handed,
     due: Vec<Gone>,
+    /// Seconds.
+    clock: Arc<AtomicU64>,
     /// What it was asked to be told of.
     causes: Vec<Cause>,
     largest_budget: u64,
@@ -167,6 +181,11 @@ impl Trial<'_> {
             Op::LetGo(kept) => Operation::LetGo(key(kept)),
             Op::Snapshot => Operation::Snapshot,
             Op::SnapshotOf(tier) => Operation::SnapshotOf((*tier).into()),
+            Op::StoreUntil(stored, weight, until) => {
+                let deadline = (self.clock.load(SeqCst) + u64::from(*until)).saturating_sub(32);
+                Operation::StoreUntil(key(stored), value(weight), deadline)
+            }
+            Op::PurgeExpired => Operation::PurgeExpired,
         }
     }
 
@@ -211,15 +230,37 @@ impl Trial<'_> {
                 let view = self.store.pin();
                 let held = view.get(&key);
                 let expected = self.model.get(&key);
+                let left = self.take_left();
                 assert_eq!(held.map(Fragment::cloned), expected);
                 for op in meanwhile.iter().take(16) {
                     self.owned(op);
                 }
                 assert_eq!(held.map(|held| held.value), expected.as_ref().map(|held| &held.value), "a borrowed value");
+                drop(view);
+                self.due.extend(left);
             }
             Step::Sweep => self.sweep(),
+            Step::Pass(seconds) => self.set_clock(self.clock.load(SeqCst) + u64::from(*seconds)),
+            Step::GoBack(seconds) => self.set_clock(self.clock.load(SeqCst).saturating_sub((*seconds).into())),
         }
-        assert_eq!(*self.handed.lock().unwrap(), self.due, "what the listener was handed, and in which order");
+        self.settle();
+        self.count();
+    }
+
+    fn set_clock(&mut self, seconds: u64) {
+        self.clock.store(seconds, SeqCst);
+        self.model.set_clock(seconds);
+    }
+
+    /// What the listener was handed is what it was to be handed, in that order; what one operation has ended because it was due, in any.
+    fn settle(&mut self) {
+        let [handed, due] = [take(&mut *self.handed.lock().unwrap()), take(&mut self.due)].map(|gone| {
+            let (mut expired, ended): (Vec<_>, Vec<_>) =
+                gone.into_iter().partition(|(.., cause)| *cause == Cause::Expired);
+            expired.sort_by_key(|(key, value, ..)| (*key, *value.number));
+            (ended, expired)
+        });
+        assert_eq!(handed, due, "what the listener was handed, and in which order");
     }
 
     fn owned(&mut self, op: &Op) {
@@ -242,8 +283,11 @@ impl Trial<'_> {
         }
     }
 
-    /// Everything that can be seen of the store, against the model and against what is inside.
-    fn sweep(&self) {
+    /// Everything that can be seen of the store, against the model and against what is inside. To look meets what is due: that goes first.
+    fn sweep(&mut self) {
+        assert_eq!(self.store.purge_expired(), self.model.purge_expired());
+        let left = self.take_left();
+        self.due.extend(left);
         let found = audit(self.store, 0..KEYS);
         for tier in Tier::ALL {
             assert_eq!(self.store.iter(tier).collect::<Vec<_>>(), self.model.iter(tier), "the order of {tier}");
@@ -253,7 +297,11 @@ impl Trial<'_> {
         }
         assert_eq!(self.store.hot_budget(), self.model.hot_budget());
         assert_eq!(validate(self.store), found.len());
+        self.count();
+    }
 
+    /// The counts, which meet nothing.
+    fn count(&self) {
         let (mut counted, expected) = (self.store.metrics(), self.model.metrics());
         let peak = expected.peak_hot_bytes..=self.largest_budget;
         assert!(peak.contains(&counted.peak_hot_bytes), "{} is not in {peak:?}", counted.peak_hot_bytes);
@@ -268,8 +316,15 @@ fuzz_target!(|input: Input| {
     let record = Arc::clone(&handed);
     // The bits that the expectation leaves: each subset of the causes.
     let causes = [Cause::Overflowed, Cause::Removed, Cause::Replaced].into_iter().enumerate();
-    let causes: Vec<_> = causes.filter(|(bit, _)| input.expected & (32 << bit) == 0).map(|(_, cause)| cause).collect();
-    let store = TierStore::<u8, Value>::builder(budget)
+    let causes: Vec<_> = causes
+        .filter(|(bit, _)| input.expected & (32 << bit) == 0)
+        .map(|(_, cause)| cause)
+        .chain([Cause::Expired])
+        .collect();
+    // So late that it can go back.
+    let clock = Arc::new(AtomicU64::new(1000));
+    let read = Arc::clone(&clock);
+    let builder = TierStore::<u8, Value>::builder(budget)
         .weigher(|_, value| value.weight)
         .warm_capacity(warm)
         .cold_capacity(cold)
@@ -277,17 +332,24 @@ fuzz_target!(|input: Input| {
         .listener(move |gone: &Departure<'_, u8, Value>| {
             record.lock().unwrap().push((*gone.key, gone.value.clone(), gone.tier, gone.cause));
         })
+        .clock(move || instant(read.load(SeqCst)))
         .expected_fragments(usize::from(input.expected % 32))
-        .hasher(FewHashes(input.hashes.number()))
-        .build()
-        .expect("the budget is within the limit");
-    let model = Model::new(budget, warm, cold);
+        .hasher(FewHashes(input.hashes.number()));
+    let lifetimes = input.lifetimes.map(|lifetime| lifetime.map(u64::from));
+    let builder = Tier::ALL.into_iter().zip(lifetimes).fold(builder, |builder, (tier, lifetime)| match lifetime {
+        Some(lifetime) => builder.expire_after(tier, Duration::from_secs(lifetime)),
+        None => builder,
+    });
+    let store = builder.build().expect("the budget is within the limit");
+    let mut model = Model::new(budget, warm, cold).with_lifetimes(lifetimes);
+    model.set_clock(clock.load(SeqCst));
     let mut trial = Trial {
         store: &store,
         model,
         views: [None, None],
         handed,
         due: Vec::new(),
+        clock,
         causes,
         largest_budget: budget,
         stored: 0,
@@ -300,5 +362,5 @@ fuzz_target!(|input: Input| {
     trial.close(0);
     trial.close(1);
     trial.sweep();
-    assert_eq!(*trial.handed.lock().unwrap(), take(&mut trial.due), "what the listener was handed in the end");
+    trial.settle();
 });
