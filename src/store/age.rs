@@ -66,7 +66,7 @@ where
     ///
     /// # Linearization
     ///
-    /// Each fragment leaves for itself, at the CAS that ends it. What was due when this call read the time, and stood in its tier throughout, has left.
+    /// Each fragment leaves for itself, at the CAS that ends it. What was due when this call read the time, stood in its tier throughout, and was not used meanwhile, has left.
     ///
     /// # Progress
     ///
