@@ -262,7 +262,7 @@ fn a_deadline_in_the_past_is_a_fragment_that_has_expired() {
     let builder = builder(&clock, 10).listener(move |gone| list.lock().unwrap().push((*gone.value, gone.cause)));
     let store = builder.build().unwrap();
     store.store(1, 1).unwrap();
-    let stored = store.store_until(1, 2, clock.start - Duration::from_secs(5)).unwrap();
+    let stored = store.store_until(1, 2, clock.start.checked_sub(Duration::from_secs(5)).unwrap()).unwrap();
     assert_eq!((stored.replaced, stored.tier), (Some(1), Tier::Hot));
     assert!(store.get(&1).is_none());
     assert_eq!(*gone.lock().unwrap(), [(1, Cause::Replaced), (2, Cause::Expired)]);

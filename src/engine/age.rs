@@ -32,8 +32,8 @@
 //! Who would end a fragment at the time e reads the last use, and then the word. If the fragment is due at e by that,
 //!
 //! - a *touched* word is moved to the tick of its last use, as an eviction does it, and all is read again;
-//! - of a word that is not touched the time of the last use is *confirmed*, by a read-modify-write. If the fragment still is due, the exact word is CASed to
-//!   removed.
+//! - of a word that is not touched the time of the last use is *confirmed*, by a read-modify-write. If the fragment still is due, a CAS changes the exact word to
+//!   *removed*.
 //!
 //! # Why no use that returned is overlooked
 //!

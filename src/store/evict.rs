@@ -104,11 +104,10 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
         loop {
             let (tick, node) = cursor.here(&core.clock)?;
             let place = match Met::at(node, (list, tick)) {
-                Met::Here(place) => place,
                 // At its last use, as any other, so that what is due is met from the least recently used up.
                 Met::Perishable(place) if self.is_relisted(node, place, (tier, tick)) => continue,
                 Met::Perishable(_) if self.has_perished(node) => return None,
-                Met::Perishable(place) => place,
+                Met::Here(place) | Met::Perishable(place) => place,
                 Met::Unpublished | Met::NotYet(_) => {
                     cursor.pass(tick);
                     continue;

@@ -65,6 +65,7 @@ where
         self.operation().finish()
     }
 
+    #[expect(clippy::inline_always, reason = "it is one operation with what it calls, as a rule with one caller")]
     #[inline(always)]
     pub(super) fn store_newcomer<C: Condition>(
         &self,

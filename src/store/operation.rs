@@ -17,6 +17,7 @@ use crate::tier::Tier;
 
 /// An operation in progress. However it ends, also by a panic of the caller's `Eq`, it gives back what it has reserved, adds its tally to
 /// the counts, and sees to the budget and the capacities.
+#[expect(clippy::struct_excessive_bools, reason = "each is a thing to see to at its end, of its own")]
 pub struct Operation<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> {
     pub(super) core: &'c Core<K, V>,
     pub(super) guard: &'g Guard,

@@ -165,6 +165,7 @@ pub struct Written<'g, K, V> {
 }
 
 impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K, V> {
+    #[expect(clippy::inline_always, reason = "as its one caller")]
     #[inline(always)]
     pub fn store<C: Condition>(
         &mut self,

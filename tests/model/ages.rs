@@ -108,7 +108,9 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
     pub fn meet_tier(&mut self, tier: Tier) -> usize {
         let is_due = |(_, entry): &(&K, &Entry<V>)| self.is_due(entry);
         let due: Vec<K> = self.standing(tier).filter(is_due).map(|(key, _)| key.clone()).collect();
-        due.iter().for_each(|key| self.expire(key));
+        for key in &due {
+            self.expire(key);
+        }
         due.len()
     }
 

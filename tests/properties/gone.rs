@@ -34,6 +34,7 @@ impl<K: Numbered> Gone<K> {
         self.expired.append(&mut other.expired);
     }
 
+    #[expect(clippy::type_complexity, reason = "two lists")]
     pub fn sorted(&self) -> (&[Left<K, Value>], Vec<&Left<K, Value>>) {
         let mut expired: Vec<_> = self.expired.iter().collect();
         expired.sort_by(|one, other| (&one.0, &one.1).cmp(&(&other.0, &other.1)));

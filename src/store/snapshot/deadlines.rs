@@ -5,7 +5,7 @@ use core::hash::{BuildHasher, Hash};
 use core::time::Duration;
 
 use super::StoreSnapshot;
-use crate::engine::age::NEVER;
+use crate::engine::age::{Age, NEVER};
 use crate::store::core::Core;
 use crate::store::picture::Shown;
 
@@ -44,7 +44,7 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
         }
         let now = self.time.now();
         for (number, shown) in shown.iter().enumerate() {
-            if let Some(deadline) = shown.node.age().map(|age| age.deadline()).filter(|deadline| *deadline != NEVER) {
+            if let Some(deadline) = shown.node.age().map(Age::deadline).filter(|deadline| *deadline != NEVER) {
                 deadlines.push(number, deadline.saturating_sub(now));
             }
         }
