@@ -123,7 +123,7 @@ impl Trial {
                     let place = match Met::at(node, (list, tick)) {
                         Met::Unpublished => continue,
                         Met::NotYet(_) if self.planted == Planted::PassedBy => continue,
-                        Met::NotYet(place) | Met::Here(place) => place,
+                        Met::NotYet(place) | Met::Here(place) | Met::Perishable(place) => place,
                         Met::Over(place) => {
                             self.clear_stale(node, place, (list, tick), guard);
                             if self.planted == Planted::PassedBy {

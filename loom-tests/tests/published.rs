@@ -129,7 +129,7 @@ impl Trial {
             let node = self.cell(tick).at(0).node(guard)?;
             match Met::at(node, (HOT, tick)) {
                 Met::Unpublished | Met::NotYet(_) => None,
-                Met::Here(_) => Some(*node.value()),
+                Met::Here(_) | Met::Perishable(_) => Some(*node.value()),
                 Met::Over(place) => {
                     self.clear_stale(node, place, (HOT, tick), guard);
                     None
