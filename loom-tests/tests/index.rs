@@ -441,3 +441,28 @@ fn of_two_inserts_of_a_key_one_is_in_by_fingerprints() {
         },
     );
 }
+
+#[test]
+fn room_is_reserved_beside_all_else() {
+    let reserve = |table: &Table| table.index.reserve(8, &crossbeam_epoch::pin());
+    beside(
+        "reserve, insert, grow",
+        &[11],
+        reserve,
+        |table| table.insert(12, 12),
+        |table, (), inserted| {
+            assert_eq!(inserted, Inserted::Done);
+            assert_eq!([11, 12].map(|key| table.find(key)), [11, 12].map(Some));
+        },
+    );
+    beside(
+        "reserve, remove, grow",
+        &[11, 21],
+        reserve,
+        |table| table.remove(11),
+        |table, (), removed| {
+            assert_eq!((removed, table.find(11), table.find(21)), (Some(11), None, Some(21)));
+        },
+    );
+    beside("reserve, reserve, grow", &[11], reserve, reserve, |table, (), ()| has_one_cell(table, 11));
+}

@@ -195,6 +195,12 @@ impl Census {
         self.add(Change::of(weight).negated());
     }
 
+    /// How many fragments its capacity lets stand in it, if each weighs something.
+    pub fn most(&self) -> u64 {
+        let Capacity { entries, bytes } = self.capacity;
+        entries.unwrap_or(u64::MAX).min(bytes.unwrap_or(u64::MAX))
+    }
+
     pub fn fragments(&self) -> u64 {
         // Acquire: pairs with the changes.
         unsigned(self.fragments.load(Ordering::Acquire))

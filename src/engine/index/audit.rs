@@ -28,6 +28,13 @@ impl<K, V> Table<Node<K, V>> {
 }
 
 impl<K, V> Index<K, V> {
+    /// How many cells its newest table has.
+    #[cfg(test)]
+    pub fn cells(&self, guard: &Guard) -> usize {
+        let root = self.root(guard);
+        root.next(guard).unwrap_or(root).len()
+    }
+
     /// Compares the counts with the cells. No operation is in flight.
     ///
     /// # Panics

@@ -22,6 +22,12 @@
 //! moves every cell and advances the root. That is rare: a table takes inserts for at least a tenth of the cells of the one before, as
 //! it has at least a quarter of its size and is half empty, and after a sixteenth all cells are given out.
 //!
+//! # In advance
+//!
+//! A thread that is about to insert many may *reserve* room. It gives the root a next table that has room for them, and moves every cell at once. It does
+//! so only where they are an eighth of the cells at least, so that the move costs O(1) for each of them. It is a hint: the size is
+//! bounded, and the thread gives up where others have started another move meanwhile. What is said above holds of a larger next table too.
+//!
 //! No step waits: a stalled mover has at most frozen a cell, and whoever needs that cell copies it.
 
 use core::hint::black_box;
@@ -149,14 +155,38 @@ impl<K: 'static, V: 'static> Index<K, V> {
         }
     }
 
+    /// Makes room for so many more nodes, up to a bound, if they are many beside its cells. A hint: see the head of the module.
+    pub fn reserve(&self, more: usize, guard: &Guard) {
+        // Once more where the index was being moved already: a table gets a next one only when it is the root.
+        for _ in 0..2 {
+            let root = self.root(guard);
+            let newest = root.next(guard).unwrap_or(root);
+            if !newest.is_small_for(more) {
+                return;
+            }
+            if core::ptr::eq(newest, root) {
+                Self::start_with(root, |table| table.successor_with_room_for(more), guard);
+            }
+            self.finish(root, guard);
+        }
+    }
+
     /// Gives `table`, which is or was the root, a next one, unless it has one.
     fn start(table: &Table<Node<K, V>>, guard: &Guard) {
+        Self::start_with(table, Table::successor, guard);
+    }
+
+    fn start_with(
+        table: &Table<Node<K, V>>,
+        successor: impl FnOnce(&Table<Node<K, V>>) -> Table<Node<K, V>>,
+        guard: &Guard,
+    ) {
         if table.next(guard).is_none() {
             table.room.seal();
             reach(Step::Sealing);
             // Before any memory is asked for: where many come to this at once, most find it done.
             if table.next(guard).is_none() {
-                table.set_next(Box::new(table.successor()));
+                table.set_next(Box::new(successor(table)));
                 reach(Step::Grown);
             }
         }

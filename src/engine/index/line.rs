@@ -49,6 +49,16 @@ impl<N> Line<N> {
         &self.0[place & (WIDTH - 1)]
     }
 
+    /// Has the processor fetch it, where it can be asked to.
+    #[inline]
+    pub fn prefetch(&self) {
+        #[cfg(all(target_arch = "x86_64", not(any(tierstack_loom, tierstack_shuttle, fuzzing, miri))))]
+        // SAFETY: a hint, which touches no memory.
+        unsafe {
+            core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(core::ptr::from_ref(self).cast());
+        }
+    }
+
     /// The cells that are open to that hash.
     #[inline]
     pub fn open(&self, hash: u64) -> Open {

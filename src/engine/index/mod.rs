@@ -153,6 +153,12 @@ impl<K, V> Index<K, V> {
         Self { root: AtomicPtr::new(Box::into_raw(first)), reports: Reports::new() }
     }
 
+    /// Has the memory fetched that an operation on that hash will look at first.
+    #[inline]
+    pub fn prefetch(&self, hash: u64, guard: &Guard) {
+        self.root(guard).prefetch(hash);
+    }
+
     /// Where it reports what it forgets, and everybody else what they change.
     #[inline]
     pub fn reports(&self) -> &Reports<K, V> {

@@ -143,6 +143,12 @@ impl Room {
         when(self.used.fetch_sub(by, Ordering::AcqRel))
     }
 
+    /// Whether so many cells can still be claimed.
+    pub fn is_free(&self, cells: u64) -> bool {
+        // Relaxed: a guess, which the next claim outdates. The marks are above every count.
+        self.used.load(Ordering::Relaxed).saturating_add(cells) <= self.limit
+    }
+
     /// Ends all claims.
     pub fn seal(&self) {
         // Relaxed: see the head of the module.

@@ -15,9 +15,15 @@ const SMALLEST: usize = if cfg!(any(tierstack_loom, tierstack_shuttle, fuzzing))
 /// The most cells that a hint makes at once: 128 MiB of them.
 const LARGEST_FIRST: usize = 1 << 24;
 
-/// Of a table that is made for about so many nodes.
-fn cells_for(nodes: usize) -> usize {
-    nodes.saturating_mul(16).div_ceil(13).saturating_add(1).clamp(SMALLEST, LARGEST_FIRST).next_power_of_two()
+/// The most cells that are made for nodes of which there is only a hint that they come: 32 MiB of them.
+const LARGEST_AHEAD: usize = 1 << 22;
+
+/// Nodes to come are few if they are less than this part of the cells: then to move them all in advance costs more than it spares.
+const FEW: usize = 8;
+
+/// The cells of a table for about `expected` nodes, up to so many.
+fn cells_for(expected: usize, most: usize) -> usize {
+    expected.saturating_mul(16).div_ceil(13).saturating_add(1).clamp(SMALLEST, most).next_power_of_two()
 }
 
 /// In this order, so that what every lookup reads is in one line of the cache.
@@ -42,19 +48,39 @@ const _: () = assert!(SMALLEST >= 2 * WIDTH, "a shift by all bits is none");
 impl<N> Table<N> {
     /// The first table, for about `expected` nodes. None that comes after it is made for fewer than about `least`.
     pub fn first(expected: usize, least: usize) -> Self {
-        Self::new(cells_for(expected.max(least)), 0, cells_for(least))
+        Self::new(cells_for(expected.max(least), LARGEST_FIRST), 0, cells_for(least, LARGEST_FIRST))
     }
 
     /// The table after this one, which is sealed: the smallest that is half full at most by what can still come. Not below a quarter of this one, so that
     /// those who move cells are done long before it is full; nor above twice its size.
     pub fn successor(&self) -> Self {
         let nodes = self.room.nodes();
+        Self::new(self.successor_cells(nodes), nodes, self.least)
+    }
+
+    fn successor_cells(&self, nodes: u64) -> usize {
         let most = self.len() * 2;
         let mut cells = (self.len() / 4).max(self.least);
         while cells < most && (limit_of(cells) as u64) < nodes * 2 {
             cells *= 2;
         }
+        cells
+    }
+
+    /// The same, with room for so many more nodes, up to the size that a hint makes.
+    pub fn successor_with_room_for(&self, more: usize) -> Self {
+        let nodes = self.room.nodes();
+        let nodes_to_come = usize::try_from(nodes).unwrap_or(usize::MAX).saturating_add(more);
+        let wanted = cells_for(nodes_to_come, LARGEST_AHEAD);
+        let cells = self.successor_cells(nodes).max(wanted);
         Self::new(cells, nodes, self.least)
+    }
+
+    /// Whether it should give way to one with room for so many more: if they do not fit, are not few beside its cells, and it is not as large yet as a
+    /// hint makes it.
+    pub fn is_small_for(&self, more: usize) -> bool {
+        let is_worth_a_move = more >= self.len() / FEW;
+        is_worth_a_move && self.len() < LARGEST_AHEAD && !self.room.is_free(more as u64)
     }
 
     pub(super) fn new(cells: usize, kept: u64, least: usize) -> Self {
@@ -89,6 +115,12 @@ impl<N> Table<N> {
         debug_assert!(home < self.lines.len());
         // SAFETY: the shift leaves as many bits as number the lines, of which there is a power of two.
         unsafe { self.lines.get_unchecked(home) }
+    }
+
+    /// Has the home line of that hash fetched.
+    #[inline]
+    pub fn prefetch(&self, hash: u64) {
+        self.home_line(hash).prefetch();
     }
 
     /// The first of the cells of its home line that are open to that hash.
