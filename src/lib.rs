@@ -235,11 +235,13 @@ pub use changeset::{
 pub use engine::budget::MAX_BYTES;
 pub use engine::census::Capacity;
 pub use engine::claim::HEAVY;
+#[cfg(feature = "rayon")]
+pub use store::ParSnapshotIter;
 pub use store::{
     BudgetError, BuildError, Builder, Cause, DefaultHasher, Departure, Enforced, Evicted, Fragment, GetOrStored, Item,
     KeepError, Kept, Metrics, Moved, PromoteError, Refusal, ReplaceIfRefusal, RestoreError, RestoreRefusal,
-    SnapshotIter, StoreError, StoreIfAbsentRefusal, StoreSnapshot, Stored, TierMetrics, TierStore, UpdateRefusal,
-    Version, View,
+    SnapshotIter, StoreError, StoreIfAbsentRefusal, StoreSnapshot, Stored, StoredAll, TierMetrics, TierStore,
+    UpdateRefusal, Version, View,
 };
 pub use tier::Tier;
 

@@ -24,8 +24,6 @@ use crate::{
 const WARM_TO_HOT: u64 = 8;
 /// One fragment in so many comes late: it is stored only when the strategies already run.
 const LATE: usize = 16;
-/// So many fragments are stored through one pinned view.
-const BATCH: usize = 256;
 
 /// The last value stored under each key that has not been removed since: what must be in the store in the end.
 pub type Ledger = HashMap<Key, Arc<Snippet>>;
@@ -55,16 +53,8 @@ pub fn split(corpus: &Corpus, texts: Vec<Arc<Snippet>>) -> (Fragments, Fragments
 /// Stores all fragments, on all threads of the pool.
 pub fn load(store: &Store, fragments: &[(Key, Arc<Snippet>)], progress: &Progress) {
     let bar = progress.bar("loading", fragments.len());
-    fragments.par_chunks(BATCH).for_each(|batch| {
-        // A view pins once for all of the batch. It is gone before rayon takes up other work on this thread: a view
-        // that is held for long holds up the freeing of memory everywhere.
-        let view = store.pin();
-        for (key, snippet) in batch {
-            view.store(key.clone(), snippet.clone()).expect("no file is as heavy as MAX_BYTES");
-        }
-        drop(view);
-        bar.inc(batch.len() as u64);
-    });
+    let stored = store.par_store_all(fragments.par_iter().cloned().inspect(|_| bar.inc(1)));
+    assert!(stored.refused.is_empty(), "no file is as heavy as MAX_BYTES");
     bar.finish_and_clear();
 }
 

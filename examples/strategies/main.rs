@@ -20,7 +20,7 @@
 //! | file | what it shows of `tierstack` |
 //! |---|---|
 //! | `fragment.rs` | the key, the value (an `Arc`, cheap to clone) and its weight |
-//! | `load.rs` | the builder; loading in parallel through pinned views; storing, replacing and removing all along |
+//! | `load.rs` | the builder; loading in parallel by one call; storing, replacing and removing all along |
 //! | `plan.rs` | a plan with changes of its own kind; recording into what is on top, and what to do where nothing is |
 //! | `strategies/run.rs` | an executor; reading, promoting, demoting and recording from many threads |
 //! | `context.rs` | putting the winners into hot, in order |

@@ -43,7 +43,7 @@
 //! find another strategy run on its thread meanwhile, within its own frames:
 //!
 //! - Hold no [`View`](crate::View), [`StrategyView`] or lock across a join.
-//! - Join neither within a hook nor within a destructor. What other strategies push out or drop on that thread waits until it has returned.
+//! - Join neither within a listener nor within a destructor. What other strategies push out or drop on that thread waits until it has returned.
 //! - Many strategies that join can lie on one stack. Where there are very many, give the pool a larger one.
 //! - Strategies must not wait for each other: there may be one thread for all of them.
 //!

@@ -19,7 +19,7 @@ use crate::tier::Tier;
 /// The hasher of a store that is not given one: fast, seeded at random, and not meant to withstand keys that are chosen to collide.
 pub type DefaultHasher = foldhash::fast::RandomState;
 
-/// A caller's weigher.
+/// A caller's weigher. What it counts is the unit of all weights, budgets and capacities.
 pub type Weigher<K, V> = dyn Fn(&K, &V) -> u64 + Send + Sync;
 
 /// Makes a [`TierStore`]; from [`TierStore::builder`].
@@ -102,6 +102,9 @@ impl<K, V, S> Builder<K, V, S> {
     /// So let it say at least what the value takes. With a weigher that says 1 of a megabyte, the memory of what has left is bounded by number
     /// alone: about three times a sixteenth of the fragments for each thread that stores, and at least a dozen; where a thread stays
     /// pinned, about three times the fragments and some two hundred.
+    ///
+    /// The documentation calls the unit bytes. It is what the weigher counts: with one that counts tokens, budgets and capacities are in tokens
+    /// (the example `tokens` does so), and so are the bounds above and [`HEAVY`](crate::HEAVY).
     ///
     /// Count what a fragment costs beside its text: add a fixed overhead to each weight, such as 64. Fragments that weigh nothing are bounded
     /// by no budget and by no capacity in bytes. They are demoted and pushed out in their turn all the same, as the least recently

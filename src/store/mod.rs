@@ -5,6 +5,7 @@
 //! | `core` | the parts; how a key's fragment is found, and published |
 //! | `read` | `get` and `peek` |
 //! | `write`; `condition` | `store`; what it may ask of what is there |
+//! | `bulk`, `parallel` | `store_all`; the same by many threads |
 //! | `moves` | `promote`, `demote`, `remove` |
 //! | `keeping` | `keep`, `let_go` |
 //! | `evict` | eviction, room, capacities |
@@ -26,6 +27,7 @@
 
 mod age;
 mod builder;
+mod bulk;
 mod condition;
 mod conditional;
 mod core;
@@ -44,6 +46,8 @@ mod moves;
 mod operation;
 mod outflow;
 mod owned;
+#[cfg(feature = "rayon")]
+mod parallel;
 mod picture;
 mod pin;
 mod read;
@@ -71,6 +75,7 @@ use crate::drops::Callback;
 use crate::tier::Tier;
 
 pub use builder::{Builder, DefaultHasher};
+pub use bulk::StoredAll;
 pub use departure::{Cause, Departure};
 pub use error::{
     BudgetError, BuildError, KeepError, PromoteError, Refusal, ReplaceIfRefusal, RestoreError, RestoreRefusal,
@@ -78,6 +83,8 @@ pub use error::{
 };
 pub use fragment::{Enforced, Evicted, Fragment, GetOrStored, Item, Kept, Moved, Stored};
 pub use metrics::{Metrics, TierMetrics};
+#[cfg(feature = "rayon")]
+pub use parallel::ParSnapshotIter;
 pub use snapshot::{SnapshotIter, StoreSnapshot};
 pub use version::Version;
 pub use view::View;

@@ -166,7 +166,8 @@ fn tell<K: Send + Sync, V: Send + Sync>(
 
 type Payload = Box<dyn core::any::Any + Send>;
 
-fn let_go<K: Send + Sync, V: Send + Sync>(node: &NodeRef<K, V>, core: &Core<K, V>) {
+/// Has the value of what was ended here go at once, if it is heavy and no view can read it.
+pub(super) fn let_go<K: Send + Sync, V: Send + Sync>(node: &NodeRef<K, V>, core: &Core<K, V>) {
     if node.is_claimed() && core.views.none() {
         // SAFETY: the operation that put it here ended it, and has left the value; and no view can read it: see `crate::engine::claim`.
         unsafe { node.let_go() };

@@ -179,6 +179,12 @@ impl<K, V, S> StoreSnapshot<K, V, S> {
         &mut self.items
     }
 
+    /// The items of all tiers, and where each tier ends.
+    #[cfg(feature = "rayon")]
+    pub(super) fn parts(&self) -> (&[Item<K, V>], [usize; 3]) {
+        (&self.items, self.ends)
+    }
+
     fn tier_of(&self, number: usize) -> Tier {
         tier_of(number, self.ends)
     }
@@ -192,7 +198,7 @@ impl<K, V, S> StoreSnapshot<K, V, S> {
 }
 
 /// The tier of an item, by its number.
-fn tier_of(number: usize, ends: [usize; 3]) -> Tier {
+pub(super) fn tier_of(number: usize, ends: [usize; 3]) -> Tier {
     if number < ends[0] {
         Tier::Hot
     } else if number < ends[1] {

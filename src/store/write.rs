@@ -104,6 +104,9 @@ impl<K: 'static, V: 'static> Newcomer<K, V> {
     }
 }
 
+// SAFETY: nobody else has seen the node, which goes with its key and value.
+unsafe impl<K: Send, V: Send> Send for Newcomer<K, V> {}
+
 impl<K, V> Deref for Newcomer<K, V> {
     type Target = Node<K, V>;
 

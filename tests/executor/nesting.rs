@@ -113,7 +113,7 @@ fn a_run_within_a_destructor_goes_through() {
 
 #[test]
 fn a_hook_that_joins_delays_what_others_push_out_and_loses_none_of_it() {
-    // While the hook joins, rayon may run another strategy within it, on the same thread: what that pushes out is handed over too, after it.
+    // While the listener joins, rayon may run another strategy within it, on the same thread: what that pushes out is handed over too, after it.
     let departed = Arc::new(AtomicU32::new(0));
     let joined = Arc::new(AtomicBool::new(false));
     let (count, has_joined) = (Arc::clone(&departed), Arc::clone(&joined));

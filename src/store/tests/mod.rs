@@ -1,4 +1,4 @@
-//! Tests from within: threads stopped at each step of the protocols, schedules, interleavings that once failed, answers to what is half done, changes that depend on what is there, fragments that are kept, entries of moves that are lost, the end of the clock, values that go at once, fragments that are due, snapshots beside threads that are stopped, and the sweep of a store at rest.
+//! Tests from within: threads stopped at each step of the protocols, schedules, interleavings that once failed, answers to what is half done, loads of many fragments, changes that depend on what is there, fragments that are kept, entries of moves that are lost, the end of the clock, values that go at once, fragments that are due, snapshots beside threads that are stopped, and the sweep of a store at rest.
 
 #[cfg(not(tierstack_shuttle))]
 mod addresses;
@@ -6,6 +6,8 @@ mod addresses;
 mod ages;
 #[cfg(not(tierstack_shuttle))]
 mod bounds;
+#[cfg(not(tierstack_shuttle))]
+mod bulk;
 #[cfg(not(tierstack_shuttle))]
 mod changes;
 #[cfg(not(tierstack_shuttle))]

@@ -1,0 +1,104 @@
+//! Loads of many fragments: the end of the clock, the order of what is refused, and how large they make the index.
+
+use super::sweep::validate;
+use crate::engine::place::MAX_TICK;
+use crate::{Builder, Capacity, DefaultHasher, MAX_BYTES, Refusal, TierStore};
+
+/// Each value is its fragment's weight.
+fn builder(budget: u64) -> Builder<u32, u64, DefaultHasher> {
+    TierStore::builder(budget).weigher(|_, weight| *weight)
+}
+
+#[test]
+fn a_load_takes_the_last_ticks_and_hands_back_the_rest() {
+    for left in [0, 1, 63, 64, 65, 100] {
+        let store = builder(1 << 20).first_tick(MAX_TICK + 1 - left).build().unwrap();
+        let stored = store.store_all((0..200).map(|key| (key, 10)));
+        assert_eq!((stored.stored as u64, stored.refused.len() as u64), (left, 200 - left));
+        let refused = stored.refused.iter().map(|error| (u64::from(error.key), error.reason));
+        assert!(refused.eq((left..200).map(|key| (key, Refusal::ClockExhausted))));
+        assert_eq!((store.hot_bytes(), validate(&store) as u64), (left * 10, left));
+    }
+}
+
+#[test]
+fn what_is_refused_for_several_reasons_is_in_the_order_in_which_it_came() {
+    let store = builder(1 << 20).first_tick(MAX_TICK + 1 - 10).build().unwrap();
+    let weight = |key: u32| if key.is_multiple_of(5) { MAX_BYTES + 1 } else { 1 };
+    let stored = store.store_all((0..100).map(|key| (key, weight(key))));
+    let refused: Vec<_> = stored.refused.iter().map(|error| error.key).collect();
+    // Of the first thirteen, three are too heavy; then there are no ticks.
+    let expected: Vec<_> = [0, 5, 10].into_iter().chain(13..100).collect();
+    assert_eq!((stored.stored, refused), (10, expected));
+}
+
+fn cells(store: &TierStore<u32, u64>) -> usize {
+    store.core.index.cells(&crossbeam_epoch::pin())
+}
+
+/// An iterator that promises so many, and gives none.
+fn promise(fragments: usize) -> impl Iterator<Item = (u32, u64)> {
+    struct Promise(usize);
+    impl Iterator for Promise {
+        type Item = (u32, u64);
+        fn next(&mut self) -> Option<(u32, u64)> {
+            None
+        }
+        fn size_hint(&self) -> (usize, Option<usize>) {
+            (self.0, None)
+        }
+    }
+    Promise(fragments)
+}
+
+#[test]
+fn an_index_is_made_large_enough_at_once() {
+    let store = builder(1 << 40).build().unwrap();
+    store.store_all(promise(100_000));
+    let made = cells(&store);
+    assert!((100_000..=1 << 18).contains(&made), "{made}");
+    store.store_all((0..100_000).map(|key| (key, 1)));
+    assert_eq!(cells(&store), made, "it was not moved again");
+    assert_eq!(validate(&store), 100_000);
+    let store = builder(1 << 40).build().unwrap();
+    store.store_all(promise(usize::MAX));
+    assert_eq!(cells(&store), 1 << 22, "as large as a hint makes it");
+}
+
+#[test]
+fn an_index_is_made_no_larger_than_what_the_tiers_can_hold() {
+    let bounded = |budget: u64, warm: Capacity, cold: Capacity| {
+        let store = builder(budget).warm_capacity(warm).cold_capacity(cold).build().unwrap();
+        store.store_all(promise(usize::MAX));
+        cells(&store)
+    };
+    let small = bounded(0, Capacity::entries(0), Capacity::bytes(0));
+    assert_eq!(cells(&builder(1).build().unwrap()), small);
+    assert_eq!(bounded(10, Capacity::entries(10), Capacity::bytes(10)), small);
+    let larger = bounded(1000, Capacity::entries(1 << 40).and_bytes(2000), Capacity::entries(3000));
+    assert!((6000..=1 << 14).contains(&larger), "{larger}");
+    assert_eq!(bounded(1000, Capacity::UNBOUNDED, Capacity::entries(0)), 1 << 22);
+    // What is there has its room already.
+    let store = builder(0).warm_capacity(Capacity::entries(5000)).cold_capacity(Capacity::entries(0)).build().unwrap();
+    for key in 0..5000 {
+        store.store(key, 1).unwrap();
+    }
+    let before = cells(&store);
+    store.store_all(promise(usize::MAX));
+    assert_eq!(cells(&store), before);
+}
+
+#[test]
+fn few_fragments_do_not_move_a_large_index() {
+    let store = builder(1 << 40).build().unwrap();
+    let mut key = 0..;
+    let mut moves = 0;
+    for _ in 0..1000 {
+        let before = cells(&store);
+        store.store_all(promise(130));
+        moves += usize::from(cells(&store) != before);
+        store.store_all(key.by_ref().take(65).map(|key| (key, 1)).filter(|_| true));
+    }
+    assert!(moves <= 5, "{moves} moves in advance");
+    assert_eq!(validate(&store), 65_000);
+}
