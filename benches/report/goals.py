@@ -162,6 +162,16 @@ def _cycle(runs):
         yield Goal("a key removed and stored again: time of one over that of 10,000 in turn", f"{fragments:,} others", ratio, 1.5, most=True)
 
 
+def _bulk(runs):
+    """A million fragments by one call, beside single stores; and by two threads beside one."""
+    for fits in ("hot", "warm"):
+        one, two = ({row.subject: row["ns"] for row in runs.of("bulk", fits=fits, threads=threads)} for threads in (1, 2))
+        ratio = one["store_all"] / one["store"] if {"store_all", "store"} <= one.keys() else None
+        yield Goal("`store_all`: time over single stores'", f"1,000,000 fragments, {fits}", ratio, 0.6, most=True)
+        rate = one["par_store_all"] / two["par_store_all"] if "par_store_all" in one.keys() & two.keys() else None
+        yield Goal("`par_store_all`: rate of 2 threads over that of 1", f"1,000,000 fragments, {fits}", rate, 1.7)
+
+
 class Worst:
     """The worst row of many."""
 
@@ -209,7 +219,7 @@ def _worsts(runs):
 
 
 def all_goals(runs):
-    return [goal.row(runs) for goal in _compared()] + [*_others(runs), *_cycle(runs)] + list(_worsts(runs))
+    return [goal.row(runs) for goal in _compared()] + [*_others(runs), *_cycle(runs), *_bulk(runs)] + list(_worsts(runs))
 
 
 def quick_goals(runs):

@@ -14,6 +14,7 @@ TITLES = {
     "cycle_10000": "10,000 keys removed and stored again in turn, beside so many others",
     "churn": "Promotions and demotions",
     "bulk_load": "Filling an empty store",
+    "bulk": "Loading a million fragments into an empty store, by single stores and by one call: ns each",
     "hot_picture": "A picture of hot: ns each, alone and beside two threads that store",
     "hot_picture_writers": "A `store` by two threads together, without and with a third that takes pictures",
     "trace": "Traces replayed: time and hit ratio",
