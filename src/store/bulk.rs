@@ -19,6 +19,7 @@ use std::collections::VecDeque;
 
 use super::TierStore;
 use super::condition::Always;
+use super::departure::Cause;
 use super::error::{Refusal, StoreError};
 use super::outflow::let_go;
 use super::view::View;
@@ -230,7 +231,8 @@ where
                     all.kept_out += usize::from(report.kept_out);
                     if let Some(replaced) = report.replaced {
                         all.replaced += 1;
-                        if replaced.is_claimed() {
+                        // What the listener is told of is let go by its delivery.
+                        if replaced.is_claimed() && !core.told.contain(Cause::Replaced) {
                             ended.push(NodeRef::new(replaced));
                         }
                     }

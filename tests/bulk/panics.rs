@@ -56,7 +56,7 @@ fn what_an_iterator_gave_before_it_panicked_is_stored() {
             }));
         });
         assert_eq!(store.metrics().hot.fragments, u64::from(at));
-        assert!((0..at).all(|key| store.get(&key).is_some_and(|found| found.value.number == key.into())));
+        assert!((0..at).all(|key| store.get(&key).is_some_and(|found| found.value.number == u64::from(key))));
         assert_eq!(registry.alive(), at as usize);
         assert_eq!(store.hot_bytes(), u64::from(at));
         drop(store);
@@ -111,7 +111,7 @@ fn several_panics_in_one_chunk_are_one() {
 }
 
 #[test]
-fn a_hook_that_panics_ends_the_call_and_keeps_what_is_stored() {
+fn a_listener_that_panics_ends_the_call_and_keeps_what_is_stored() {
     let calls = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&calls);
     let store = TierStore::<u32, u32>::builder(10)

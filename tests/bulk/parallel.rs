@@ -45,7 +45,7 @@ fn of_one_key_one_stays_and_each_is_dropped_once() {
     let stored = pool(4).install(|| store.par_store_all(fragments));
     assert_eq!((stored.stored, stored.replaced), (30_000, 29_500));
     for key in 0..500 {
-        assert_eq!(store.get(&key).unwrap().value.number % 500, key.into());
+        assert_eq!(store.get(&key).unwrap().value.number % 500, u64::from(key));
     }
     assert!(collected_until(|| registry.alive() == 500));
 }

@@ -1,6 +1,6 @@
 //! Loads beside everything else: the budget holds at every instant, nothing is lost, and at rest all counts agree.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -133,4 +133,33 @@ fn loads_of_the_same_keys_while_the_index_grows_and_shrinks() {
         store.remove(&key);
     }
     assert!(store.is_empty() && audit(&store, 0..23_000).is_empty());
+}
+
+/// A value that counts how often it is dropped.
+struct Counted(Arc<AtomicU64>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn heavy_values_that_a_load_replaces_go_once_whoever_is_told() {
+    for causes in [vec![], vec![Cause::Replaced], vec![Cause::Overflowed]] {
+        let (dropped, told) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let count = Arc::clone(&told);
+        let store = TierStore::builder(1 << 20)
+            .weigher(|_: &u64, _: &Counted| 4096)
+            .listener_causes(causes.clone())
+            .listener(move |_| _ = count.fetch_add(1, Ordering::Relaxed))
+            .build()
+            .unwrap();
+        let load = || store.store_all((0..100).map(|key| (key, Counted(Arc::clone(&dropped)))));
+        assert_eq!((load().replaced, load().replaced), (0, 100));
+        assert_eq!(dropped.load(Ordering::Relaxed), 100, "told of {causes:?}");
+        assert_eq!(told.load(Ordering::Relaxed), if causes == [Cause::Replaced] { 100 } else { 0 });
+        drop(store);
+        assert_eq!(dropped.load(Ordering::Relaxed), 200, "told of {causes:?}");
+    }
 }
