@@ -15,6 +15,8 @@ TITLES = {
     "churn": "Promotions and demotions",
     "bulk_load": "Filling an empty store",
     "bulk": "Loading a million fragments into an empty store, by single stores and by one call: ns each",
+    "age": "Fragments with and without an age, one thread: ns each",
+    "checkpoint": "Checkpoints of texts of 100 bytes: ns a fragment",
     "hot_picture": "A picture of hot: ns each, alone and beside two threads that store",
     "hot_picture_writers": "A `store` by two threads together, without and with a third that takes pictures",
     "trace": "Traces replayed: time and hit ratio",
