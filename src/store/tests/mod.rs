@@ -2,6 +2,8 @@
 
 #[cfg(not(tierstack_shuttle))]
 mod addresses;
+#[cfg(tierstack_shuttle)]
+mod aged_instants;
 #[cfg(not(tierstack_shuttle))]
 mod ages;
 #[cfg(not(tierstack_shuttle))]

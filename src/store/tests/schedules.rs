@@ -192,8 +192,8 @@ fn told_once(store: &Store, told: &[(Version, Cause)]) {
 }
 
 fn execute(program: &Program) {
-    let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-    let list = std::sync::Arc::clone(&told);
+    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let list = Arc::clone(&told);
     let store: Arc<Store> = Arc::new(
         TierStore::builder(program.budget)
             .weigher(|_: &u32, weight: &u64| *weight)
