@@ -103,12 +103,12 @@ where
 {
     /// Stores many fragments, in the order of the iterator: faster than one [`store`](Self::store) after the other.
     ///
-    /// Each is stored by itself, as by `store`. What is refused is handed back, and the call goes on. Values that are replaced are dropped; the report says
-    /// how many they are. Of several fragments with one key the last stays.
+    /// Each is stored by itself, as by `store`. What is refused is handed back, and the call goes on. Values that are replaced are dropped, after the
+    /// listener was told; the report says how many they are. Of several fragments with one key the last stays.
     ///
     /// The call takes up to 64 fragments from the iterator before it stores them. They are in no budget yet. While the iterator runs, the thread is not
-    /// pinned: an iterator that waits delays only the fragments that it gave before. The listener is told of what the 64 push out after all of them
-    /// are stored.
+    /// pinned: an iterator that waits delays only the fragments that it gave before. The listener is told of what the 64 push out and replace after
+    /// all of them are stored.
     ///
     /// The index is made large enough at the start for as many fragments as the iterator promises at least, by its
     /// [`size_hint`](Iterator::size_hint); for half of them where the store is not empty, as some may replace others. It is not enlarged so for more

@@ -136,3 +136,27 @@ fn values_that_are_replaced_go_at_once_where_they_are_heavy() {
     let stored = store.store_all((0..500).map(|key| (key, Arc::new(2))));
     assert_eq!((stored.replaced, Arc::strong_count(&value)), (500, 1));
 }
+
+/// Within a listener, others are told when it has returned: until then, no value goes that they are to be told of.
+#[test]
+fn what_a_load_within_a_listener_replaces_is_told_with_its_value() {
+    type Told = Arc<Mutex<Vec<(u32, Cause, u32)>>>;
+    let (told, loader) = (Told::default(), Arc::new(std::sync::OnceLock::<Arc<TierStore<u32, Vec<u32>>>>::new()));
+    let (list, inner) = (Arc::clone(&told), Arc::clone(&loader));
+    let builder = TierStore::<u32, Vec<u32>>::builder(1 << 30).weigher(|_, _| tierstack::HEAVY);
+    let store = builder.listener(move |gone| {
+        list.lock().unwrap().push((*gone.key, gone.cause, gone.value[9]));
+        if gone.cause == Cause::Removed {
+            let stored = inner.get().unwrap().store_all((0..100).map(|key| (key, vec![key + 1000; 10])));
+            assert_eq!((stored.stored, stored.replaced), (100, 100));
+        }
+    });
+    let store = Arc::new(store.build().unwrap());
+    assert!(loader.set(Arc::clone(&store)).is_ok());
+    store.store_all((0..101).map(|key| (key, vec![key; 10])));
+    drop(store.remove(&100));
+    let expected: Vec<_> =
+        [(100, Cause::Removed, 100)].into_iter().chain((0..100).map(|key| (key, Cause::Replaced, key))).collect();
+    assert_eq!(*told.lock().unwrap(), expected);
+    assert!((0..100).all(|key| store.get(&key).is_some_and(|found| found.value[9] == key + 1000)));
+}
