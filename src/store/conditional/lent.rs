@@ -17,15 +17,15 @@ where
     V: Send + Sync + 'static,
     S: BuildHasher,
 {
-    /// As [`TierStore::store_if_absent`].
+    /// As [`TierStore::store_if_absent`](crate::TierStore::store_if_absent).
     ///
     /// # Errors
     ///
-    /// As [`TierStore::store_if_absent`].
+    /// As [`TierStore::store_if_absent`](crate::TierStore::store_if_absent).
     ///
     /// # Linearization
     ///
-    /// As [`TierStore::store_if_absent`]; so are progress and panics.
+    /// As [`TierStore::store_if_absent`](crate::TierStore::store_if_absent); so are progress and panics.
     ///
     /// # Examples
     ///
@@ -61,15 +61,15 @@ where
         self.store_newcomer(new, condition).or_else(NotStored::hand_back)
     }
 
-    /// As [`TierStore::get_or_store_with`], lending the value. `make` runs while this view is pinned.
+    /// As [`TierStore::get_or_store_with`](crate::TierStore::get_or_store_with), lending the value. `make` runs while this view is pinned.
     ///
     /// # Errors
     ///
-    /// As [`TierStore::get_or_store_with`].
+    /// As [`TierStore::get_or_store_with`](crate::TierStore::get_or_store_with).
     ///
     /// # Linearization
     ///
-    /// As [`TierStore::get_or_store_with`]; so are progress and panics.
+    /// As [`TierStore::get_or_store_with`](crate::TierStore::get_or_store_with); so are progress and panics.
     ///
     /// # Examples
     ///
@@ -115,15 +115,15 @@ where
         }
     }
 
-    /// As [`TierStore::replace_if`], lending the replaced value.
+    /// As [`TierStore::replace_if`](crate::TierStore::replace_if), lending the replaced value.
     ///
     /// # Errors
     ///
-    /// As [`TierStore::replace_if`].
+    /// As [`TierStore::replace_if`](crate::TierStore::replace_if).
     ///
     /// # Linearization
     ///
-    /// As [`TierStore::replace_if`]; so are progress and panics.
+    /// As [`TierStore::replace_if`](crate::TierStore::replace_if); so are progress and panics.
     ///
     /// # Examples
     ///
@@ -145,15 +145,15 @@ where
         Ok(self.store_where(measured, key, value, IfIs(*version))?.report.map(Node::value))
     }
 
-    /// As [`TierStore::update`], lending `make` the value itself, and the caller what was replaced. `make` runs while this view is pinned.
+    /// As [`TierStore::update`](crate::TierStore::update), lending `make` the value itself, and the caller what was replaced. `make` runs while this view is pinned.
     ///
     /// # Errors
     ///
-    /// As [`TierStore::update`].
+    /// As [`TierStore::update`](crate::TierStore::update).
     ///
     /// # Linearization
     ///
-    /// As [`TierStore::update`]; so are progress and panics.
+    /// As [`TierStore::update`](crate::TierStore::update); so are progress and panics.
     ///
     /// # Examples
     ///
