@@ -388,6 +388,7 @@ fn a_restored_fragment_has_as_long_to_go_as_it_had() {
     assert_eq!(snapshot.expires_in(&9), Some(Duration::from_secs(87)));
     assert_eq!((snapshot.expires_in(&0), snapshot.expires_in(&1)), (Some(Duration::ZERO), None));
     // As it comes, and as it is written.
+    #[cfg_attr(not(feature = "serde"), allow(unused_mut, reason = "then as it comes only"))]
     let mut restored = vec![snapshot.clone()];
     #[cfg(feature = "serde")]
     {
