@@ -17,6 +17,9 @@ mod restored;
 #[cfg(feature = "serde")]
 mod round_trip;
 
+use std::sync::LazyLock;
+use std::time::Instant;
+
 use serde::{Deserialize, Serialize};
 
 /// A value that says what it weighs.
@@ -38,8 +41,11 @@ type Store = tierstack::TierStore<u8, Value>;
 type Shown = tierstack::StoreSnapshot<u8, Value>;
 
 /// A store of such values with nothing said but its budget.
+static NOW: LazyLock<Instant> = LazyLock::new(Instant::now);
+
 fn builder(budget: u64) -> tierstack::Builder<u8, Value> {
-    Store::builder(budget).weigher(|_, value: &Value| value.weight)
+    // The time stands still: what has no time left is due when it is restored.
+    Store::builder(budget).weigher(|_, value: &Value| value.weight).clock(|| *NOW)
 }
 
 fn value(weight: u64) -> Value {

@@ -12,7 +12,7 @@ use crate::{Shown, builder, value};
 
 /// As a snapshot is written: of 1 to 6 in two tiers each, of which two are kept.
 fn written() -> Json {
-    let fragment = |key: u8, weight: u64, tier: &str, kept: bool| json!({"key": key, "value": {"weight": weight, "text": ""}, "weight": weight, "tier": tier, "kept": kept});
+    let fragment = |key: u8, weight: u64, tier: &str, kept: bool| json!({"key": key, "value": {"weight": weight, "text": ""}, "weight": weight, "tier": tier, "kept": kept, "expires_in": null});
     json!({"format": 1, "fragments": [
         fragment(1, 4, "warm", true),
         fragment(2, 5, "hot", false),
@@ -131,7 +131,7 @@ fn what_does_not_fit_the_builder_is_handed_back() {
 
 #[test]
 fn weights_that_add_up_beyond_all_bounds_are_over_any_budget() {
-    let fragment = |key: u8, tier: &str, kept: bool| json!({"key": key, "value": value(MAX_BYTES), "weight": MAX_BYTES, "tier": tier, "kept": kept});
+    let fragment = |key: u8, tier: &str, kept: bool| json!({"key": key, "value": value(MAX_BYTES), "weight": MAX_BYTES, "tier": tier, "kept": kept, "expires_in": null});
     for kept in [false, true] {
         let hot: Vec<_> = (0..200).map(|key| fragment(key, "hot", kept)).collect();
         let json = json!({"format": 1, "fragments": hot});

@@ -191,6 +191,7 @@ proptest! {
                 let capacity = Capacity { entries: Some(3), bytes: Some(40) };
                 let restored = builder(budget).warm_capacity(capacity).cold_capacity(capacity);
                 let restored = restored.weigher(|_, value| value.weight() % 1_000).restore(snapshot).unwrap();
+                restored.purge_expired();
                 audit(&restored, 0..=u8::MAX);
             }
         }
