@@ -66,6 +66,8 @@ fn one_call_hands_over_all_numbers() {
         store.promote(&3).unwrap();
         store.demote(&7).unwrap();
         store.remove(&7).unwrap();
+        store.store_until(8, 0, std::time::Instant::now()).unwrap();
+        assert!(!store.contains(&8));
         assert_eq!(numbers.count("stores", "one"), 0, "nothing is handed over in between");
         let metrics = store.metrics();
         store.publish_metrics("one");
@@ -84,6 +86,7 @@ fn one_call_hands_over_all_numbers() {
         ("evictions", metrics.evictions),
         ("removals", metrics.removals),
         ("overflowed", metrics.overflowed),
+        ("expired", metrics.expired),
         ("contended", metrics.contended),
     ];
     for (name, count) in counts {
@@ -108,7 +111,7 @@ fn one_call_hands_over_all_numbers() {
         }
     }
     assert_eq!(metrics.hot.kept_bytes, 10);
-    assert_eq!(numbers.0.lock().unwrap().len(), 2 * (10 + 2 + 3 * 4), "and nothing else");
+    assert_eq!(numbers.0.lock().unwrap().len(), 2 * (11 + 2 + 3 * 4), "and nothing else");
 }
 
 /// Each goes on from where the last one of that name was.
