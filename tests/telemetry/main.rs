@@ -4,3 +4,10 @@
 mod numbers;
 #[cfg(feature = "tracing")]
 mod told;
+
+/// What a subscriber asks for is kept for the whole process, and also by who only stores beside it: so these tests come one after the other.
+#[cfg(any(feature = "metrics", feature = "tracing"))]
+fn alone() -> std::sync::MutexGuard<'static, ()> {
+    static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use tierstack::{Capacity, Tier, TierStore};
 
+use crate::alone;
+
 /// By name and labels: counts, and the bits of gauges.
 #[derive(Default)]
 struct Numbers(Mutex<BTreeMap<String, Arc<AtomicU64>>>);
@@ -50,6 +52,7 @@ impl Recorder for Numbers {
 
 #[test]
 fn one_call_hands_over_all_numbers() {
+    let _alone = alone();
     let store = TierStore::<u32, u32>::builder(30).weigher(|_, _| 10).warm_capacity(Capacity::entries(2));
     let store = store.cold_capacity(Capacity::entries(1)).build().unwrap();
     let numbers = Numbers::default();
@@ -117,6 +120,7 @@ fn one_call_hands_over_all_numbers() {
 /// Each goes on from where the last one of that name was.
 #[test]
 fn the_counters_of_a_name_are_of_all_stores_that_had_it() {
+    let _alone = alone();
     let numbers = Numbers::default();
     let new = || TierStore::<u32, u32>::new(1 << 20).unwrap();
     let store_some = |store: &TierStore<u32, u32>, count: u32| {
@@ -148,6 +152,7 @@ fn the_counters_of_a_name_are_of_all_stores_that_had_it() {
 
 #[test]
 fn calls_at_once_hand_over_each_part_once() {
+    let _alone = alone();
     let numbers = Numbers::default();
     let store = TierStore::<u32, u32>::new(1 << 20).unwrap();
     std::thread::scope(|scope| {

@@ -4,7 +4,7 @@ use std::fmt::{Debug, Write};
 use std::mem::take;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use tierstack::{Builder, Capacity, Tier, TierStore};
 use tracing::field::{Field, Visit};
@@ -12,6 +12,8 @@ use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::{Interest, with_default};
 use tracing::{Event, Level, Metadata, Subscriber};
+
+use crate::alone;
 
 type Store = TierStore<&'static str, u32>;
 
@@ -80,12 +82,6 @@ impl Subscriber for Listener {
         self.told.lock().unwrap().push(format!("{level} {}{}", line.message, line.fields));
         (self.and_then)();
     }
-}
-
-/// What a subscriber asks for is kept for the whole process: so these tests come one after the other.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn builder(room: u64) -> Builder<&'static str, u32> {
