@@ -148,7 +148,7 @@
 //! their own. The time is read by the store's [clock](Builder::clock).
 //!
 //! To an operation, a fragment that is due when the operation reads the time is absent. Whoever finds it due ends it first, by the CAS that a removal would make. So what
-//! has expired stays so, also where the clock goes back. A use counts from the instant on at which it has read the time, also for those who find the fragment before it is
+//! has expired stays so, also where the clock goes back. (Where it goes back while a snapshot is taken, the snapshot may show what a use at the earlier time has kept alive meanwhile.) A use counts from the instant on at which it has read the time, also for those who find the fragment before it is
 //! moved. [Kept](TierStore::keep) fragments do not expire.
 //!
 //! Nothing runs in the background: what has expired and meets nobody stays in memory, and is counted, until [`purge_expired`](TierStore::purge_expired) or an eviction comes

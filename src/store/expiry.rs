@@ -236,6 +236,8 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
 
     /// What stands in the tiers at one instant, without what is due when this call reads the time.
     ///
+    /// A use that comes after the picture's instant may be seen. It has read an earlier time than this call, and so before it, unless the clock goes back.
+    ///
     /// What a picture shows and is due is ended, and the next is taken. Lock-free: each further round is paid for by a fragment that has ended, moved or been used.
     fn picture(&mut self, tiers: Tiers) -> Vec<Shown<'g, K, V>> {
         let (core, guard, now) = (self.core, self.guard, self.now());

@@ -2,7 +2,7 @@
 //! an order in which each answer is true.
 //!
 //! A use counts from the instant on at which it has read the time; and what an operation finds due it ends before it takes effect. So these are steps of their own. A purge may pass by
-//! a fragment that moves.
+//! a fragment that moves. A snapshot may show what is due by its time where the time has gone back, and a use at an earlier one meets the fragment while the snapshot is taken.
 //! There is room for all. `PROGRAMS`, `SCHEDULES` and `SEED` as for the other schedules.
 
 use std::cell::Cell;
@@ -145,7 +145,14 @@ impl Op {
     }
 
     /// The state after the call's effect, if it may have answered that in this one.
-    fn step(self, state: &State, now: u64, value: u64, answer: &Answer) -> Option<State> {
+    fn step(
+        self,
+        state: &State,
+        now: u64,
+        value: u64,
+        answer: &Answer,
+        is_used_later: impl Fn(u64, Fragment) -> bool,
+    ) -> Option<State> {
         let mut next = state.clone();
         let key = match self {
             Self::Store(key) | Self::StoreUntil(key, _) | Self::Get(key) | Self::Peek(key) | Self::Promote(key, _) => {
@@ -155,7 +162,11 @@ impl Op {
             Self::Purge => return Some(next),
             Self::Snapshot | Self::SnapshotOf(_) => {
                 let is_of = |tier: Tier| !matches!(self, Self::SnapshotOf(of) if of != tier);
-                next.retain(|_, fragment| !(is_of(fragment.tier) && fragment.is_due(now)));
+                let is_shown = |key: &u64| matches!(answer, Answer::Shown(shown) if shown.contains_key(key));
+                next.retain(|key, fragment| {
+                    let is_due = is_of(fragment.tier) && fragment.is_due(now);
+                    !is_due || is_shown(key) && is_used_later(*key, *fragment)
+                });
                 let shown = next.iter().filter(|(_, fragment)| is_of(fragment.tier));
                 let shown = shown.map(|(key, fragment)| (*key, fragment.shown())).collect();
                 return (*answer == Answer::Shown(shown)).then_some(next);
@@ -242,7 +253,12 @@ fn explains(state: &State, threads: &[Rest<'_>], left: &State) -> bool {
         if due.into_iter().any(|(key, _)| goes_on(&ended(key), (calls, has_read))) {
             return true;
         }
-        op.step(state, *now, *value, answer).is_some_and(|next| goes_on(&next, (rest, false)))
+        let is_used_later = |key: u64, fragment: Fragment| {
+            let uses = |(op, time, ..): &Call| op.used() == Some(key) && time < now && !fragment.is_due(*time);
+            let others = threads.iter().enumerate().filter(|(other, _)| *other != thread);
+            others.flat_map(|(_, (calls, _))| calls.iter()).any(uses)
+        };
+        op.step(state, *now, *value, answer, is_used_later).is_some_and(|next| goes_on(&next, (rest, false)))
     })
 }
 
