@@ -1,7 +1,7 @@
 //! Fragments with an age in the whole store: each operation, at a time of its own, beside another on the key.
 //!
 //! Whatever two threads are answered, and what is left and for how long, is explained by some order of the two; where a change that
-//! is a use counts as one since it has read the time.
+//! is a use counts as one since it has read the time, and what is due is ended before the operation takes effect.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -163,10 +163,10 @@ fn beside(first: State, own: (u64, Op), spawned: (u64, Op)) {
     loom::skip_branch();
     let last = at_rest(&store);
     let until = |state: State| (0..100).rev().find(|now| (0..=*now).all(|now| !is_due(state, now)));
-    // A change that is a use counts as one since it has read the time: so the other may come in between.
+    // A change that is a use counts as one since it has read the time; and what is due is ended before the operation takes effect. So the other may come in between.
     let since_read = |state: Option<State>, (now, op): (u64, Op)| match op {
         Op::Promote | Op::Keep | Op::LetGo => after(state, now, Op::Get).0,
-        _ => state,
+        _ => state.filter(|state| !is_due(*state, now)),
     };
     let explains = |one: ((u64, Op), Answer), other: ((u64, Op), Answer), is_read_early: bool| {
         let state = if is_read_early { since_read(Some(first), other.0) } else { Some(first) };
