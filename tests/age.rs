@@ -76,6 +76,36 @@ fn a_store_without_ages_never_asks_for_the_time() {
 }
 
 #[test]
+fn the_time_is_asked_for_as_often_as_the_documentation_says() {
+    let clock = Clock::new();
+    let store = store(&clock, 4);
+    let version = store.store(1, 1).unwrap().version;
+    let asks = |what: &str, most: u64, run: &dyn Fn()| {
+        let before = clock.asked();
+        run();
+        let asked = clock.asked() - before;
+        assert!((1..=most).contains(&asked), "{what} asked {asked} times");
+    };
+    asks("get", 1, &|| _ = store.get(&1));
+    asks("a view's get", 1, &|| _ = store.pin().get(&1));
+    asks("peek", 1, &|| _ = store.peek(&1));
+    asks("contains", 1, &|| _ = store.contains(&1));
+    asks("demote", 1, &|| _ = store.demote(&1));
+    asks("promote", 1, &|| _ = store.promote(&1));
+    asks("keep", 1, &|| _ = store.keep(&1));
+    asks("let_go", 1, &|| _ = store.let_go(&1));
+    asks("iter", 1, &|| _ = store.iter(Tier::Hot).count());
+    asks("snapshot", 2, &|| _ = store.snapshot());
+    asks("purge_expired", 1, &|| _ = store.purge_expired());
+    asks("replace_if", 3, &|| _ = store.replace_if(1, &version, 2));
+    asks("store_if_absent", 3, &|| _ = store.store_if_absent(2, 1));
+    asks("store", 3, &|| _ = store.store(3, 4));
+    asks("store_until", 3, &|| _ = store.store_until(4, 1, clock.at(5)));
+    asks("evict_lru", 1, &|| _ = store.evict_lru(Tier::Warm));
+    asks("remove", 1, &|| _ = store.remove(&4));
+}
+
+#[test]
 fn a_fragment_lives_as_long_as_its_tier_allows_after_its_last_use() {
     let clock = Clock::new();
     let store = store(&clock, 10);

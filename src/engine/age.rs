@@ -84,6 +84,9 @@ pub struct Age {
     deadline: u64,
 }
 
+#[cfg(not(any(tierstack_loom, tierstack_shuttle)))]
+const _: () = assert!(size_of::<Age>() == 16, "what the documentation says");
+
 impl Age {
     /// That of a fragment that is stored at the time `now`.
     pub fn starting_at(now: u64, deadline: u64) -> Self {

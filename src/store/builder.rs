@@ -197,7 +197,7 @@ impl<K, V, S> Builder<K, V, S> {
     /// everything in that tier expire at once.
     ///
     /// With this each operation reads the clock, and each `get` writes to its fragment. A fragment takes 16 bytes more. A store without it, and
-    /// without [`store_until`](TierStore::store_until), pays nothing.
+    /// without [`store_until`](TierStore::store_until), never asks for the time, and its fragments are no larger.
     ///
     /// # Examples
     ///
@@ -228,8 +228,8 @@ impl<K, V, S> Builder<K, V, S> {
 
     /// Reads the time; by default [`Instant::now`].
     ///
-    /// Only asked where fragments have an age, by [`expire_after`](Self::expire_after) or [`store_until`](TierStore::store_until): once an operation, or twice, while the thread is
-    /// pinned. So it should not block. It may go back: what has expired stays so. Where it panics the operation has not taken effect, or the store is as after it.
+    /// Only asked where fragments have an age, by [`expire_after`](Self::expire_after) or [`store_until`](TierStore::store_until): once for a read or a move, twice for a snapshot, up to three times for a store; as a
+    /// rule while the thread is pinned. So it should not block, and it must not use this store: that would ask it again. It may go back: what has expired stays so. Where it panics the operation has not taken effect, or the store is as after it.
     ///
     /// # Examples
     ///

@@ -26,7 +26,7 @@
 //! A frame borrows its store: so the store stands, at that address, for as long as the frame is there.
 
 use core::cell::{Cell, RefCell};
-use core::mem::{ManuallyDrop, forget, take};
+use core::mem::{ManuallyDrop, take};
 use core::panic::AssertUnwindSafe;
 use core::ptr;
 use std::panic::{catch_unwind, resume_unwind};
@@ -34,6 +34,7 @@ use std::panic::{catch_unwind, resume_unwind};
 use super::core::Core;
 use super::departure::{Cause, Departure, Listener};
 use super::trace::Happened;
+use crate::drops;
 use crate::engine::node::{Node, NodeRef};
 use crate::sync::per_thread;
 use crate::tier::Tier;
@@ -94,7 +95,8 @@ impl<K: Send + Sync, V: Send + Sync> Outflow<K, V> {
         }
         let panicked = frame.while_innermost(|| self.deliver_all(listener, core));
         match panicked {
-            Some(payload) if std::thread::panicking() => forget(payload),
+            // Its own destructor may panic as well.
+            Some(payload) if std::thread::panicking() => drops::quietly(|| drop(payload)),
             Some(payload) => resume_unwind(payload),
             None => {}
         }
@@ -118,8 +120,7 @@ impl<K: Send + Sync, V: Send + Sync> Outflow<K, V> {
                     if panicked.is_none() {
                         panicked = Some(payload);
                     } else {
-                        // Its own destructor may panic as well.
-                        forget(payload);
+                        drops::quietly(|| drop(payload));
                     }
                 }
             }

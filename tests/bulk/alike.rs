@@ -1,6 +1,6 @@
 //! Alone, `store_all` is as many stores, one after the other.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use proptest::prelude::*;
 use tierstack::{Capacity, Cause, MAX_BYTES, Metrics, Refusal, StoredAll, Tier, TierStore};
@@ -141,18 +141,19 @@ fn values_that_are_replaced_go_at_once_where_they_are_heavy() {
 #[test]
 fn what_a_load_within_a_listener_replaces_is_told_with_its_value() {
     type Told = Arc<Mutex<Vec<(u32, Cause, u32)>>>;
-    let (told, loader) = (Told::default(), Arc::new(std::sync::OnceLock::<Arc<TierStore<u32, Vec<u32>>>>::new()));
+    let (told, loader) = (Told::default(), Arc::new(std::sync::OnceLock::<Weak<TierStore<u32, Vec<u32>>>>::new()));
     let (list, inner) = (Arc::clone(&told), Arc::clone(&loader));
     let builder = TierStore::<u32, Vec<u32>>::builder(1 << 30).weigher(|_, _| tierstack::HEAVY);
     let store = builder.listener(move |gone| {
         list.lock().unwrap().push((*gone.key, gone.cause, gone.value[9]));
         if gone.cause == Cause::Removed {
-            let stored = inner.get().unwrap().store_all((0..100).map(|key| (key, vec![key + 1000; 10])));
+            let stored =
+                inner.get().and_then(Weak::upgrade).unwrap().store_all((0..100).map(|key| (key, vec![key + 1000; 10])));
             assert_eq!((stored.stored, stored.replaced), (100, 100));
         }
     });
     let store = Arc::new(store.build().unwrap());
-    assert!(loader.set(Arc::clone(&store)).is_ok());
+    assert!(loader.set(Arc::downgrade(&store)).is_ok());
     store.store_all((0..101).map(|key| (key, vec![key; 10])));
     drop(store.remove(&100));
     let expected: Vec<_> =

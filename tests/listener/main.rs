@@ -225,3 +225,40 @@ fn a_panic_of_the_listener_keeps_nothing_from_being_told() {
     );
     audit(&store, 0..10);
 }
+
+/// What a panic carries: counts its drop, which panics as well.
+struct Carried(Arc<Mutex<u32>>);
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) += 1;
+        panic!("by design, again");
+    }
+}
+
+#[test]
+fn of_several_panics_of_the_listener_one_goes_on_and_the_others_are_dropped() {
+    let dropped = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&dropped);
+    let listener = move |_: &Departure<'_, u32, u32>| std::panic::panic_any(Carried(Arc::clone(&count)));
+    let store = builder(2).listener(listener).build().unwrap();
+    let view = store.pin();
+    for key in 0..4 {
+        view.store(key, 1).unwrap();
+        view.remove(&key).unwrap();
+    }
+    let first = catch_unwind(AssertUnwindSafe(|| drop(view))).unwrap_err();
+    assert_eq!(*dropped.lock().unwrap_or_else(std::sync::PoisonError::into_inner), 3);
+    assert!(first.is::<Carried>());
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(first))).is_err());
+    // While another unwinds, none goes on.
+    let other = catch_unwind(AssertUnwindSafe(|| {
+        let view = store.pin();
+        view.store(9, 1).unwrap();
+        view.remove(&9).unwrap();
+        panic!("another");
+    }));
+    assert_eq!(other.unwrap_err().downcast_ref(), Some(&"another"));
+    assert_eq!(*dropped.lock().unwrap_or_else(std::sync::PoisonError::into_inner), 5);
+    audit(&store, 0..10);
+}

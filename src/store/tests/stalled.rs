@@ -4,9 +4,10 @@
 //! index and pass the budget. A watchdog fails the test if they do not finish. Then the victim goes on, and the store is swept.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::sweep::validate;
 use crate::failpoint::{Step, arm};
@@ -128,7 +129,46 @@ fn stop_keeping_at(step: Step) {
     }
 }
 
+/// A thread that uses what has an age, or ends it. Time passes with each look at it, and stands still in the end.
+fn stop_ageing_at(step: Step) {
+    let (start, now, is_over) = (Instant::now(), AtomicU64::new(0), Arc::new(AtomicBool::new(false)));
+    let stands_still = Arc::clone(&is_over);
+    let clock = move || {
+        let passed = u64::from(!stands_still.load(SeqCst));
+        start + Duration::from_nanos(now.fetch_add(passed, SeqCst))
+    };
+    let store = TierStore::builder(BUDGET)
+        .weigher(|_: &u32, _: &u64| WEIGHT)
+        .expire_after(Tier::Hot, Duration::from_nanos(10))
+        .expire_after(Tier::Warm, Duration::from_nanos(100))
+        .cold_capacity(Capacity::entries(4))
+        .clock(clock)
+        .build()
+        .unwrap();
+    let store = Arc::new(store);
+    stop_until(step, &store, |store| {
+        // So many that the first is due when it comes again.
+        for (key, round) in (0..10 * KEYS).cycle().zip(0..4_000_u64) {
+            _ = store.store(key, round).unwrap();
+            _ = store.get(&(key / 2));
+            if round % 50 == 0 {
+                store.purge_expired();
+            }
+        }
+    });
+    assert!(store.metrics().expired > 0);
+    is_over.store(true, SeqCst);
+    store.purge_expired();
+    validate(&store);
+}
+
 fn stop_within(step: Step, store: &Arc<Store>, provoke: impl FnOnce(&Store) + Send + 'static) {
+    stop_until(step, store, provoke);
+    validate(store);
+}
+
+/// Stops the thread at its step until all others are done; then it goes on.
+fn stop_until(step: Step, store: &Arc<Store>, provoke: impl FnOnce(&Store) + Send + 'static) {
     let (reached, has_reached): (Sender<()>, Receiver<()>) = channel();
     let (go_on, may_go_on): (Sender<()>, Receiver<()>) = channel();
     let victim = thread::spawn({
@@ -162,7 +202,6 @@ fn stop_within(step: Step, store: &Arc<Store>, provoke: impl FnOnce(&Store) + Se
     }
     go_on.send(()).unwrap();
     victim.join().unwrap();
-    validate(store);
 }
 
 #[test]
@@ -199,6 +238,14 @@ stop_at_each! {
     a_keeper_that_has_noted_and_not_moved: Crossing,
     a_keeper_that_has_not_cleared_the_old_entry: Moved,
     a_keeper_that_has_not_looked_at_the_block: Emptied,
+}
+
+stop_at_each! {
+    stop_ageing_at:
+    a_use_that_has_raised_its_time_alone: Aged,
+    an_ender_that_has_not_confirmed: Judged,
+    an_ender_that_has_not_cleaned_up: Removed,
+    an_ender_of_a_used_one_that_has_filled_and_not_moved: Filled,
 }
 
 stop_at_each! {
