@@ -4,6 +4,7 @@
 
 mod endings;
 mod fusion;
+mod messages;
 mod nesting;
 mod panics;
 mod pools;
