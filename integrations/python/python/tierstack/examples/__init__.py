@@ -1,0 +1,1 @@
+"""Programs that show the package at work. Run them by name: ``python -m tierstack.examples.prompt DIR QUESTION``."""
