@@ -51,7 +51,10 @@ Strategy = Callable[[Sequence[Fragment], frozenset[str]], Ranking]
 
 def words(text: str) -> list[str]:
     """The words of a text, in lower case. ``hotBudget`` and ``hot_budget`` are two words each."""
-    return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\d_a-zA-Z]+", text)]
+    found: list[str] = []
+    for word in re.findall(r"[^\W\d_]+|\d+", text):
+        found += re.split(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", word)
+    return [word.lower() for word in found]
 
 
 def lexical(fragments: Sequence[Fragment], asked: frozenset[str]) -> Ranking:
