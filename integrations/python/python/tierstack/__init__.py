@@ -13,6 +13,8 @@ cold take what does not fit. Many threads use one store at once, and no call tak
 (<Tier.WARM: 1>, 'find the bug')
 """
 
+from collections.abc import Mapping, MutableMapping
+
 from ._errors import (
     BudgetError,
     ContendedError,
@@ -53,6 +55,10 @@ from ._tierstack import (
     __version__,
 )
 from ._types import Capacity, Cause, EventKind, Metrics, Operation, Staleness, Status, Tier, TierMetrics
+
+MutableMapping.register(TierStore)
+Mapping.register(Snapshot)
+del Mapping, MutableMapping
 
 __all__ = [
     "MAX_BYTES",

@@ -1,0 +1,549 @@
+//! What a store answers: frozen Python objects.
+//!
+//! Those that hold values take part in garbage collection. They cannot be cleared, as tuples cannot: they never change, so that each cycle has something in it that does.
+
+use core::hash::{Hash, Hasher};
+use std::hash::DefaultHasher;
+use std::sync::Arc;
+
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+use tierstack::{Cause, Tier};
+
+use crate::dropped::{Held, Reference};
+use crate::imports;
+use crate::value::Value;
+
+/// Names what one ``store`` has stored, for as long as the process runs.
+#[pyclass(frozen, eq, hash, immutable_type, module = "tierstack")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Version(pub tierstack::Version);
+
+#[pymethods]
+impl Version {
+    fn __repr__(&self) -> String {
+        format!("{:?}", self.0)
+    }
+}
+
+fn name(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Hot => "Tier.HOT",
+        Tier::Warm => "Tier.WARM",
+        Tier::Cold => "Tier.COLD",
+    }
+}
+
+fn boolean(is: bool) -> &'static str {
+    if is { "True" } else { "False" }
+}
+
+/// The representation of a value. May run Python code.
+fn repr(value: &Reference, py: Python<'_>) -> PyResult<String> {
+    Ok(value.bind(py).repr()?.to_string_lossy().into_owned())
+}
+
+fn key_repr(key: &str, py: Python<'_>) -> PyResult<String> {
+    Ok(PyString::new(py, key).repr()?.to_string_lossy().into_owned())
+}
+
+/// Whether two values are equal, as the members of tuples are: the same object is. May run Python code.
+fn are_equal(one: &Reference, other: &Reference, py: Python<'_>) -> PyResult<bool> {
+    let (one, other) = (one.bind(py), other.bind(py));
+    if one.is(other) { Ok(true) } else { one.eq(other) }
+}
+
+/// A fragment as it was read, or as it was handed back.
+#[pyclass(frozen, generic, immutable_type, module = "tierstack")]
+pub struct Fragment {
+    value: Held,
+    tier: Tier,
+    weight: u64,
+    kept: bool,
+    version: tierstack::Version,
+}
+
+impl From<tierstack::Fragment<Value>> for Fragment {
+    fn from(fragment: tierstack::Fragment<Value>) -> Self {
+        let tierstack::Fragment { value, tier, kept, weight, version } = fragment;
+        Self { value: value.reference.into(), tier, weight, kept, version }
+    }
+}
+
+#[pymethods]
+impl Fragment {
+    #[classattr]
+    fn __match_args__() -> (&'static str, &'static str, &'static str, &'static str, &'static str) {
+        ("value", "tier", "weight", "kept", "version")
+    }
+
+    /// The value.
+    #[getter]
+    fn value(&self, py: Python<'_>) -> Py<PyAny> {
+        self.value.as_py().clone_ref(py)
+    }
+
+    /// The tier that it stood in.
+    #[getter]
+    fn tier(&self, py: Python<'_>) -> Py<PyAny> {
+        imports::tier(py, self.tier)
+    }
+
+    /// Its weight.
+    #[getter]
+    fn weight(&self) -> u64 {
+        self.weight
+    }
+
+    /// Whether it was kept there.
+    #[getter]
+    fn kept(&self) -> bool {
+        self.kept
+    }
+
+    /// Names this value of the key: a replacement has another.
+    #[getter]
+    fn version(&self) -> Version {
+        Version(self.version)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let value = repr(&self.value, py)?;
+        let (tier, weight, kept) = (name(self.tier), self.weight, boolean(self.kept));
+        Ok(format!("Fragment(value={value}, tier={tier}, weight={weight}, kept={kept}, version={:?})", self.version))
+    }
+
+    fn __eq__(&self, other: PyRef<'_, Self>, py: Python<'_>) -> PyResult<bool> {
+        let rest = |it: &Self| (it.tier, it.weight, it.kept, it.version);
+        Ok(rest(self) == rest(&other) && are_equal(&self.value, &other.value, py)?)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(self.value.as_py())
+    }
+}
+
+/// A fragment of a list, with its key.
+#[pyclass(frozen, generic, immutable_type, module = "tierstack")]
+pub struct Item {
+    key: Arc<str>,
+    value: Held,
+    tier: Tier,
+    weight: u64,
+    kept: bool,
+    version: tierstack::Version,
+}
+
+impl Item {
+    pub fn new(tier: Tier, item: tierstack::Item<Arc<str>, Value>) -> Self {
+        let tierstack::Item { key, value, weight, kept, version } = item;
+        Self { key, value: value.reference.into(), tier, weight, kept, version }
+    }
+}
+
+#[pymethods]
+impl Item {
+    #[classattr]
+    fn __match_args__() -> (&'static str, &'static str, &'static str, &'static str, &'static str, &'static str) {
+        ("key", "value", "tier", "weight", "kept", "version")
+    }
+
+    /// Its key.
+    #[getter]
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Its value.
+    #[getter]
+    fn value(&self, py: Python<'_>) -> Py<PyAny> {
+        self.value.as_py().clone_ref(py)
+    }
+
+    /// The tier that it stood in.
+    #[getter]
+    fn tier(&self, py: Python<'_>) -> Py<PyAny> {
+        imports::tier(py, self.tier)
+    }
+
+    /// Its weight.
+    #[getter]
+    fn weight(&self) -> u64 {
+        self.weight
+    }
+
+    /// Whether it was kept.
+    #[getter]
+    fn kept(&self) -> bool {
+        self.kept
+    }
+
+    /// Names this value of the key: a replacement has another.
+    #[getter]
+    fn version(&self) -> Version {
+        Version(self.version)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let (key, value) = (key_repr(&self.key, py)?, repr(&self.value, py)?);
+        let (tier, weight, kept, version) = (name(self.tier), self.weight, boolean(self.kept), self.version);
+        Ok(format!("Item(key={key}, value={value}, tier={tier}, weight={weight}, kept={kept}, version={version:?})"))
+    }
+
+    fn __eq__(&self, other: PyRef<'_, Self>, py: Python<'_>) -> PyResult<bool> {
+        let rest = |it: &Self| (it.tier, it.weight, it.kept, it.version);
+        let is_rest_equal = rest(self) == rest(&other) && self.key == other.key;
+        Ok(is_rest_equal && are_equal(&self.value, &other.value, py)?)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(self.value.as_py())
+    }
+}
+
+/// What a ``store`` did.
+#[pyclass(frozen, generic, immutable_type, module = "tierstack")]
+pub struct Stored {
+    tier: Tier,
+    replaced: Option<Held>,
+    contended: bool,
+    kept_out: bool,
+    kept: bool,
+    version: tierstack::Version,
+}
+
+impl From<tierstack::Stored<Value>> for Stored {
+    fn from(stored: tierstack::Stored<Value>) -> Self {
+        let tierstack::Stored { tier, version, replaced, contended, kept_out, kept } = stored;
+        Self { tier, replaced: replaced.map(|value| value.reference.into()), contended, kept_out, kept, version }
+    }
+}
+
+#[pymethods]
+impl Stored {
+    #[classattr]
+    fn __match_args__() -> (&'static str, &'static str, &'static str, &'static str, &'static str, &'static str) {
+        ("tier", "replaced", "contended", "kept_out", "kept", "version")
+    }
+
+    /// The tier in which the fragment took effect: hot or warm.
+    #[getter]
+    fn tier(&self, py: Python<'_>) -> Py<PyAny> {
+        imports::tier(py, self.tier)
+    }
+
+    /// The value that it replaced. ``None`` if it replaced none, or replaced a ``None``: see ``has_replaced``.
+    #[getter]
+    fn replaced(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.replaced.as_ref().map(|value| value.as_py().clone_ref(py))
+    }
+
+    /// Whether it replaced a fragment.
+    #[getter]
+    fn has_replaced(&self) -> bool {
+        self.replaced.is_some()
+    }
+
+    /// Whether it went to warm only because calls in flight held the room that it needed.
+    #[getter]
+    fn contended(&self) -> bool {
+        self.contended
+    }
+
+    /// Whether it went to warm because kept fragments held the room that it needed.
+    #[getter]
+    fn kept_out(&self) -> bool {
+        self.kept_out
+    }
+
+    /// Whether it is kept, as what it replaced was.
+    #[getter]
+    fn kept(&self) -> bool {
+        self.kept
+    }
+
+    /// Names what was stored.
+    #[getter]
+    fn version(&self) -> Version {
+        Version(self.version)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let replaced = self.replaced.as_ref().map(|value| repr(value, py)).transpose()?;
+        let [contended, kept_out, kept] = [self.contended, self.kept_out, self.kept].map(boolean);
+        Ok(format!(
+            "Stored(tier={}, replaced={}, contended={contended}, kept_out={kept_out}, kept={kept}, version={:?})",
+            name(self.tier),
+            replaced.as_deref().unwrap_or("None"),
+            self.version
+        ))
+    }
+
+    fn __eq__(&self, other: PyRef<'_, Self>, py: Python<'_>) -> PyResult<bool> {
+        let rest = |it: &Self| (it.tier, it.contended, it.kept_out, it.kept, it.version);
+        Ok(rest(self) == rest(&other)
+            && match (&self.replaced, &other.replaced) {
+                (Some(one), Some(other)) => are_equal(one, other, py)?,
+                (one, other) => one.is_none() && other.is_none(),
+            })
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(self.replaced.as_ref().map(|value| value.as_py()))
+    }
+}
+
+/// A fragment that an eviction moved down, or out.
+#[pyclass(frozen, generic, immutable_type, module = "tierstack")]
+pub struct Evicted {
+    key: Arc<str>,
+    value: Held,
+    weight: u64,
+    from: Tier,
+    to: Option<Tier>,
+}
+
+impl From<tierstack::Evicted<Arc<str>, Value>> for Evicted {
+    fn from(evicted: tierstack::Evicted<Arc<str>, Value>) -> Self {
+        let tierstack::Evicted { key, value, weight, from, to } = evicted;
+        Self { key, value: value.reference.into(), weight, from, to }
+    }
+}
+
+#[pymethods]
+impl Evicted {
+    #[classattr]
+    fn __match_args__() -> (&'static str, &'static str, &'static str, &'static str, &'static str) {
+        ("key", "value", "weight", "from_tier", "to_tier")
+    }
+
+    /// Its key.
+    #[getter]
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Its value.
+    #[getter]
+    fn value(&self, py: Python<'_>) -> Py<PyAny> {
+        self.value.as_py().clone_ref(py)
+    }
+
+    /// Its weight.
+    #[getter]
+    fn weight(&self) -> u64 {
+        self.weight
+    }
+
+    /// The tier that it stood in.
+    #[getter]
+    fn from_tier(&self, py: Python<'_>) -> Py<PyAny> {
+        imports::tier(py, self.from)
+    }
+
+    /// The tier that it stands in now. ``None`` if it left the store.
+    #[getter]
+    fn to_tier(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.to.map(|tier| imports::tier(py, tier))
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let (key, value, weight) = (key_repr(&self.key, py)?, repr(&self.value, py)?, self.weight);
+        let (from, to) = (name(self.from), self.to.map_or("None", name));
+        Ok(format!("Evicted(key={key}, value={value}, weight={weight}, from_tier={from}, to_tier={to})"))
+    }
+
+    fn __eq__(&self, other: PyRef<'_, Self>, py: Python<'_>) -> PyResult<bool> {
+        let rest = |it: &Self| (it.weight, it.from, it.to);
+        let is_rest_equal = rest(self) == rest(&other) && self.key == other.key;
+        Ok(is_rest_equal && are_equal(&self.value, &other.value, py)?)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(self.value.as_py())
+    }
+}
+
+/// A fragment that has left the store: what ``on_departure`` is called with.
+///
+/// By the time of the call another ``store`` may have put the key back. So do not delete, in the listener, what belongs to the *key*. Name such things after
+/// the ``version`` instead: no other fragment has the same.
+#[pyclass(frozen, generic, immutable_type, module = "tierstack")]
+pub struct Departure {
+    pub key: Arc<str>,
+    pub value: Held,
+    pub cause: Cause,
+    pub tier: Tier,
+    pub weight: u64,
+    pub version: tierstack::Version,
+}
+
+#[pymethods]
+impl Departure {
+    #[classattr]
+    fn __match_args__() -> (&'static str, &'static str, &'static str, &'static str, &'static str, &'static str) {
+        ("key", "value", "cause", "tier", "weight", "version")
+    }
+
+    /// Its key.
+    #[getter]
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Its value.
+    #[getter]
+    fn value(&self, py: Python<'_>) -> Py<PyAny> {
+        self.value.as_py().clone_ref(py)
+    }
+
+    /// Why it has left.
+    #[getter]
+    fn cause(&self, py: Python<'_>) -> Py<PyAny> {
+        imports::cause(py, self.cause)
+    }
+
+    /// The tier that it stood in.
+    #[getter]
+    fn tier(&self, py: Python<'_>) -> Py<PyAny> {
+        imports::tier(py, self.tier)
+    }
+
+    /// Its weight.
+    #[getter]
+    fn weight(&self) -> u64 {
+        self.weight
+    }
+
+    /// Names this value of the key, as when it was stored.
+    #[getter]
+    fn version(&self) -> Version {
+        Version(self.version)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let (key, value) = (key_repr(&self.key, py)?, repr(&self.value, py)?);
+        let cause = format!("{:?}", self.cause).to_uppercase();
+        let (tier, weight, version) = (name(self.tier), self.weight, self.version);
+        Ok(format!(
+            "Departure(key={key}, value={value}, cause=Cause.{cause}, tier={tier}, weight={weight}, version={version:?})"
+        ))
+    }
+
+    fn __eq__(&self, other: PyRef<'_, Self>, py: Python<'_>) -> PyResult<bool> {
+        let rest = |it: &Self| (it.cause, it.tier, it.weight, it.version);
+        let is_rest_equal = rest(self) == rest(&other) && self.key == other.key;
+        Ok(is_rest_equal && are_equal(&self.value, &other.value, py)?)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(self.value.as_py())
+    }
+}
+
+/// A move from one tier to another. Equal tiers mean that the fragment stayed.
+#[pyclass(frozen, eq, immutable_type, module = "tierstack")]
+#[derive(PartialEq, Eq)]
+pub struct Moved(pub tierstack::Moved);
+
+#[pymethods]
+impl Moved {
+    #[classattr]
+    fn __match_args__() -> (&'static str, &'static str) {
+        ("from_tier", "to_tier")
+    }
+
+    /// The tier that it stood in.
+    #[getter]
+    fn from_tier(&self, py: Python<'_>) -> Py<PyAny> {
+        imports::tier(py, self.0.from)
+    }
+
+    /// The tier that it stands in now.
+    #[getter]
+    fn to_tier(&self, py: Python<'_>) -> Py<PyAny> {
+        imports::tier(py, self.0.to)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Moved(from_tier={}, to_tier={})", name(self.0.from), name(self.0.to))
+    }
+
+    fn __hash__(&self) -> u64 {
+        hash(&(self.0.from, self.0.to))
+    }
+}
+
+/// A fragment that is kept now, or let go.
+#[pyclass(frozen, eq, immutable_type, module = "tierstack")]
+#[derive(PartialEq, Eq)]
+pub struct Kept(pub tierstack::Kept);
+
+#[pymethods]
+impl Kept {
+    #[classattr]
+    fn __match_args__() -> (&'static str, &'static str) {
+        ("tier", "was_kept")
+    }
+
+    /// The tier that it stands in.
+    #[getter]
+    fn tier(&self, py: Python<'_>) -> Py<PyAny> {
+        imports::tier(py, self.0.tier)
+    }
+
+    /// Whether it was kept before.
+    #[getter]
+    fn was_kept(&self) -> bool {
+        self.0.was_kept
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Kept(tier={}, was_kept={})", name(self.0.tier), boolean(self.0.was_kept))
+    }
+
+    fn __hash__(&self) -> u64 {
+        hash(&(self.0.tier, self.0.was_kept))
+    }
+}
+
+/// What a change of the hot budget, or a look at it, came to.
+#[pyclass(frozen, eq, immutable_type, module = "tierstack")]
+#[derive(PartialEq, Eq)]
+pub struct Enforced(pub tierstack::Enforced);
+
+#[pymethods]
+impl Enforced {
+    #[classattr]
+    fn __match_args__() -> (&'static str, &'static str) {
+        ("demoted", "kept_over")
+    }
+
+    /// How many fragments were demoted.
+    #[getter]
+    fn demoted(&self) -> usize {
+        self.0.demoted
+    }
+
+    /// By how much the kept fragments alone are over the budget. Those stay.
+    #[getter]
+    fn kept_over(&self) -> u64 {
+        self.0.kept_over
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Enforced(demoted={}, kept_over={})", self.0.demoted, self.0.kept_over)
+    }
+
+    fn __hash__(&self) -> u64 {
+        hash(&(self.0.demoted, self.0.kept_over))
+    }
+}
+
+/// A hash, as Python wants one.
+pub fn hash(it: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    it.hash(&mut hasher);
+    hasher.finish()
+}
