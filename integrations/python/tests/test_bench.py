@@ -61,9 +61,9 @@ def test_the_loops_do_as_many_operations_as_are_counted(workload: object) -> Non
 
 def test_the_command_measures_and_prints_goals(capsys: pytest.CaptureFixture[str]) -> None:
     readme = report.README.read_bytes()
-    assert bench.main(["--quick", "--threads", "1", "4"]) == 0
+    assert bench.main(["--quick", "--threads", "1", "2", "--only", "get", "demotes"]) == 0
     told = capsys.readouterr().out
-    assert all(goal.text in told for goal in report.GOALS) and all(name in told for name in SUBJECTS)
+    assert all(goal.text in told for goal in report.GOALS if goal.threads == 1) and all(name in told for name in SUBJECTS)
     assert report.README.read_bytes() == readme
 
 

@@ -11,11 +11,26 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from together import together
 
-from tierstack import Change, NotOpenError, OverBudgetError, PlanContext, Tier, TierStore
-from tierstack.compat import EVERY_KEY, ROOT, ContextFragment, ContextTierService, PlanError, PlanExecutionContext, RolePolicy
+from tierstack import (
+    Change,
+    NotOpenError,
+    OverBudgetError,
+    PlanContext,
+    Tier,
+    TierStore,
+)
+from tierstack.compat import (
+    EVERY_KEY,
+    ROOT,
+    ContextFragment,
+    ContextTierService,
+    PlanError,
+    PlanExecutionContext,
+    RolePolicy,
+)
 from tierstack.compat._names import prefix, scope_and_key
+from together import together
 
 TEXTS = st.text(alphabet="0123:a-é\n", max_size=8)
 
@@ -67,7 +82,12 @@ class TestService:
 
     def test_a_weigher_is_given_the_key_as_it_is(self) -> None:
         seen = []
-        service = ContextTierService(1000, weigher=lambda key, value: seen.append((key, value)) or 5)
+
+        def weigh(key: str, value: int) -> int:
+            seen.append((key, value))
+            return 5
+
+        service = ContextTierService(1000, weigher=weigh)
         service.scoped("plan").store("key", 7)
         assert (seen, service.hot_bytes) == ([("key", 7)], 5)
 
@@ -310,7 +330,7 @@ class TestPlan:
         context.close_changeset(inner)
         assert (context.current_changeset, context.changeset_ids) == (started, [started])
         context.abort_changeset(started)
-        assert (context.current_changeset, context.changeset_ids) == (None, [])
+        assert context.current_changeset is None and context.changeset_ids == []
         with pytest.raises(NotOpenError):
             context.close_changeset(inner)
         with pytest.raises(PlanError):
@@ -365,7 +385,7 @@ class TestPlan:
         def convert(entry: str) -> Change:
             raise PlanError(entry)
 
-        with pytest.raises(PlanError, match="^mine$"):
+        with pytest.raises(PlanError, match=r"^mine$"):
             PlanExecutionContext(to_change=convert).record_change("mine")
 
     def test_it_takes_a_plan(self) -> None:

@@ -29,15 +29,16 @@ def modules() -> Iterator[Any]:
 
 def documented(owner: Any, name: str) -> Iterator[tuple[str, str]]:
     """The doc strings of a module or class and of what is in it, with their names. Native ones are found as others are."""
-    if isinstance(inspect.getattr_static(owner, "__doc__", None), str) and owner.__doc__:
-        yield name, owner.__doc__
+    yield name, owner.__doc__ or ""
     for part, value in sorted(vars(owner).items()):
-        if inspect.isclass(value) and (not inspect.ismodule(owner) or value.__module__ in (owner.__name__, "tierstack")):
-            if inspect.ismodule(owner):
+        in_module = inspect.ismodule(owner)
+        if in_module and getattr(value, "__module__", None) not in (owner.__name__, "tierstack"):
+            continue  # imported from elsewhere
+        if inspect.isclass(value):
+            if in_module:
                 yield from documented(value, f"{name}.{part}")
-        elif isinstance(getattr(value, "__doc__", None), str) and (inspect.isroutine(value) or isinstance(value, property) or inspect.isdatadescriptor(value)):
-            if not inspect.ismodule(owner) or getattr(value, "__module__", None) == owner.__name__:
-                yield f"{name}.{part}", value.__doc__
+        elif inspect.isroutine(value) or inspect.isdatadescriptor(value):
+            yield f"{name}.{part}", value.__doc__ or ""
 
 
 EXAMPLES = {name: text for module in modules() for name, text in documented(module, module.__name__) if ">>>" in text}

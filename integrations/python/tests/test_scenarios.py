@@ -11,11 +11,11 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import pytest
-from originals import OriginalPlan, OriginalTiers
-from together import together
 
+from originals import OriginalPlan, OriginalTiers, stopped_here
 from tierstack import Change, EventKind, Tier
 from tierstack.compat import ContextTierService, PlanError, PlanExecutionContext
+from together import together
 
 THREADS = 8
 BUDGET = 1_000
@@ -81,7 +81,7 @@ class TestContextTierServiceUnderThreads:
     def test_no_fragment_is_lost_and_the_budget_is_never_passed(self) -> None:
         service = ContextTierService(BUDGET)
         rounds = 12
-        context_tiers(service, lambda: [(one.key, one.value, one.tier or Tier.COLD) for one in service.fragments()], rounds)
+        context_tiers(service, lambda: [(one.key, one.value, Tier(one.tier)) for one in service.fragments() if one.tier is not None], rounds)
         counted = service.metrics()
         fragments = THREADS * KEYS
         assert (counted.stores, counted.replacements) == (fragments * rounds, fragments * (rounds - 1))
@@ -143,21 +143,22 @@ class Plan(Protocol):
 def start_and_record(context: Plan, rounds: int) -> dict[str, list[str]]:
     """Eight threads start changesets, record into whichever is on top, and close their own.
 
-    Each change is in the changeset that the call named, once, and no change is in one that was closed before. The paths, by changeset.
+    Each change is in the changeset that the call named, once. None goes into a changeset that is closed. The paths, by changeset.
     """
-    closed: set[str] = set()
+    closed: dict[str, int] = {}  # how many changes each had when it had been closed
 
     def body(number: int) -> list[tuple[str, str]]:
         recorded = []
         for turn in range(rounds):
             mine = context.start_changeset()
+            stopped_here()  # others start theirs, so that what is on top is not always one's own
             path = f"{number}/{turn}"
             already = set(closed)
             landed = context.record_change(Change.create(path))
             assert landed not in already, f"{path} went into {landed}, which was closed before"
             recorded.append((landed, path))
             context.close_changeset(mine)
-            closed.add(mine)
+            closed[mine] = len(context.changes(mine))
         return recorded
 
     def run(number: int) -> list[tuple[str, str]]:
@@ -173,6 +174,7 @@ def start_and_record(context: Plan, rounds: int) -> dict[str, list[str]]:
     for changeset in closed:
         paths = [change.path for change in context.changes(changeset)]
         assert sorted(paths) == sorted(by_changeset.get(changeset, [])), f"{changeset} has other changes than were recorded there"
+        assert len(paths) == closed[changeset], f"{changeset} took changes after it was closed"
     assert context.changeset_ids == []
     return by_changeset
 
@@ -180,7 +182,8 @@ def start_and_record(context: Plan, rounds: int) -> dict[str, list[str]]:
 class TestPlanExecutionContextUnderThreads:
     def test_start_and_record_never_associate_wrongly(self) -> None:
         context = PlanExecutionContext()
-        start_and_record(context, rounds=60)
+        by_changeset = start_and_record(context, rounds=60)
+        assert max(map(len, by_changeset.values())) > 1, "no thread has met another's changeset"
         # Read again, one event after the other: each change is in the changeset that was on top when it was recorded.
         stack: list[str] = []
         seen = 0

@@ -16,6 +16,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -169,10 +170,12 @@ def build(fragments: Sequence[Fragment], question: str, budget: int, strategies:
     store.promote(QUESTION)  # where it is too heavy for hot, this says so
     store.keep(QUESTION)  # no other fragment pushes it out of hot
     asked = frozenset(words(question))
+    # All start before any ends: so the plan takes them for parallel, however fast they are.
+    changesets = {name: plan.start_changeset() for name in strategies}
 
     def run(name: str) -> Finding:
         start = time.perf_counter()
-        with plan.changeset() as changeset:  # closed at the end; aborted if the strategy raises
+        with changesets[name] as changeset:  # closed at the end; aborted if the strategy raises
             ranking = STRATEGIES[name](fragments, asked)
             for rank, fragment in enumerate(ranking[:most], 1):
                 changeset.record(Change.modify(fragment.key, recorder=name, metadata={"rank": str(rank)}))
@@ -214,10 +217,8 @@ def _shelve(store: TierStore[str], fragment: Fragment) -> None:
 
 def _promote(store: TierStore[str], key: str) -> None:
     """Makes a fragment the most recently used of hot. One that does not fit stays where it is."""
-    try:
+    with suppress(OverBudgetError, ContendedError):
         store.promote_to(key, Tier.HOT)
-    except (OverBudgetError, ContendedError):
-        pass
 
 
 def fuse(rankings: Iterable[Ranking]) -> Ranking:
