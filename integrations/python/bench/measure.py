@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import sys
 import threading
 import time
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy
+import numpy.typing
 
 from .subjects import SUBJECTS, Subject
 from .workloads import BUDGET, Plan, Workload
@@ -27,7 +29,7 @@ class Rounds:
     rates: list[float] = field(default_factory=list)
     """Operations a second, of all threads together."""
     latencies: list[list[float]] = field(default_factory=list)
-    """The percentiles of a round, in nanoseconds."""
+    """The percentiles of a round, in nanoseconds. Not a number where a round had too few operations to tell."""
 
     @property
     def rate(self) -> float:
@@ -43,6 +45,13 @@ class Rounds:
     def percentiles(self) -> list[float]:
         """The median of the rounds, for each of `PERCENTILES`."""
         return [float(value) for value in numpy.median(self.latencies, axis=0)]
+
+
+def percentiles(latencies: numpy.typing.NDArray[numpy.int64]) -> list[float]:
+    """Of one round. At least one operation has to lie beyond each."""
+    told = numpy.percentile(latencies, PERCENTILES)
+    enough = [latencies.size * (100 - number) >= 100 for number in PERCENTILES]
+    return [float(value) if is_enough else math.nan for value, is_enough in zip(told, enough, strict=True)]
 
 
 Cell = tuple[str, int, str]
@@ -102,7 +111,7 @@ def _round(workload: Workload, plans: list[Plan], name: str, passes: dict[tuple[
         elif timed:
             _, took = by_threads(workload.timed, subject, plans, passes[name, timed])
             every = numpy.concatenate([numpy.asarray(one, dtype=numpy.int64) for one in took])
-            cell.latencies.append([float(value) for value in numpy.percentile(every, PERCENTILES)])
+            cell.latencies.append(percentiles(every))
         else:
             took_seconds, _ = by_threads(workload.loop, subject, plans, passes[name, timed])
             cell.rates.append(passes[name, timed] * sum(map(len, plans)) / took_seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import subprocess
 import sys
@@ -84,7 +85,9 @@ def rate(value: float) -> str:
 
 
 def duration(nanoseconds: float) -> str:
-    """For people: 69 ns, 1.2 µs, 5.4 ms."""
+    """For people: 69 ns, 1.2 µs, 5.4 ms. A dash for what is not a number."""
+    if math.isnan(nanoseconds):
+        return "–"
     for unit, letters in ((1e9, "s"), (1e6, "ms"), (1e3, "µs")):
         if nanoseconds >= unit:
             return f"{nanoseconds / unit:.3g} {letters}"

@@ -50,8 +50,9 @@ class Workload:
 
 def _gets(subject: Subject, plan: Plan, passes: int) -> None:
     get = subject.get
+    keys = [key for key, _ in plan]
     for _ in range(passes):
-        for key, _ in plan:
+        for key in keys:
             get(key)
 
 

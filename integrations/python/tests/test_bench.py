@@ -11,9 +11,10 @@ for needed in ("cachebox", "cachetools", "numpy", "tabulate"):
     pytest.importorskip(needed)
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+import numpy  # noqa: E402
 from bench import __main__ as bench  # noqa: E402
 from bench import report  # noqa: E402
-from bench.measure import Rounds  # noqa: E402
+from bench.measure import Rounds, percentiles  # noqa: E402
 from bench.subjects import SUBJECTS, LockedTiers  # noqa: E402
 from bench.workloads import BUDGET, DEMOTE, FRAGMENTS, GET, KEYS, VALUES, WORKLOADS  # noqa: E402
 
@@ -85,6 +86,12 @@ def test_the_table_goes_between_the_markers(tmp_path: Path) -> None:
     readme.write_text("no markers")
     with pytest.raises(SystemExit):
         report.into_readme(["one"], readme)
+
+
+def test_a_percentile_beyond_which_there_is_nothing_is_not_told() -> None:
+    told = [report.duration(value) for value in percentiles(numpy.arange(1, 1_000))]
+    assert told == ["500 ns", "989 ns", "–"]
+    assert report.duration(percentiles(numpy.arange(1, 1_002))[-1]) == "1 µs"
 
 
 @pytest.mark.parametrize("given", [["--rounds", "0"], ["--threads", "0"], ["--seconds", "0"], ["--only", "nothing"]])

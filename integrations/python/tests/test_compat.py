@@ -245,6 +245,12 @@ class TestRoles:
         service.view_for("all", RolePolicy({"all": {ROOT: EVERY_KEY}})).get("goal")
         assert (evicted := service.evict_lru()) is not None and (evicted.scope, evicted.key) == (ROOT, "diff")
 
+    def test_peeking_is_no_use(self) -> None:
+        service = self.service()
+        view = service.view_for("all", RolePolicy({"all": {ROOT: EVERY_KEY}}))
+        assert view.peek("goal") == "/goal" and view.tier_of("goal") is Tier.HOT and "goal" in view
+        assert (evicted := service.evict_lru()) is not None and (evicted.scope, evicted.key) == (ROOT, "goal")
+
     def test_a_list_leaves_out_what_is_denied_and_does_not_count_it(self) -> None:
         service = self.service()
         view = service.scoped("plan-1").view_for("reviewer", self.POLICY)

@@ -7,6 +7,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from typing import Any
 import pytest
 
 import tierstack
+import tierstack.compat
 
 README = Path(__file__).parent.parent / "README.md"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+ONE_AT_A_TIME = threading.Lock()  # doctest takes the place of `sys.stdout`
 OPTIONS = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
 
 
@@ -32,7 +35,8 @@ def documented(owner: Any, name: str) -> Iterator[tuple[str, str]]:
     yield name, owner.__doc__ or ""
     for part, value in sorted(vars(owner).items()):
         in_module = inspect.ismodule(owner)
-        if in_module and getattr(value, "__module__", None) not in (owner.__name__, "tierstack"):
+        home = str(getattr(value, "__module__", None))
+        if in_module and home != owner.__name__ and not (owner is tierstack and part in tierstack.__all__ and home.startswith("tierstack")):
             continue  # imported from elsewhere
         if inspect.isclass(value):
             if in_module:
@@ -45,14 +49,19 @@ EXAMPLES = {name: text for module in modules() for name, text in documented(modu
 BLOCKS = [text for language, text in FENCE.findall(README.read_text(encoding="utf-8")) if language == "python"]
 
 
+def run(source: str, name: str, names: dict[str, Any]) -> int:
+    """Runs the examples in a text. How many there were."""
+    test = doctest.DocTestParser().get_doctest(source, names, name, name, 0)
+    told: list[str] = []
+    with ONE_AT_A_TIME:
+        failed = doctest.DocTestRunner(optionflags=OPTIONS).run(test, out=told.append).failed
+    assert not failed, "".join(told)
+    return len(test.examples)
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_examples_of_a_doc_string_are_so(name: str) -> None:
-    names: dict[str, Any] = {part: getattr(tierstack, part) for part in tierstack.__all__}
-    names |= vars(importlib.import_module(name if name in ("tierstack", "tierstack.compat") else "tierstack.compat"))
-    test = doctest.DocTestParser().get_doctest(EXAMPLES[name], names, name, name, 0)
-    told: list[str] = []
-    failed = doctest.DocTestRunner(optionflags=OPTIONS).run(test, out=told.append).failed
-    assert test.examples and not failed, "".join(told)
+    assert run(EXAMPLES[name], name, {**vars(tierstack), **vars(tierstack.compat)}) > 0
 
 
 def test_there_are_examples() -> None:
@@ -66,9 +75,7 @@ def test_the_python_of_the_readme_runs(number: int, tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     source = BLOCKS[number]
     if ">>>" in source:
-        told: list[str] = []
-        test = doctest.DocTestParser().get_doctest(source, {}, f"README, block {number}", str(README), 0)
-        assert not doctest.DocTestRunner(optionflags=OPTIONS).run(test, out=told.append).failed, "".join(told)
+        run(source, f"README, block {number}", {})
     else:
         exec(compile(source, f"README, block {number}", "exec"), {"__name__": "readme"})
 

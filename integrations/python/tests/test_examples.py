@@ -79,6 +79,8 @@ def test_the_prompt_is_the_best_of_the_rankings_within_the_budget(folder: Path, 
     assert all(f"## {key}\n" in built.text for key in built.keys)
     # Nothing is lost, and everything that was chosen is in the plan.
     metrics = built.metrics
+    assert metrics.hot.bytes == len(built.text.encode()) + sum(len(key.encode()) for key in (prompt.QUESTION, *built.keys))
+    assert metrics.hot.kept_fragments == 1
     assert metrics.hot.fragments + metrics.warm.fragments + metrics.cold.fragments == len(fragments) + 1
     assert built.recorded == sum(len(finding.ranking) for finding in built.findings) == sum(map(len, built.chosen_by.values()))
     for finding in built.findings:
@@ -118,5 +120,5 @@ def test_the_command_says_what_is_wrong(folder: Path) -> None:
     ]:
         done = run(*given)
         assert (done.returncode, text in done.stderr) == (code, True), done.stderr
-    (folder / "bare").mkdir()
+    (folder / "bare").mkdir(exist_ok=True)
     assert run(str(folder / "bare"), "why").returncode == 1

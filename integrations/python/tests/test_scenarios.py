@@ -119,7 +119,7 @@ class TestContextTierServiceUnderThreads:
         def body(number: int) -> int:
             missed = 0
             if number == 0:
-                for _ in range(3000):
+                for _ in range(600):
                     service.demote("moving")
                     service.promote("moving")
                 done.set()
