@@ -42,7 +42,8 @@ pub fn take(native: &Native, tier: Option<Tier>, py: Python<'_>) -> NativeSnapsh
 /// The fragments of a store, or of one of its tiers, as they stood at one instant. It never changes.
 ///
 /// It is a mapping from keys to values. It cannot be pickled: pickle the store, or ``dict(snapshot)``.
-#[pyclass(frozen, generic, mapping, weakref, immutable_type, module = "tierstack")]
+// Not immutable: only so does its registration as a mapping reach `match`.
+#[pyclass(frozen, generic, mapping, weakref, module = "tierstack")]
 pub struct Snapshot {
     taken: NativeSnapshot,
     #[expect(dead_code, reason = "dropped after the values")]

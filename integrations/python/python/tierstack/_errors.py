@@ -141,3 +141,16 @@ def _restore(kind: type[TierstackError], message: str, state: dict[str, Any]) ->
     error = kind(message)
     error.__dict__.update(state)
     return error
+
+
+for _error in (
+    TierstackError,
+    StoreError,
+    ContendedError,
+    OverBudgetError,
+    BudgetError,
+    PlanError,
+    NotOpenError,
+    SavepointError,
+):
+    _error.__module__ = "tierstack"

@@ -2,14 +2,45 @@
 
 import builtins
 from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, MutableMapping, ValuesView
-from types import TracebackType
+from types import GenericAlias, TracebackType
 from typing import Any, Final, Generic, Literal, Self, TypeVar, final, overload
 
 from ._types import Capacity, Cause, EventKind, Metrics, Operation, Staleness, Status, Tier
 
-V = TypeVar("V")
-V_co = TypeVar("V_co", covariant=True)
-D = TypeVar("D")
+_V = TypeVar("_V")
+_V_co = TypeVar("_V_co", covariant=True)
+_D = TypeVar("_D")
+
+__all__ = [
+    "Change",
+    "Changeset",
+    "ChangesetScope",
+    "Conflict",
+    "Departure",
+    "Diff",
+    "Enforced",
+    "Event",
+    "Evicted",
+    "Fragment",
+    "Item",
+    "Kept",
+    "MAX_BYTES",
+    "Moved",
+    "NetChange",
+    "PlanContext",
+    "PlanSnapshot",
+    "Record",
+    "Recorded",
+    "RecordedAll",
+    "Savepoint",
+    "Side",
+    "Snapshot",
+    "StaleBase",
+    "Stored",
+    "TierStore",
+    "Version",
+    "__version__",
+]
 
 __version__: Final[str]
 MAX_BYTES: Final[int]
@@ -28,12 +59,13 @@ class Version:
     def __hash__(self) -> int: ...
 
 @final
-class Fragment(Generic[V_co]):
+class Fragment(Generic[_V_co]):
     """A fragment as it was read, or as it was handed back."""
 
     __match_args__: Final = ("value", "tier", "weight", "kept", "version")
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
     @property
-    def value(self) -> V_co:
+    def value(self) -> _V_co:
         """The value."""
     @property
     def tier(self) -> Tier:
@@ -51,15 +83,16 @@ class Fragment(Generic[V_co]):
     def __ne__(self, other: object, /) -> bool: ...
 
 @final
-class Item(Generic[V_co]):
+class Item(Generic[_V_co]):
     """A fragment of a list, with its key."""
 
     __match_args__: Final = ("key", "value", "tier", "weight", "kept", "version")
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
     @property
     def key(self) -> str:
         """Its key."""
     @property
-    def value(self) -> V_co:
+    def value(self) -> _V_co:
         """Its value."""
     @property
     def tier(self) -> Tier:
@@ -77,15 +110,16 @@ class Item(Generic[V_co]):
     def __ne__(self, other: object, /) -> bool: ...
 
 @final
-class Stored(Generic[V_co]):
+class Stored(Generic[_V_co]):
     """What a ``store`` did."""
 
     __match_args__: Final = ("tier", "replaced", "contended", "kept_out", "kept", "version")
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
     @property
     def tier(self) -> Tier:
         """The tier in which the fragment took effect: hot or warm."""
     @property
-    def replaced(self) -> V_co | None:
+    def replaced(self) -> _V_co | None:
         """The value that it replaced. ``None`` if it replaced none, or replaced a ``None``: see ``has_replaced``."""
     @property
     def has_replaced(self) -> bool:
@@ -106,15 +140,16 @@ class Stored(Generic[V_co]):
     def __ne__(self, other: object, /) -> bool: ...
 
 @final
-class Evicted(Generic[V_co]):
+class Evicted(Generic[_V_co]):
     """A fragment that an eviction moved down, or out."""
 
     __match_args__: Final = ("key", "value", "weight", "from_tier", "to_tier")
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
     @property
     def key(self) -> str:
         """Its key."""
     @property
-    def value(self) -> V_co:
+    def value(self) -> _V_co:
         """Its value."""
     @property
     def weight(self) -> int:
@@ -129,7 +164,7 @@ class Evicted(Generic[V_co]):
     def __ne__(self, other: object, /) -> bool: ...
 
 @final
-class Departure(Generic[V_co]):
+class Departure(Generic[_V_co]):
     """A fragment that has left the store: what ``on_departure`` is called with.
 
     By the time of the call another ``store`` may have put the key back. So do not delete, in the listener, what belongs to the *key*. Name
@@ -137,11 +172,12 @@ class Departure(Generic[V_co]):
     """
 
     __match_args__: Final = ("key", "value", "cause", "tier", "weight", "version")
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
     @property
     def key(self) -> str:
         """Its key."""
     @property
-    def value(self) -> V_co:
+    def value(self) -> _V_co:
         """Its value."""
     @property
     def cause(self) -> Cause:
@@ -204,7 +240,7 @@ class Enforced:
     def __hash__(self) -> int: ...
 
 @final
-class TierStore(MutableMapping[str, V], Generic[V]):
+class TierStore(MutableMapping[str, _V], Generic[_V]):
     """A store of fragments in three tiers, for many threads at once. It is a mutable mapping from ``str`` to any value.
 
     ``hot_budget`` bounds the sum of the weights in hot, at every instant. What does not fit moves down to warm and cold, least recently used
@@ -234,21 +270,22 @@ class TierStore(MutableMapping[str, V], Generic[V]):
     (<Tier.WARM: 1>, 7)
     """
 
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
     def __new__(
         cls,
         hot_budget: int,
         *,
-        weigher: Callable[[str, V], int] | None = None,
+        weigher: Callable[[str, _V], int] | None = None,
         warm_capacity: int | Capacity | None = None,
         cold_capacity: int | Capacity | None = None,
-        on_departure: Callable[[Departure[V]], object] | None = None,
+        on_departure: Callable[[Departure[_V]], object] | None = None,
         departure_causes: Iterable[Cause | str] | None = None,
         recency_slack: int = 0,
     ) -> Self: ...
 
     # Storing.
 
-    def store(self, key: str, value: V, *, weight: int | None = None) -> Stored[V]:
+    def store(self, key: str, value: _V, *, weight: int | None = None) -> Stored[_V]:
         """Stores a fragment in hot, and demotes what must make room. Replaces the key's fragment, if it has one. Counts as a use.
 
         What weighs more than the hot budget goes to warm. So does what found its room held by calls in flight, or by kept fragments.
@@ -258,14 +295,14 @@ class TierStore(MutableMapping[str, V], Generic[V]):
 
         Atomic: nobody sees the key absent while its fragment is replaced. Each demotion is a step of its own, before it.
         """
-    def store_if_absent(self, key: str, value: V, *, weight: int | None = None) -> Stored[V] | None:
+    def store_if_absent(self, key: str, value: _V, *, weight: int | None = None) -> Stored[_V] | None:
         """Stores a fragment if its key has none. ``None`` if it has one, which is not used, and nothing is changed. Atomic. Raises as :meth:`store`."""
     @overload
-    def replace_if(self, key: str, condition: Version, value: V, *, weight: int | None = None) -> Stored[V] | None: ...
+    def replace_if(self, key: str, condition: Version, value: _V, *, weight: int | None = None) -> Stored[_V] | None: ...
     @overload
     def replace_if(
-        self, key: str, condition: Callable[[V], bool], value: V, *, weight: int | None = None
-    ) -> Stored[V] | None:
+        self, key: str, condition: Callable[[_V], bool], value: _V, *, weight: int | None = None
+    ) -> Stored[_V] | None:
         """Replaces the key's fragment if the condition holds of it. ``None`` if it does not, or if the key has no fragment; nothing is changed then.
 
         The condition is a :class:`Version` that was read, or a function of the value. Atomic: what is replaced is the very fragment of which the condition was true.
@@ -274,9 +311,9 @@ class TierStore(MutableMapping[str, V], Generic[V]):
         Raises as :meth:`store`, :exc:`ValueError` for a version of another store, and whatever the function raises.
         """
     @overload  # type: ignore[override]
-    def update(self, key: str, function: Callable[[V], V], /, *, weight: int | None = None) -> Stored[V]: ...
+    def update(self, key: str, function: Callable[[_V], _V], /, *, weight: int | None = None) -> Stored[_V]: ...
     @overload
-    def update(self, other: Mapping[str, V] | Iterable[tuple[str, V]] = ..., /, **others: V) -> None:
+    def update(self, other: Mapping[str, _V] | Iterable[tuple[str, _V]] = ..., /, **others: _V) -> None:
         """``update(key, function)`` replaces the key's fragment by what the function makes of its value.
 
         Atomic: what is replaced is the value that the function was given. Where another call replaces the fragment meanwhile, the function runs again. So it may run
@@ -285,38 +322,38 @@ class TierStore(MutableMapping[str, V], Generic[V]):
 
         ``update(mapping)``, ``update(pairs)`` and ``update(key=value)`` store each fragment for itself, as those of other mappings do. This is not atomic as a whole.
         """
-    def get_or_store_with(self, key: str, make: Callable[[], V], *, weight: int | None = None) -> V:
+    def get_or_store_with(self, key: str, make: Callable[[], _V], *, weight: int | None = None) -> _V:
         """The key's value, which this uses. If the key has none, stores what ``make()`` returns, and returns that.
 
         The first that stores wins: if another call stores the key while ``make`` runs, the other's value is returned. Raises as :meth:`store`, and
         whatever ``make`` raises; nothing is changed then.
         """
-    def setdefault(self, key: str, default: V = ..., *, weight: int | None = None) -> V:
+    def setdefault(self, key: str, default: _V = ..., *, weight: int | None = None) -> _V:
         """The key's value, which this uses. If the key has none, stores ``default``, and returns it. Atomic. Raises as :meth:`store`."""
-    def __setitem__(self, key: str, value: V, /) -> None:
+    def __setitem__(self, key: str, value: _V, /) -> None:
         """As :meth:`store`."""
 
     # Reading.
 
     @overload
-    def get(self, key: str, /) -> V | None: ...
+    def get(self, key: str, /, default: None = None) -> _V | None: ...
     @overload
-    def get(self, key: str, /, default: V | D) -> V | D: ...
+    def get(self, key: str, /, default: _V) -> _V: ...
     @overload
-    def get(self, key: str, /, default: D) -> V | D:
+    def get(self, key: str, /, default: _D) -> _V | _D:
         """The key's value, or ``default``. Counts as a use."""
     @overload
-    def peek(self, key: str) -> V | None: ...
+    def peek(self, key: str, default: None = None) -> _V | None: ...
     @overload
-    def peek(self, key: str, default: D) -> V | D:
+    def peek(self, key: str, default: _D) -> _V | _D:
         """The key's value, or ``default``. Does not count as a use."""
-    def get_fragment(self, key: str) -> Fragment[V] | None:
+    def get_fragment(self, key: str) -> Fragment[_V] | None:
         """The key's fragment: its value, tier, weight and version, as they were at one instant. Counts as a use."""
-    def peek_fragment(self, key: str) -> Fragment[V] | None:
+    def peek_fragment(self, key: str) -> Fragment[_V] | None:
         """As :meth:`get_fragment`. Does not count as a use."""
     def tier_of(self, key: str) -> Tier | None:
         """The tier that the key's fragment stands in. ``None`` if it has none. Does not count as a use."""
-    def __getitem__(self, key: str, /) -> V:
+    def __getitem__(self, key: str, /) -> _V:
         """The key's value. Counts as a use. Raises :exc:`KeyError` if the key is absent."""
     def __contains__(self, key: object, /) -> bool:
         """Whether the key has a fragment. Does not count as a use."""
@@ -335,7 +372,7 @@ class TierStore(MutableMapping[str, V], Generic[V]):
         """Moves a fragment one tier down. In cold it stays. Not a use. Raises :exc:`KeyError` if the key is absent. Atomic."""
     def demote_to(self, key: str, tier: Tier) -> Moved:
         """Moves a fragment down to ``tier``; never up. Else as :meth:`demote`."""
-    def evict_lru(self, tier: Tier) -> Evicted[V] | None:
+    def evict_lru(self, tier: Tier) -> Evicted[_V] | None:
         """Moves the least recently used fragment of a tier one tier down, or from cold out of the store. ``None`` if there is none that is not kept. Atomic."""
     def keep(self, key: str) -> Kept:
         """Keeps a fragment in its tier until it is let go: no overflow, eviction, capacity or lowered budget moves it. Counts as a use.
@@ -347,45 +384,45 @@ class TierStore(MutableMapping[str, V], Generic[V]):
 
     # Taking out.
 
-    def remove(self, key: str) -> Fragment[V]:
+    def remove(self, key: str) -> Fragment[_V]:
         """Takes a fragment out of the store. Raises :exc:`KeyError` if the key is absent. Atomic."""
     @overload
-    def pop(self, key: str, /) -> V: ...
+    def pop(self, key: str, /) -> _V: ...
     @overload
-    def pop(self, key: str, /, default: V) -> V: ...
+    def pop(self, key: str, /, default: _V) -> _V: ...
     @overload
-    def pop(self, key: str, /, default: D) -> V | D:
+    def pop(self, key: str, /, default: _D) -> _V | _D:
         """Takes a fragment out of the store, and returns its value. If the key is absent, returns ``default``, or raises :exc:`KeyError`. Atomic."""
-    def popitem(self) -> tuple[str, V]:
+    def popitem(self) -> tuple[str, _V]:
         """Takes out a least recently used fragment of the lowest tier that has any that are not kept. Raises :exc:`KeyError` if there is none.
 
         Atomic for the fragment that it takes. Beside other calls, the choice of the tier is a step of its own.
         """
     def clear(self) -> None:
-        """Takes out each fragment that stood in the store when it was called, unless another call has replaced it meanwhile. Not atomic as a whole."""
+        """Takes out the fragment of each key that had one when it was called. Not atomic as a whole."""
     def __delitem__(self, key: str, /) -> None:
         """Takes a fragment out of the store. Raises :exc:`KeyError` if the key is absent. Atomic."""
 
     # Looking around.
 
     @overload
-    def snapshot(self) -> Snapshot[V]: ...
+    def snapshot(self) -> Snapshot[_V]: ...
     @overload
-    def snapshot(self, tier: Tier | None) -> Snapshot[V]:
+    def snapshot(self, tier: Tier | None) -> Snapshot[_V]:
         """The fragments of all tiers, or of one, as they stood at one instant. It never changes. Delays nobody. Not a use.
 
         Large snapshots are taken without the interpreter's lock.
         """
-    def iter(self, tier: Tier) -> Iterator[Item[V]]:
+    def iter(self, tier: Tier) -> Iterator[Item[_V]]:
         """The fragments of a tier, from the most to the least recently used, each as it stood when it was read. Not a use.
 
         Beside other threads, what this yields need not have stood together: see :meth:`snapshot`.
         """
     def keys(self) -> KeysView[str]:
         """A view of the keys. Each iteration is over a snapshot."""
-    def values(self) -> ValuesView[V]:
+    def values(self) -> ValuesView[_V]:
         """A view of the values. Each iteration is over a snapshot. Not a use."""
-    def items(self) -> ItemsView[str, V]:
+    def items(self) -> ItemsView[str, _V]:
         """A view of the keys and values. Each iteration is over a snapshot. Not a use."""
     def __iter__(self) -> Iterator[str]:
         """The keys at one instant: hot's, then warm's, then cold's, each from the most to the least recently used."""
@@ -421,44 +458,40 @@ class TierStore(MutableMapping[str, V], Generic[V]):
 
     def copy(self) -> Self:
         """A store with the same settings and the same fragments: tiers, recency and kept ones. The values are the same objects."""
-    def __copy__(self) -> Self: ...
-    def __deepcopy__(self, memo: dict[int, Any], /) -> Self: ...
     def __reduce__(self) -> tuple[Any, ...]: ...
-    def __eq__(self, other: object, /) -> bool:
-        """Whether it is the same store."""
-    def __ne__(self, other: object, /) -> bool: ...
-    def __hash__(self) -> int: ...
+    def __setstate__(self, state: Iterable[tuple[str, _V, int, int, bool]], /) -> None: ...
 
 @final
-class Snapshot(Mapping[str, V_co], Generic[V_co]):
+class Snapshot(Mapping[str, _V_co], Generic[_V_co]):
     """The fragments of a store, or of one of its tiers, as they stood at one instant. It never changes.
 
     It is a mapping from keys to values. It cannot be pickled: pickle the store, or ``dict(snapshot)``.
     """
 
-    def __getitem__(self, key: str, /) -> V_co: ...
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
+    def __getitem__(self, key: str, /) -> _V_co: ...
     def __contains__(self, key: object, /) -> bool: ...
     def __iter__(self) -> Iterator[str]:
         """The keys: hot's, then warm's, then cold's, each from the most to the least recently used."""
     def __len__(self) -> int: ...
     @overload
-    def get(self, key: str, /) -> V_co | None: ...
+    def get(self, key: str, /, default: None = None) -> _V_co | None: ...
     @overload
-    def get(self, key: str, /, default: D) -> V_co | D:
+    def get(self, key: str, /, default: _D) -> _V_co | _D:
         """The key's value, or ``default``."""
-    def fragment(self, key: str) -> Fragment[V_co] | None:
+    def fragment(self, key: str) -> Fragment[_V_co] | None:
         """The key's fragment: its value, tier, weight and version."""
-    def tier(self, tier: Tier) -> list[Item[V_co]]:
+    def tier(self, tier: Tier) -> list[Item[_V_co]]:
         """The fragments of a tier, from the most to the least recently used."""
-    def all(self) -> list[Item[V_co]]:
+    def all(self) -> list[Item[_V_co]]:
         """All fragments: hot's, then warm's, then cold's, each from the most to the least recently used."""
     def len(self, tier: Tier) -> int:
         """How many fragments stood in ``tier``."""
     def bytes(self, tier: Tier) -> int:
         """The sum of the weights in ``tier``."""
     def keys(self) -> KeysView[str]: ...
-    def values(self) -> ValuesView[V_co]: ...
-    def items(self) -> ItemsView[str, V_co]: ...
+    def values(self) -> ValuesView[_V_co]: ...
+    def items(self) -> ItemsView[str, _V_co]: ...
     def __eq__(self, other: object, /) -> bool:
         """Whether it is the same snapshot."""
     def __ne__(self, other: object, /) -> bool: ...

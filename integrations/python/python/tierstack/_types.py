@@ -149,3 +149,7 @@ class Metrics:
     def tier(self, tier: Tier) -> TierMetrics:
         """What ``tier`` holds."""
         return (self.hot, self.warm, self.cold)[Tier(tier)]
+
+
+for _type in (Tier, Cause, Operation, Status, EventKind, Staleness, Capacity, TierMetrics, Metrics):
+    _type.__module__ = "tierstack"

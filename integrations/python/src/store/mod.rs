@@ -65,7 +65,8 @@ use crate::{arguments, settle, weigh};
 /// <Tier.HOT: 0>
 /// >>> store.tier_of("a"), store.hot_bytes
 /// (<Tier.WARM: 1>, 7)
-#[pyclass(frozen, generic, mapping, weakref, immutable_type, module = "tierstack")]
+// Not immutable: only so does its registration as a mapping reach `match`.
+#[pyclass(frozen, generic, mapping, weakref, module = "tierstack")]
 pub struct TierStore {
     /// Made by the constructor, or by `__setstate__`, which comes after it.
     native: OnceLock<Native>,
@@ -188,9 +189,14 @@ fn callable(name: &str, object: Option<Bound<'_, PyAny>>) -> PyResult<Option<Ref
 #[pymethods]
 impl TierStore {
     #[new]
-    #[pyo3(signature = (
-        hot_budget, *, weigher=None, warm_capacity=None, cold_capacity=None, on_departure=None, departure_causes=None, recency_slack=None
-    ))]
+    #[pyo3(
+        signature = (
+            hot_budget, *, weigher=None, warm_capacity=None, cold_capacity=None, on_departure=None,
+            departure_causes=None, recency_slack=None
+        ),
+        text_signature = "(hot_budget, *, weigher=None, warm_capacity=None, cold_capacity=None, \
+            on_departure=None, departure_causes=None, recency_slack=0)"
+    )]
     fn __new__(
         hot_budget: &Bound<'_, PyAny>,
         weigher: Option<Bound<'_, PyAny>>,
