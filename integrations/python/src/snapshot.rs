@@ -66,8 +66,28 @@ pub fn items<'a, 'py>(
     PyList::new(py, items)
 }
 
+/// The values, in order.
+pub fn values<'py>(taken: &NativeSnapshot, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    let values = taken.iter().map(|(_, item)| item.value.reference.bind(py));
+    PyList::new(py, values)?.into_any().try_iter().map(Bound::into_any)
+}
+
+/// Keys and values, in order.
+pub fn pairs<'py>(taken: &NativeSnapshot, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    let pairs = taken.iter().map(|(_, item)| (&*item.key, item.value.reference.bind(py)));
+    PyList::new(py, pairs)?.into_any().try_iter().map(Bound::into_any)
+}
+
 #[pymethods]
 impl Snapshot {
+    fn _values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        values(&self.taken, py)
+    }
+
+    fn _pairs<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        pairs(&self.taken, py)
+    }
+
     fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         match self.taken.get(arguments::key(key)?) {
             Some(found) => Ok(found.value.reference.bind(key.py()).clone()),

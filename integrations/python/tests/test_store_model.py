@@ -104,7 +104,7 @@ class Comparison(RuleBasedStateMachine):
     def update(self, key: str, weight: int) -> None:
         if key in self.model.fragments:
             made = [self.model.fragments[key].value]
-            self.store.update(key, lambda old: [old], weight=weight)
+            self.store.update(key, lambda old: made if old is made[0] else None, weight=weight)
             self.model.store(key, made, weight)
         else:
             with pytest.raises(KeyError):
@@ -230,7 +230,7 @@ class Comparison(RuleBasedStateMachine):
         assert [(gone.key, gone.value, gone.cause) for gone in self.departures] == self.model.left
 
 
-Comparison.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+Comparison.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
 TestComparison = Comparison.TestCase
 TestComparison.pytestmark = [pytest.mark.thread_unsafe(reason="hypothesis is not")]
 

@@ -4,18 +4,9 @@ from __future__ import annotations
 
 import collections.abc
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from ._tierstack import Item, Snapshot, TierStore
+from typing import Any
 
 __all__ = ["ItemsView", "KeysView", "ValuesView"]
-
-
-def _items(mapping: TierStore[Any] | Snapshot[Any]) -> list[Item[Any]]:
-    snapshot = getattr(mapping, "snapshot", None)
-    shown: Snapshot[Any] = mapping if snapshot is None else snapshot()  # type: ignore[assignment]
-    return shown.all()
 
 
 class KeysView(collections.abc.KeysView[str]):
@@ -31,10 +22,11 @@ class ValuesView(collections.abc.ValuesView[Any]):
     _mapping: Any
 
     def __contains__(self, value: object) -> bool:
-        return any(item.value is value or item.value == value for item in _items(self._mapping))
+        return any(other is value or other == value for other in self)
 
     def __iter__(self) -> Iterator[Any]:
-        return iter([item.value for item in _items(self._mapping)])
+        values: Iterator[Any] = self._mapping._values()
+        return values
 
 
 class ItemsView(collections.abc.ItemsView[str, Any]):
@@ -53,4 +45,5 @@ class ItemsView(collections.abc.ItemsView[str, Any]):
         return False
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
-        return iter([(item.key, item.value) for item in _items(self._mapping)])
+        pairs: Iterator[tuple[str, Any]] = self._mapping._pairs()
+        return pairs

@@ -314,13 +314,15 @@ impl Change {
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let change = &*self.0;
+        let path = repr_of(py, &change.path)?;
         let mut repr = match &change.operation {
-            Operation::Create => format!("Change.create({}", repr_of(py, &change.path)?),
-            Operation::Modify => format!("Change.modify({}", repr_of(py, &change.path)?),
-            Operation::Delete => format!("Change.delete({}", repr_of(py, &change.path)?),
-            Operation::Rename { from } => {
-                format!("Change.rename({}, {}", repr_of(py, from)?, repr_of(py, &change.path)?)
-            }
+            Operation::Create if change.before.is_none() => format!("Change.create({path}"),
+            Operation::Modify => format!("Change.modify({path}"),
+            Operation::Delete if change.after.is_none() && change.content.is_none() => format!("Change.delete({path}"),
+            Operation::Rename { from } => format!("Change.rename({}, {path}", repr_of(py, from)?),
+            // With more than is usual.
+            Operation::Create => format!("Change({path}, 'create'"),
+            Operation::Delete => format!("Change({path}, 'delete'"),
         };
         for (name, digest) in [("before", &change.before), ("after", &change.after)] {
             if let Some(digest) = digest {

@@ -99,6 +99,18 @@ impl TierStore {
         imports(slf.py()).items_view.bind(slf.py()).call1((slf,))
     }
 
+    fn _values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let values = snapshot::values(&snapshot::take(self.native(), None, py), py);
+        settle(py);
+        values
+    }
+
+    fn _pairs<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let pairs = snapshot::pairs(&snapshot::take(self.native(), None, py), py);
+        settle(py);
+        pairs
+    }
+
     /// How many fragments stand in ``tier``. Exact at rest.
     fn len(&self, tier: &Bound<'_, PyAny>) -> PyResult<u64> {
         Ok(self.native().len(arguments::tier(tier)?))
