@@ -19,7 +19,7 @@ def arguments(given: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2, 4, 8], metavar="N", help="numbers of threads (default: 1 2 4 8)")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="rounds, whose medians are taken (default: 5)")
-    parser.add_argument("--seconds", type=float, default=0.25, metavar="S", help="about how long each run takes (default: 0.25)")
+    parser.add_argument("--seconds", type=float, default=0.3, metavar="S", help="about how long each run takes (default: 0.3)")
     parser.add_argument("--only", nargs="+", default=[], metavar="WORD", help="only the workloads whose names have one of these words")
     parser.add_argument("--quick", action="store_true", help="one short round, to see that it works: the figures mean little")
     parser.add_argument("--no-readme", action="store_true", help="print only")

@@ -110,6 +110,12 @@ def test_the_command_shows_strategies_fragments_and_the_prompt(folder: Path, pla
         assert text in done.stdout
 
 
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_path_is_shown_as_it_is(capsys: pytest.CaptureFixture[str], plain: bool) -> None:
+    prompt.show([[("fragment", "chosen by"), ("[bold]/[id].tsx:1-40", "path")]], plain=plain)
+    assert "[bold]/[id].tsx:1-40" in capsys.readouterr().out
+
+
 def test_the_command_says_what_is_wrong(folder: Path) -> None:
     for given, code, text in [
         ([str(folder / "none"), "why"], 2, "is not a folder"),

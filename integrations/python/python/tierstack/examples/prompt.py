@@ -269,6 +269,7 @@ def show(tables: Iterable[list[Row]], *, plain: bool) -> None:
             raise ImportError
         from rich.console import Console
         from rich.table import Table
+        from rich.text import Text
     except ImportError:
         for rows in tables:
             print(_plain(rows), end="\n\n")
@@ -277,7 +278,7 @@ def show(tables: Iterable[list[Row]], *, plain: bool) -> None:
     for headings, *rows in tables:
         table = Table(*headings)
         for row in rows:
-            table.add_row(*row)
+            table.add_row(*map(Text, row))  # what is in brackets is no markup
         console.print(table)
 
 
