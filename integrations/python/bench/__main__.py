@@ -17,13 +17,14 @@ def arguments(given: list[str]) -> argparse.Namespace:
         prog="python -m bench",
         description="Rates and latencies of the store, of OrderedDicts behind an RLock, of cachebox, and of cachetools behind a lock.",
     )
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2, 4, 8], metavar="N", help="numbers of threads (default: 1 2 4 8)")
+    parser.add_argument("--threads", type=int, nargs="+", metavar="N", help="numbers of threads (default: 1 2 4 8)")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="rounds, whose medians are taken (default: 5)")
     parser.add_argument("--seconds", type=float, default=0.3, metavar="S", help="about how long each run takes (default: 0.3)")
     parser.add_argument("--only", nargs="+", default=[], metavar="WORD", help="only the workloads whose names have one of these words")
-    parser.add_argument("--quick", action="store_true", help="one short round, to see that it works: the figures mean little")
+    parser.add_argument("--quick", action="store_true", help="one short round at 1 and 4 threads, to see that it works: the figures mean little")
     parser.add_argument("--no-readme", action="store_true", help="print only")
     options = parser.parse_args(given)
+    options.threads = options.threads or ([1, 4] if options.quick else [1, 2, 4, 8])
     if options.quick:
         options.rounds, options.seconds = 1, 0.01
     if min(options.threads) < 1 or options.rounds < 1 or not options.seconds > 0:
