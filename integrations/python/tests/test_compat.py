@@ -60,8 +60,9 @@ class TestService:
     def test_what_does_not_fit_into_hot_is_told(self) -> None:
         service = ContextTierService(10)
         service.store("heavy", "x" * 100)
-        with pytest.raises(OverBudgetError):
+        with pytest.raises(OverBudgetError) as raised:
             service.promote("heavy")
+        assert (raised.value.key, raised.value.weight, raised.value.budget) == ("heavy", 105, 10)
         assert service.tier_of("heavy") is Tier.WARM
 
     def test_a_weight_is_that_of_the_store_and_the_scope_weighs_nothing(self) -> None:

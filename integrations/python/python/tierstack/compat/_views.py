@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tierstack import Snapshot, Tier, TierStore
+from tierstack import ContendedError, OverBudgetError, Snapshot, StoreError, Tier, TierStore
 
 from ._names import plain, prefix, scope_and_key
 from ._policy import Denials, Policy
@@ -48,7 +48,12 @@ class ScopedView:
         Raises :exc:`TypeError` if the value cannot be weighed, and whatever the weigher raises. Nothing is changed then.
         """
         text = self._text(key)
-        return self._tiers.store(text, value, weight=self._weigher(key, value) if weight is None else weight).tier
+        weight = self._weigher(key, value) if weight is None else weight
+        try:
+            return self._tiers.store(text, value, weight=weight).tier
+        except StoreError as error:
+            error.key = key
+            raise
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value, or ``default``. Counts as a use."""
@@ -71,6 +76,9 @@ class ScopedView:
             moved = self._tiers.promote(self._text(key))
         except KeyError:
             return False
+        except (OverBudgetError, ContendedError) as error:
+            error.key = key  # without the scope
+            raise
         return moved.from_tier is not moved.to_tier
 
     def demote(self, key: str) -> bool:
