@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::prelude::*;
+use tierstack::{Cause, Tier, Version};
 
 use crate::dropped::{Held, Reference};
 use crate::fragment::Departure;
@@ -23,10 +24,28 @@ pub struct Listener {
     pub is_silent: AtomicBool,
 }
 
-/// What is to be told, and whom.
+/// What is to be told, and whom. It may be dropped at the end of its thread, which is not attached then.
 struct News {
     listener: Reference,
-    departure: Departure,
+    key: Arc<str>,
+    value: Reference,
+    cause: Cause,
+    tier: Tier,
+    weight: u64,
+    version: Version,
+}
+
+impl News {
+    fn tell(self, py: Python<'_>) {
+        let Self { listener, key, value, cause, tier, weight, version } = self;
+        let (listener, value) = (Held::from(listener), Held::from(value));
+        let callable = listener.bind(py);
+        let departure = Departure { key, value, cause, tier, weight, version };
+        let told = departure.into_pyobject(py).and_then(|departure| callable.call1((departure,)));
+        if let Err(error) = told {
+            error.write_unraisable(py, Some(callable));
+        }
+    }
 }
 
 thread_local! {
@@ -47,16 +66,10 @@ impl Listener {
         }
         // SAFETY: operations that change a store are called by threads that are attached.
         let (listener, value) = unsafe { (self.callable.duplicate(), departure.value.reference.duplicate()) };
-        let departure = Departure {
-            key: Arc::clone(departure.key),
-            value: Held::from(value),
-            cause: departure.cause,
-            tier: departure.tier,
-            weight: departure.weight,
-            version: departure.version,
-        };
+        let &tierstack::Departure { key, weight, version, tier, cause, .. } = departure;
+        let news = News { listener, key: Arc::clone(key), value, cause, tier, weight, version };
         // Without the list the thread is at its end, and calls nothing more.
-        if LIST.try_with(|list| list.borrow_mut().push(News { listener, departure })).is_ok() {
+        if LIST.try_with(|list| list.borrow_mut().push(news)).is_ok() {
             IS_ANY.set(true);
         }
     }
@@ -75,13 +88,8 @@ fn deliver_all(py: Python<'_>) {
     IN_PROGRESS.set(true);
     while IS_ANY.replace(false) {
         let list = LIST.try_with(|list| take(&mut *list.borrow_mut())).unwrap_or_default();
-        for News { listener, departure } in list {
-            let listener = Held::from(listener);
-            let callable = listener.bind(py);
-            let told = departure.into_pyobject(py).and_then(|departure| callable.call1((departure,)));
-            if let Err(error) = told {
-                error.write_unraisable(py, Some(callable));
-            }
+        for news in list {
+            news.tell(py);
         }
     }
     IN_PROGRESS.set(false);

@@ -7,7 +7,7 @@
 //! | `departed` | the listener, called after the operation |
 //! | `arguments`, `weigh` | what callers hand over, checked before anything happens |
 //! | `imports`, `refusals` | the package's types that are written in Python, and its exceptions |
-//! | `store`, `fragment`, `snapshot`, `state` | the store, what it answers, its snapshots, its copies |
+//! | `store`, `fragment`, `moved`, `snapshot`, `state` | the store, what it answers, its snapshots, its copies |
 //! | `plan` | plans, changesets and changes |
 //!
 //! # What runs when
@@ -24,6 +24,7 @@ mod departed;
 mod dropped;
 mod fragment;
 mod imports;
+mod moved;
 mod plan;
 mod refusals;
 mod snapshot;
@@ -40,7 +41,9 @@ mod _tierstack {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use crate::fragment::{Departure, Enforced, Evicted, Fragment, Item, Kept, Moved, Stored, Version};
+    use crate::fragment::{Departure, Evicted, Fragment, Item, Stored, Version};
+    #[pymodule_export]
+    use crate::moved::{Enforced, Kept, Moved};
     #[pymodule_export]
     use crate::plan::{
         Change, Changeset, ChangesetScope, Conflict, Diff, Event, NetChange, PlanContext, PlanSnapshot, Record,

@@ -71,13 +71,11 @@ pub fn not_promoted(key: &Bound<'_, PyAny>, reason: PromoteError) -> PyErr {
 }
 
 pub fn not_kept(key: &Bound<'_, PyAny>, reason: tierstack::KeepError) -> PyErr {
-    match reason {
-        tierstack::KeepError::NotFound => absent(key),
-        _ => {
-            let fill = |fields: &Bound<'_, PyDict>| fields.set_item("key", key);
-            raise(&imports(key.py()).store_error, reason.to_string(), fill, key.py())
-        }
+    if reason == tierstack::KeepError::NotFound {
+        return absent(key);
     }
+    let fill = |fields: &Bound<'_, PyDict>| fields.set_item("key", key);
+    raise(&imports(key.py()).store_error, reason.to_string(), fill, key.py())
 }
 
 /// What is read is no store.

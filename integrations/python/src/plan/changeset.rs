@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
-use tierstack::{ChangesetHandle, ChangesetId};
+use tierstack::{ChangesetHandle, ChangesetId, Sequence};
 
 use super::context::{PlanContext, Refusing, changes, native};
 use super::trail::{Recorded, RecordedAll};
@@ -67,13 +67,13 @@ impl Changeset {
     /// Closes the changeset: see ``PlanContext.close``.
     fn close(&self, py: Python<'_>) -> PyResult<u64> {
         let closed = self.handle.close();
-        closed.map(|sequence| sequence.number()).map_err(|reason| not_open(py, reason, Refused::Nothing))
+        closed.map(Sequence::number).map_err(|reason| not_open(py, reason, Refused::Nothing))
     }
 
     /// Aborts the changeset: see ``PlanContext.abort``.
     fn abort(&self, py: Python<'_>) -> PyResult<u64> {
         let aborted = self.handle.abort();
-        aborted.map(|sequence| sequence.number()).map_err(|reason| not_open(py, reason, Refused::Nothing))
+        aborted.map(Sequence::number).map_err(|reason| not_open(py, reason, Refused::Nothing))
     }
 
     /// What has become of it.

@@ -36,13 +36,11 @@ impl PlanSnapshot {
     }
 
     fn id(changeset: &Bound<'_, PyAny>) -> PyResult<Option<ChangesetId>> {
-        match changeset.cast::<PyString>() {
-            Ok(text) => Ok(text.to_str()?.parse().ok()),
-            Err(_) => {
-                let given = type_name(changeset);
-                Err(PyTypeError::new_err(format!("changeset must be a str, not {given}")))
-            }
-        }
+        let Ok(text) = changeset.cast::<PyString>() else {
+            let given = type_name(changeset);
+            return Err(PyTypeError::new_err(format!("changeset must be a str, not {given}")));
+        };
+        Ok(text.to_str()?.parse().ok())
     }
 
     /// The id of a changeset that had been started.

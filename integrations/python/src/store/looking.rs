@@ -76,6 +76,7 @@ impl TierStore {
     /// The fragments of a tier, from the most to the least recently used, each as it stood when it was read. Not a use.
     ///
     /// Beside other threads, what this yields need not have stood together: see ``snapshot``.
+    #[allow(clippy::iter_not_returning_iterator, reason = "one of Python's")]
     fn iter<'py>(&self, tier: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = tier.py();
         let tier: Tier = arguments::tier(tier)?;

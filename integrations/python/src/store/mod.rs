@@ -244,7 +244,7 @@ impl TierStore {
         for key in &keys {
             native.remove(&**key);
         }
-        for _ in 0..keys.len() / 4096 + 1 {
+        for _ in 0..=keys.len() / 4096 {
             native.flush();
         }
         // SAFETY: the collector clears on a thread that is attached.

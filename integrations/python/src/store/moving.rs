@@ -4,7 +4,8 @@ use pyo3::prelude::*;
 use tierstack::Tier;
 
 use super::TierStore;
-use crate::fragment::{Enforced, Evicted, Kept, Moved};
+use crate::fragment::Evicted;
+use crate::moved::{Enforced, Kept, Moved};
 use crate::{arguments, refusals, settle};
 
 #[pymethods]

@@ -49,7 +49,7 @@ impl TierStore {
         loop {
             let oldest = [Tier::Cold, Tier::Warm, Tier::Hot].into_iter().find_map(|tier| {
                 let view = native.pin();
-                let oldest = view.iter(tier).filter(|item| !item.kept).last();
+                let oldest = view.iter(tier).rfind(|item| !item.kept);
                 oldest.map(|item| std::sync::Arc::clone(item.key))
             });
             let Some(key) = oldest else {
