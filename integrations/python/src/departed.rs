@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pyo3::prelude::*;
 use tierstack::{Cause, Tier, Version};
 
+use crate::calls::call;
 use crate::dropped::{Held, Reference};
 use crate::fragment::Departure;
 
@@ -41,7 +42,7 @@ impl News {
         let (listener, value) = (Held::from(listener), Held::from(value));
         let callable = listener.bind(py);
         let departure = Departure { key, value, cause, tier, weight, version };
-        let told = departure.into_pyobject(py).and_then(|departure| callable.call1((departure,)));
+        let told = departure.into_pyobject(py).and_then(|departure| call(callable, [departure.as_any()]));
         if let Err(error) = told {
             error.write_unraisable(py, Some(callable));
         }

@@ -30,6 +30,8 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::calls::decrement;
+
 /// How deep calls of [`give_up`] may lie within each other.
 const DEPTH: u32 = 8;
 
@@ -181,7 +183,7 @@ fn give_up_all() {
         }
         for Given(object) in list {
             // SAFETY: the reference was given up, by a drop, and is in one list once. The caller is attached.
-            unsafe { ffi::Py_DECREF(object.as_ptr()) };
+            unsafe { decrement(object.as_ptr()) };
         }
     }
     IN_PROGRESS.set(depth);

@@ -6,6 +6,7 @@
 //! | `value` | what the store holds: a reference and a weight |
 //! | `departed` | the listener, called after the operation |
 //! | `arguments`, `weigh` | what callers hand over, checked before anything happens |
+//! | `calls` | calls of Python code |
 //! | `imports`, `refusals` | the package's types that are written in Python, and its exceptions |
 //! | `store`, `fragment`, `moved`, `snapshot`, `state` | the store, what it answers, its snapshots, its copies |
 //! | `plan` | plans, changesets and changes |
@@ -20,6 +21,7 @@
 //! what is long does: see [`detach_if`].
 
 mod arguments;
+mod calls;
 mod departed;
 mod dropped;
 mod fragment;

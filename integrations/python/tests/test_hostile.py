@@ -102,7 +102,7 @@ METHODS = [
 ]
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(
     method=st.sampled_from(METHODS),
     args=st.lists(VALUES, max_size=4),

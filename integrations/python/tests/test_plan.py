@@ -33,11 +33,6 @@ from tierstack import (
 from together import together
 
 
-@pytest.fixture
-def plan() -> PlanContext:
-    return PlanContext()
-
-
 def paths(plan: PlanContext) -> list[str]:
     return [change.path for change in plan.snapshot().diff()]
 
@@ -137,7 +132,8 @@ def test_changes_and_texts_that_are_refused(make: Callable[[], Any], error: type
 # Changesets.
 
 
-def test_a_change_goes_into_the_changeset_on_top(plan: PlanContext) -> None:
+def test_a_change_goes_into_the_changeset_on_top() -> None:
+    plan = PlanContext()
     below, top = plan.start_changeset(), plan.start_changeset()
     assert (below.id, top.id) == ("changeset-1", "changeset-2") and plan.active_ids() == [below.id, top.id]
     recorded = plan.record_change(Change.create("a"))
@@ -151,7 +147,8 @@ def test_a_change_goes_into_the_changeset_on_top(plan: PlanContext) -> None:
     assert (top.status(), below.status(), plan.status("changeset-3"), plan.status("x")) == (Status.CLOSED, Status.ABORTED, None, None)
 
 
-def test_several_at_once(plan: PlanContext) -> None:
+def test_several_at_once() -> None:
+    plan = PlanContext()
     changeset = plan.start_changeset()
     all_of_them = [Change.create(str(number)) for number in range(5)]
     recorded = plan.record_all(iter(all_of_them))
@@ -170,7 +167,8 @@ def test_several_at_once(plan: PlanContext) -> None:
         plan.record_all([Change.create("a"), 5])  # type: ignore[list-item]
 
 
-def test_refusals_hold_what_was_refused(plan: PlanContext) -> None:
+def test_refusals_hold_what_was_refused() -> None:
+    plan = PlanContext()
     change = Change.create("a")
     with pytest.raises(PlanError, match="no changeset is open") as caught:
         plan.record_change(change)
@@ -196,7 +194,8 @@ def test_refusals_hold_what_was_refused(plan: PlanContext) -> None:
         plan.close("\ud800")
 
 
-def test_a_with_block_closes_or_aborts(plan: PlanContext) -> None:
+def test_a_with_block_closes_or_aborts() -> None:
+    plan = PlanContext()
     with plan.changeset() as one:
         one.record(Change.create("a"))
     with pytest.raises(ZeroDivisionError), plan.changeset() as two:
@@ -215,7 +214,8 @@ def test_a_with_block_closes_or_aborts(plan: PlanContext) -> None:
     assert paths(plan) == ["a"]
 
 
-def test_a_scope_is_entered_once(plan: PlanContext) -> None:
+def test_a_scope_is_entered_once() -> None:
+    plan = PlanContext()
     scope = plan.changeset()
     assert plan.current() is None, "it starts when it is entered"
     with pytest.raises(RuntimeError, match="was not entered"):
@@ -226,7 +226,8 @@ def test_a_scope_is_entered_once(plan: PlanContext) -> None:
     assert plan.snapshot().started == 1
 
 
-def test_savepoints(plan: PlanContext) -> None:
+def test_savepoints() -> None:
+    plan = PlanContext()
     first = plan.start_changeset()
     first.record(Change.create("kept"))
     savepoint = plan.savepoint()
@@ -251,7 +252,8 @@ def test_savepoints(plan: PlanContext) -> None:
     assert (last.kind, last.to, last.changeset, last.change) == (EventKind.ROLLED_BACK, 2, None, None)
 
 
-def test_handles(plan: PlanContext) -> None:
+def test_handles() -> None:
+    plan = PlanContext()
     changeset = plan.start_changeset()
     again = plan.handle(changeset.id)
     assert again == changeset and again is not None and hash(again) == hash(changeset) and again.plan is plan
@@ -266,7 +268,8 @@ def test_handles(plan: PlanContext) -> None:
 # Snapshots.
 
 
-def test_a_snapshot_does_not_change(plan: PlanContext) -> None:
+def test_a_snapshot_does_not_change() -> None:
+    plan = PlanContext()
     changeset = plan.start_changeset()
     changeset.record(Change.create("a"))
     snapshot = plan.snapshot()
@@ -291,7 +294,8 @@ def test_a_snapshot_does_not_change(plan: PlanContext) -> None:
     assert "RECORDED" in repr(snapshot.audit()) and isinstance(snapshot.audit()[0], Event)
 
 
-def test_a_plan_goes_on_from_a_snapshot_and_from_a_pickle(plan: PlanContext) -> None:
+def test_a_plan_goes_on_from_a_snapshot_and_from_a_pickle() -> None:
+    plan = PlanContext()
     one, two = plan.start_changeset(), plan.start_changeset()
     one.record(Change.create("a", content="x"))
     two.close()
@@ -304,7 +308,8 @@ def test_a_plan_goes_on_from_a_snapshot_and_from_a_pickle(plan: PlanContext) -> 
     assert plan.snapshot().to_json() == before
 
 
-def test_what_changes_come_to(plan: PlanContext) -> None:
+def test_what_changes_come_to() -> None:
+    plan = PlanContext()
     changeset = plan.start_changeset()
     changeset.record(Change.create("draft", content="one"))
     changeset.record(Change.modify("draft", content="two", after="00"))
@@ -326,7 +331,8 @@ def test_what_changes_come_to(plan: PlanContext) -> None:
     assert repr(final) == "NetChange('final', Operation.CREATE)"
 
 
-def test_conflicts(plan: PlanContext) -> None:
+def test_conflicts() -> None:
+    plan = PlanContext()
     one, two, three = (plan.start_changeset() for _ in range(3))
     one.record(Change.modify("src"))
     two.record(Change.modify("src/main.rs"))
@@ -346,7 +352,8 @@ def test_conflicts(plan: PlanContext) -> None:
     assert not any(conflict.involves(later.id) for conflict in plan.snapshot().conflicts()), "they were not open at the same time"
 
 
-def test_stale_bases(plan: PlanContext) -> None:
+def test_stale_bases() -> None:
+    plan = PlanContext()
     one, two = plan.start_changeset(), plan.start_changeset()
     one.record(Change.rename("draft", "final"))
     two.record(Change.modify("final"))
@@ -363,7 +370,8 @@ def test_stale_bases(plan: PlanContext) -> None:
 # Threads.
 
 
-def test_each_thread_records_into_its_own_changeset(plan: PlanContext) -> None:
+def test_each_thread_records_into_its_own_changeset() -> None:
+    plan = PlanContext()
     def strategy(number: int) -> Changeset:
         with plan.changeset() as changeset:
             for turn in range(300):
@@ -377,7 +385,8 @@ def test_each_thread_records_into_its_own_changeset(plan: PlanContext) -> None:
     assert [event.sequence for event in plan.snapshot().audit()] == list(range(1, plan.sequence() + 1))
 
 
-def test_batches_stay_together_beside_others(plan: PlanContext) -> None:
+def test_batches_stay_together_beside_others() -> None:
+    plan = PlanContext()
     plan.start_changeset()
 
     def strategy(number: int) -> None:
@@ -392,8 +401,9 @@ def test_batches_stay_together_beside_others(plan: PlanContext) -> None:
         assert len({name for name, _ in recorded[start : start + 5]}) == 1
 
 
-def test_long_work_beside_records(plan: PlanContext) -> None:
+def test_long_work_beside_records() -> None:
     """Diffs and JSON of thousands are detached, while others record and collect."""
+    plan = PlanContext()
     changeset = plan.start_changeset()
     changeset.record_all(Change.create(str(number), content="x" * 50) for number in range(2000))
 

@@ -17,18 +17,19 @@ from tierstack import Capacity, ContendedError, Departure, OverBudgetError, Tier
 from together import together
 
 
-@pytest.fixture
-def store() -> TierStore[Any]:
+def of_weight_one() -> TierStore[Any]:
     return TierStore(50, weigher=lambda key, value: 1)
 
 
-def test_updates_of_one_key_are_counted(store: TierStore[int]) -> None:
+def test_updates_of_one_key_are_counted() -> None:
+    store: TierStore[int] = of_weight_one()
     store["count"] = 0
     together(4, lambda number: [store.update("count", lambda old: old + 1) for _ in range(500)])
     assert store["count"] == 2000
 
 
-def test_replacements_by_version_are_counted(store: TierStore[int]) -> None:
+def test_replacements_by_version_are_counted() -> None:
+    store: TierStore[int] = of_weight_one()
     store["count"] = 0
 
     def add(number: int) -> int:
@@ -42,7 +43,8 @@ def test_replacements_by_version_are_counted(store: TierStore[int]) -> None:
     assert sum(together(4, add)) == store["count"]
 
 
-def test_one_of_many_stores_an_absent_key(store: TierStore[int]) -> None:
+def test_one_of_many_stores_an_absent_key() -> None:
+    store: TierStore[int] = of_weight_one()
     def race(number: int) -> list[bool]:
         return [store.store_if_absent(str(turn), number) is not None for turn in range(300)]
 
@@ -50,7 +52,8 @@ def test_one_of_many_stores_an_absent_key(store: TierStore[int]) -> None:
         assert sum(won) == 1 and won[store[str(turn)]]
 
 
-def test_what_is_made_once_is_what_all_get(store: TierStore[object]) -> None:
+def test_what_is_made_once_is_what_all_get() -> None:
+    store: TierStore[object] = of_weight_one()
     def race(number: int) -> list[object]:
         return [store.get_or_store_with(str(turn), object) for turn in range(300)]
 
@@ -58,7 +61,8 @@ def test_what_is_made_once_is_what_all_get(store: TierStore[object]) -> None:
         assert len(set(map(id, made))) == 1
 
 
-def test_each_fragment_is_taken_out_once(store: TierStore[int]) -> None:
+def test_each_fragment_is_taken_out_once() -> None:
+    store: TierStore[int] = of_weight_one()
     keys = [str(number) for number in range(500)]
     store.update({key: 0 for key in keys})
 
@@ -109,8 +113,9 @@ def test_the_budget_holds_and_nothing_is_lost() -> None:
     assert sorted(left + [item.value for item in store.snapshot().all()]) == sorted(sum(stored, []))
 
 
-def test_snapshots_are_of_one_instant(store: TierStore[int]) -> None:
+def test_snapshots_are_of_one_instant() -> None:
     """A fragment moves up and down all the time: each snapshot has it once. The detached ones, too."""
+    store: TierStore[int] = of_weight_one()
     store.set_hot_budget(10_000)
     store.update({str(number): number for number in range(1200)})
     done = threading.Event()
@@ -167,6 +172,7 @@ def test_large_snapshots_let_others_have_the_interpreter() -> None:
     "at_exit",
     [
         "daemon",
+        "callbacks",
         "atexit",
         "module",
         "cycle",
@@ -199,6 +205,22 @@ def test_the_interpreter_ends(at_exit: str) -> None:
             case "daemon":
                 for _ in range(4):
                     threading.Thread(target=use, daemon=True).start()
+                time.sleep(0.3)
+            case "callbacks":
+                # Each daemon thread is nearly always in Python code that Rust has called: weigher, listener, function or destructor.
+                sys.setswitchinterval(1e-5)
+                busy = TierStore(
+                    5, weigher=lambda key, value: sum(1 for _ in range(9)) - 8, on_departure=lambda gone: store.get("key")
+                )
+                def call(number):
+                    while True:
+                        busy["key"] = Value(store)
+                        busy.update("key", lambda old: Value(store))
+                        busy.replace_if("key", lambda old: True, Value(store))
+                        busy.get_or_store_with(str(number), lambda: Value(store))
+                        busy.pop(str(number))
+                for number in range(4):
+                    threading.Thread(target=call, args=(number,), daemon=True).start()
                 time.sleep(0.3)
             case "atexit":
                 atexit.register(lambda: [store.store(str(n), Value(store)) for n in range(1000)])

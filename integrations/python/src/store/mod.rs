@@ -31,6 +31,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use tierstack::{Capacity, Cause, Tier};
 
+use crate::calls::call;
 use crate::departed::Listener;
 use crate::dropped::{GivesUp, Reference, give_up};
 use crate::refusals;
@@ -172,7 +173,7 @@ impl TierStore {
             return arguments::weight("weight", weight);
         }
         let Some(weigher) = &self.weigher else { return weigh::bytes(text, value) };
-        let weight = weigher.bind(key.py()).call1((key, value))?;
+        let weight = call(weigher.bind(key.py()), [key, value])?;
         arguments::weight("what the weigher returns", &weight)
     }
 }

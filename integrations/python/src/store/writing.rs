@@ -8,6 +8,7 @@ use pyo3::types::{PyDict, PyMapping, PyString, PyTuple};
 use tierstack::{Refusal, ReplaceIfRefusal, StoreError, StoreIfAbsentRefusal};
 
 use super::TierStore;
+use crate::calls::call;
 use crate::fragment::{Stored, Version};
 use crate::value::Value;
 use crate::{arguments, refusals, settle};
@@ -97,7 +98,7 @@ impl TierStore {
             let old = self.native().peek(text);
             settle(py);
             let Some(old) = old else { return Err(refusals::absent(key)) };
-            let made = function.call1((old.value.reference.into_bound(py),))?;
+            let made = call(function, [&old.value.reference.into_bound(py)])?;
             let value = self.weighed(key, text, made, weight)?;
             match self.put_if_is(key, text, old.version, value)? {
                 Ok(stored) => return Ok(stored.into()),
@@ -223,7 +224,7 @@ impl TierStore {
                 let old = self.native().peek(text);
                 settle(py);
                 let Some(old) = old else { break None };
-                if !condition.call1((old.value.reference.into_bound(py),))?.is_truthy()? {
+                if !call(condition, [&old.value.reference.into_bound(py)])?.is_truthy()? {
                     break None;
                 }
                 old.version
@@ -288,7 +289,7 @@ impl TierStore {
         let found = self.find(key)?;
         match found {
             Some(found) => Ok(found),
-            None => self.get_or_store(key, make.call0()?, weight),
+            None => self.get_or_store(key, call(make, [])?, weight),
         }
     }
 
