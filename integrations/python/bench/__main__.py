@@ -40,7 +40,7 @@ def main(given: list[str]) -> int:
         sys.exit(f"no workload has such a name; there are: {', '.join(one.name for one in WORKLOADS)}")
     cells = measure(chosen, options.threads, options.rounds, options.seconds, _tell)
     _tell("")
-    circumstances = report.circumstances(shlex.join(["python", "-m", "bench", *given]), options.rounds, options.seconds)
+    circumstances = report.circumstances(shlex.join(["python", "-m", "bench", *given]), options.rounds, options.seconds) + report.busy(cells)
     print(report.figures(cells, "simple"), report.goals(cells, "simple"), circumstances, sep="\n\n")
     if not options.quick and not options.no_readme and not options.only:
         report.into_readme([circumstances, report.goals(cells, "github"), report.figures(cells, "github")])

@@ -28,6 +28,8 @@ class Rounds:
 
     rates: list[float] = field(default_factory=list)
     """Operations a second, of all threads together."""
+    shares: list[float] = field(default_factory=list)
+    """How much of a core the process had meanwhile. With one thread that is 1, unless others use the machine."""
     latencies: list[list[float]] = field(default_factory=list)
     """The percentiles of a round, in nanoseconds. Not a number where a round had too few operations to tell."""
 
@@ -70,7 +72,6 @@ def by_threads(work: Callable[[Subject, Plan, int], T], subject: Subject, plans:
         results[thread] = (start, time.perf_counter_ns(), result)
 
     threads = [threading.Thread(target=body, args=pair) for pair in enumerate(plans)]
-    gc.collect()
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -106,6 +107,7 @@ def _round(workload: Workload, plans: list[Plan], name: str, passes: dict[tuple[
     for timed in (False, True):
         subject = SUBJECTS[name](BUDGET)
         workload.fill(subject)
+        gc.collect()
         if cell is None:
             passes[name, timed] = _passes(workload.timed if timed else workload.loop, subject, plans, seconds)
         elif timed:
@@ -113,7 +115,9 @@ def _round(workload: Workload, plans: list[Plan], name: str, passes: dict[tuple[
             every = numpy.concatenate([numpy.asarray(one, dtype=numpy.int64) for one in took])
             cell.latencies.append(percentiles(every))
         else:
+            before = time.process_time()
             took_seconds, _ = by_threads(workload.loop, subject, plans, passes[name, timed])
+            cell.shares.append((time.process_time() - before) / took_seconds)
             cell.rates.append(passes[name, timed] * sum(map(len, plans)) / took_seconds)
 
 

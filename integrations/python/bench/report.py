@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import platform
+import statistics
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from tabulate import tabulate
@@ -94,19 +97,21 @@ def duration(nanoseconds: float) -> str:
     return f"{nanoseconds:.0f} ns"
 
 
+def busy(cells: Mapping[Cell, Rounds]) -> str:
+    """A sentence about what else the machine did, where that was enough to spoil the figures."""
+    shares = [share for (_, threads, _), rounds in cells.items() if threads == 1 for share in rounds.shares]
+    if not shares or (share := statistics.median(shares)) > 0.95:
+        return ""
+    return f" **The machine was busy**: a thread alone got {share:.0%} of a core, so that the figures are noisy."
+
+
 def circumstances(command: str, rounds: int, seconds: float) -> str:
     """Machine, commit and command."""
-    peers = ", ".join(f"{name} {_version(name)}" for name in ("cachebox", "cachetools"))
+    peers = ", ".join(f"{name} {version(name)}" for name in ("cachebox", "cachetools"))
     return (
         f"`{command}`: {FRAGMENTS:,} fragments fit within the budget of {BUDGET:,} bytes; medians of {rounds} rounds of {seconds:g} s. "
         f"{platform.python_implementation()} {platform.python_version()}, {_processor()}, {_cores()} cores, commit {_commit()}, {peers}."
     )
-
-
-def _version(distribution: str) -> str:
-    from importlib.metadata import version
-
-    return version(distribution)
 
 
 def _processor() -> str:
@@ -119,8 +124,6 @@ def _processor() -> str:
 
 
 def _cores() -> int:
-    import os
-
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -62,7 +62,7 @@ def test_the_loops_do_as_many_operations_as_are_counted(workload: object) -> Non
 
 def test_the_command_measures_and_prints_goals(capsys: pytest.CaptureFixture[str]) -> None:
     readme = report.README.read_bytes()
-    assert bench.main(["--quick", "--threads", "1", "2", "--only", "get", "demotes"]) == 0
+    assert bench.main(["--quick", "--threads", "1", "--only", "get", "demotes"]) == 0
     told = capsys.readouterr().out
     assert all(goal.text in told for goal in report.GOALS if goal.threads == 1) and all(name in told for name in SUBJECTS)
     assert report.README.read_bytes() == readme
@@ -71,10 +71,17 @@ def test_the_command_measures_and_prints_goals(capsys: pytest.CaptureFixture[str
 def test_goals_are_told_as_reached_or_not() -> None:
     cells = {}
     for workload, threads, ours, locked in ((GET.name, 1, 500.0, 100.0), (GET.name, 4, 1_999.0, 100.0), (DEMOTE.name, 1, 151.0, 100.0)):
-        cells[workload, threads, report.OURS] = Rounds([ours], [[1, 2, 9]])
-        cells[workload, threads, report.LOCKED] = Rounds([locked], [[1, 2, 90]])
+        cells[workload, threads, report.OURS] = Rounds([ours], [1.0], [[1, 2, 9]])
+        cells[workload, threads, report.LOCKED] = Rounds([locked], [1.0], [[1, 2, 90]])
     told = [goal.told(cells) for goal in report.GOALS]
     assert [row and row[-1] for row in told] == ["reached", "reached", "not reached", None, "reached"]
+
+
+def test_a_busy_machine_is_told() -> None:
+    def told(*shares: float) -> str:
+        return report.busy({("get", 1, "one"): Rounds(shares=list(shares)), ("get", 4, "one"): Rounds(shares=[0.1])})
+
+    assert told(0.99, 1.0, 0.6) == told() == "" and "60%" in told(0.6, 0.5, 1.0)
 
 
 def test_the_table_goes_between_the_markers(tmp_path: Path) -> None:
