@@ -260,6 +260,7 @@ class TierStore(MutableMapping[str, _V], Generic[_V]):
     destructors of values after. No call takes a lock. A value is a live reference. Whoever mutates it in place, mutates it for all.
 
     Keys that are not ``str`` raise :exc:`TypeError`. Keys with lone surrogates raise :exc:`UnicodeEncodeError`, which is a :exc:`ValueError`.
+    Two stores are equal only if they are the same store.
 
     >>> store = TierStore(10)
     >>> store.store("a", "12345").tier

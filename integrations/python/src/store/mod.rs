@@ -56,7 +56,8 @@ use crate::{arguments, settle, weigh};
 /// Each method takes effect at one instant, unless it says otherwise. No Python code runs while a call is half-way: weighers and functions run before,
 /// listeners and destructors of values after. No call takes a lock. A value is a live reference. Whoever mutates it in place, mutates it for all.
 ///
-/// Keys that are not ``str`` raise ``TypeError``. Keys with lone surrogates raise ``UnicodeEncodeError``, which is a ``ValueError``.
+/// Keys that are not ``str`` raise ``TypeError``. Keys with lone surrogates raise ``UnicodeEncodeError``, which is a ``ValueError``. Two stores are equal only if they
+/// are the same store.
 ///
 /// >>> from tierstack import TierStore
 /// >>> store = TierStore(10)
