@@ -1,4 +1,4 @@
-"""The five workloads: who is filled with what, and the loops that are timed.
+"""The five workloads: what is there from the start, what the threads do, and the loops that are timed.
 
 Each thread has a plan of its own, made before from a fixed seed. Every subject gets the same plans, and the same key and value objects.
 A workload has two loops: one that does nothing else, for rates, and one that reads the clock around each operation, for latencies.
@@ -120,7 +120,7 @@ def _replace_plans(threads: int) -> list[Plan]:
 
 
 def _demote_plans(threads: int) -> list[Plan]:
-    # Twice as many keys as fit, a share for each thread, round and round: whoever's turn it is has left hot by then.
+    # Twice as many keys as fit, a share for each thread, round and round: a key has left hot when its turn comes again.
     shares = [range(thread, 2 * FRAGMENTS, threads) for thread in range(threads)]
     return [[(KEYS[number], VALUES[turn][number]) for turn in (1, 0) for number in share] for share in shares]
 

@@ -26,14 +26,14 @@ class Policy(Protocol):
     def allows(self, role: str, scope: str, key: str) -> bool:
         """Whether ``role`` may see the fragment ``key`` of ``scope``. Nothing but ``True`` allows it.
 
-        An exception reaches whoever asked for the fragment. It is called before the store is, on the reader's own thread.
+        It is called on the reader's own thread, before the store is read. An exception reaches the reader.
         """
 
 
 class RolePolicy:
     """A policy that names what each role sees. Everything else is denied: another role, another scope, another key.
 
-    It keeps copies: who changes the mapping afterwards changes nothing.
+    It keeps copies. A later change of the mapping changes nothing.
 
     >>> policy = RolePolicy({"reviewer": {"shared": EVERY_KEY, "plan-1": ["goal", "diff"]}})
     >>> policy.allows("reviewer", "plan-1", "goal"), policy.allows("reviewer", "plan-1", "secret")
