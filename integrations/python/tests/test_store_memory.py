@@ -90,6 +90,29 @@ def test_threads_that_end_leave_nothing() -> None:
     assert left_alive(store, 1) == 1
 
 
+@pytest.mark.parametrize("is_first", [False, True], ids=["drops later", "drops first"])
+def test_what_the_end_of_a_thread_drops_goes(is_first: bool) -> None:
+    """A thread collects now and then, by how often it has used a store. Some of these do so at their very end, when no Python code can run on them.
+
+    What a thread makes first is what its end takes down last: so some of them drop a value before they use the store.
+    """
+    store = store_of_one()
+    given: list[object] = []
+
+    def body(uses: int) -> None:
+        given.clear()
+        for _ in range(uses):
+            store["key"] = Counted()
+
+    for uses in range(400):
+        if is_first:
+            given += [store.store("key", Counted()), store.store("key", Counted())]
+        thread = threading.Thread(target=body, args=(uses,))
+        thread.start()
+        thread.join()
+    assert left_alive(store, 1) == 1
+
+
 def test_a_store_that_is_dropped_lets_go_at_once() -> None:
     store = store_of_one()
     for number in range(1000):

@@ -73,6 +73,26 @@ def test_a_destructor_may_use_the_store(use: Any) -> None:
     assert ran == [1, 1]
 
 
+def test_a_destructor_runs_when_the_call_has_done_all_that_it_does() -> None:
+    """Within an operation a flush would do nothing: the value that the destructor takes out would not be gone."""
+    store = store_of_one()
+    gone: list[bool] = []
+
+    def at_end() -> None:
+        value = Noisy(lambda: None)
+        died = weakref.ref(value)
+        store["b"] = value
+        del value, store["b"]
+        store.flush()
+        gone.append(died() is None)
+
+    for _ in range(3):
+        store["a"] = Noisy(at_end)
+        del store["a"]
+        store.flush()
+    assert gone == [True] * 3
+
+
 def test_destructors_that_store_their_like_end() -> None:
     store = store_of_one()
     left = 5000
@@ -136,7 +156,7 @@ def test_values_are_never_compared_hashed_or_asked() -> None:
         def fail(self, *args: Any) -> Any:
             raise AssertionError("nobody asked")
 
-        __eq__ = __hash__ = __bool__ = __len__ = __repr__ = __getattr__ = fail  # type: ignore[assignment]
+        __eq__ = __hash__ = __bool__ = __len__ = __repr__ = __getattr__ = fail
 
     store = store_of_one()
     hostile = Hostile()

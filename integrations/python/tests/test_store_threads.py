@@ -9,6 +9,7 @@ import textwrap
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -59,6 +60,21 @@ def test_what_is_made_once_is_what_all_get() -> None:
 
     for made in zip(*together(4, race), strict=True):
         assert len(set(map(id, made))) == 1
+
+
+@pytest.mark.parametrize(
+    "take",
+    [lambda store: store.setdefault("key", "mine"), lambda store: store.get_or_store_with("key", lambda: "mine")],
+    ids=["setdefault", "get_or_store_with"],
+)
+def test_what_another_stores_meanwhile_is_what_is_had(take: Callable[[TierStore[str]], str]) -> None:
+    def weigher(key: str, value: str) -> int:
+        if value == "mine":
+            store["key"] = "another's"
+        return 1
+
+    store: TierStore[str] = TierStore(100, weigher=weigher)
+    assert take(store) == "another's" == store["key"]
 
 
 def test_each_fragment_is_taken_out_once() -> None:
