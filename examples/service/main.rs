@@ -52,6 +52,8 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 const MIB: f64 = (1 << 20) as f64;
+/// What the collector of the threads may keep.
+const KEPT: u64 = 1 << 20;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -82,7 +84,15 @@ fn main() -> ExitCode {
 
     // Every plan ends.
     drop(service);
-    Context::new(0).store.flush();
+    // One flush is bounded, and much can wait where a thread has lost its core while it was pinned.
+    let last = Context::new(0);
+    for _ in 0..1000 {
+        last.store.flush();
+        if Fragment::alive() == 0 && counting::live() < before + KEPT {
+            break;
+        }
+    }
+    drop(last);
     let (fragments, left) = (Fragment::alive(), counting::live().saturating_sub(before));
     println!(
         "freed:     {:.1} MiB; {fragments} fragments and {} KiB are left",
@@ -95,7 +105,7 @@ fn main() -> ExitCode {
     let bound = budgets * 3 + (64 << 20);
     let checks = [
         ("no fragment is left", fragments == 0),
-        ("no memory is left but what the threads' collector keeps (less than 1 MiB)", left < 1 << 20),
+        ("no memory is left but what the threads' collector keeps (less than 1 MiB)", left < KEPT),
         ("the memory was bounded", peak < bound),
         ("every request was answered", done.failures == 0),
     ];
