@@ -12,7 +12,10 @@
 //! | `store_all` | one `store_all` of an iterator that knows its length |
 //! | `store_all_unsized` | the same of one that does not |
 //! | `par_store_all` | one `par_store_all` on a pool of so many threads |
+//! | `store_all_apart` | a `store_all` by each of so many threads of its share, into a store of its own: what the machine gives them |
 
+use std::sync::Barrier;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, SamplingMode};
@@ -70,11 +73,15 @@ impl Bench {
     }
 
     fn measure(&mut self, subject: &str, (fits, threads): (Fits, usize), expected: usize, load: Load<'_>) {
+        self.measure_by(subject, (fits, threads), &|| loaded(fits, expected, load));
+    }
+
+    fn measure_by(&mut self, subject: &str, (fits, threads): (Fits, usize), time: &dyn Fn() -> Duration) {
         let parameter = format!("{}/{}/{threads}t", fragments(), fits.name());
         let mut measured = self.criterion.benchmark_group("bulk");
         measured.sampling_mode(SamplingMode::Flat);
         measured.bench_function(BenchmarkId::new(subject, &parameter), |bencher| {
-            bencher.iter_custom(|iterations| (0..iterations).map(|_| loaded(fits, expected, load)).sum());
+            bencher.iter_custom(|iterations| (0..iterations).map(|_| time()).sum());
         });
         measured.finish();
         if let Some(median) = self.estimates.median("bulk", subject, &parameter) {
@@ -120,6 +127,29 @@ fn view(store: &Store) {
     }
 }
 
+/// The time that it takes so many threads to load a fresh store each, with a share of the fragments.
+fn apart(fits: Fits, threads: u64) -> Duration {
+    let share = fragments() / threads;
+    let stores: Vec<_> = (0..threads)
+        .map(|_| Store::builder(fits.budget() / threads).weigher(|_, _| WEIGHT).build().expect("a small budget"))
+        .collect();
+    let barrier = Barrier::new(stores.len());
+    thread::scope(|scope| {
+        let loads = stores.iter().zip(0..).map(|(store, thread)| {
+            let barrier = &barrier;
+            scope.spawn(move || {
+                barrier.wait();
+                let start = Instant::now();
+                store.store_all((thread * share..(thread + 1) * share).map(pair));
+                (start, Instant::now())
+            })
+        });
+        let times: Vec<_> = loads.collect::<Vec<_>>().into_iter().map(|load| load.join().expect("loads")).collect();
+        let start = times.iter().map(|(start, _)| *start).min().expect("some");
+        times.iter().map(|(_, end)| *end).max().expect("some") - start
+    })
+}
+
 fn parallel(pool: &ThreadPool, store: &Store) {
     pool.install(|| store.par_store_all((0..fragments()).into_par_iter().map(pair)));
 }
@@ -138,6 +168,7 @@ fn main() {
         for pool in &pools {
             bench.measure("par_store_all", (fits, pool.current_num_threads()), 0, &|store| parallel(pool, store));
         }
+        bench.measure_by("store_all_apart", (fits, 2), &|| apart(fits, 2));
     }
     table::print("medians in ns of one fragment", &["what", "ns"], &bench.rows);
     bench.criterion.final_summary();

@@ -12,11 +12,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::prelude::*;
-use tierstack::{Cause, Tier, Version};
+use tierstack::{Cause, Tier};
 
 use crate::calls::call;
 use crate::dropped::{Held, Reference};
-use crate::fragment::Departure;
+use crate::fragment::{Departure, Version};
 
 /// A store's listener, and whether it is to be told anything.
 pub struct Listener {
@@ -68,7 +68,7 @@ impl Listener {
         // SAFETY: operations that change a store are called by threads that are attached.
         let (listener, value) = unsafe { (self.callable.duplicate(), departure.value.reference.duplicate()) };
         let &tierstack::Departure { key, weight, version, tier, cause, .. } = departure;
-        let news = News { listener, key: Arc::clone(key), value, cause, tier, weight, version };
+        let news = News { listener, key: Arc::clone(key), value, cause, tier, weight, version: Version(version) };
         // Without the list the thread is at its end, and calls nothing more.
         if LIST.try_with(|list| list.borrow_mut().push(news)).is_ok() {
             IS_ANY.set(true);

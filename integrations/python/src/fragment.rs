@@ -59,15 +59,21 @@ fn are_equal(one: &Reference, other: &Reference, py: Python<'_>) -> PyResult<boo
 pub struct Fragment {
     value: Held,
     tier: Tier,
+    /// Its weight.
+    #[pyo3(get)]
     weight: u64,
+    /// Whether it was kept there.
+    #[pyo3(get)]
     kept: bool,
-    version: tierstack::Version,
+    /// Names this value of the key: a replacement has another.
+    #[pyo3(get)]
+    version: Version,
 }
 
 impl From<tierstack::Fragment<Value>> for Fragment {
     fn from(fragment: tierstack::Fragment<Value>) -> Self {
         let tierstack::Fragment { value, tier, kept, weight, version } = fragment;
-        Self { value: value.reference.into(), tier, weight, kept, version }
+        Self { value: value.reference.into(), tier, weight, kept, version: Version(version) }
     }
 }
 
@@ -90,28 +96,10 @@ impl Fragment {
         imports::tier(py, self.tier)
     }
 
-    /// Its weight.
-    #[getter]
-    fn weight(&self) -> u64 {
-        self.weight
-    }
-
-    /// Whether it was kept there.
-    #[getter]
-    fn kept(&self) -> bool {
-        self.kept
-    }
-
-    /// Names this value of the key: a replacement has another.
-    #[getter]
-    fn version(&self) -> Version {
-        Version(self.version)
-    }
-
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let value = repr(&self.value, py)?;
         let (tier, weight, kept) = (name(self.tier), self.weight, boolean(self.kept));
-        Ok(format!("Fragment(value={value}, tier={tier}, weight={weight}, kept={kept}, version={:?})", self.version))
+        Ok(format!("Fragment(value={value}, tier={tier}, weight={weight}, kept={kept}, version={:?})", self.version.0))
     }
 
     fn __eq__(&self, other: PyRef<'_, Self>, py: Python<'_>) -> PyResult<bool> {
@@ -130,15 +118,21 @@ pub struct Item {
     key: Arc<str>,
     value: Held,
     tier: Tier,
+    /// Its weight.
+    #[pyo3(get)]
     weight: u64,
+    /// Whether it was kept.
+    #[pyo3(get)]
     kept: bool,
-    version: tierstack::Version,
+    /// Names this value of the key: a replacement has another.
+    #[pyo3(get)]
+    version: Version,
 }
 
 impl Item {
     pub fn new(tier: Tier, item: tierstack::Item<Arc<str>, Value>) -> Self {
         let tierstack::Item { key, value, weight, kept, version } = item;
-        Self { key, value: value.reference.into(), tier, weight, kept, version }
+        Self { key, value: value.reference.into(), tier, weight, kept, version: Version(version) }
     }
 }
 
@@ -167,27 +161,9 @@ impl Item {
         imports::tier(py, self.tier)
     }
 
-    /// Its weight.
-    #[getter]
-    fn weight(&self) -> u64 {
-        self.weight
-    }
-
-    /// Whether it was kept.
-    #[getter]
-    fn kept(&self) -> bool {
-        self.kept
-    }
-
-    /// Names this value of the key: a replacement has another.
-    #[getter]
-    fn version(&self) -> Version {
-        Version(self.version)
-    }
-
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let (key, value) = (key_repr(&self.key, py)?, repr(&self.value, py)?);
-        let (tier, weight, kept, version) = (name(self.tier), self.weight, boolean(self.kept), self.version);
+        let (tier, weight, kept, version) = (name(self.tier), self.weight, boolean(self.kept), self.version.0);
         Ok(format!("Item(key={key}, value={value}, tier={tier}, weight={weight}, kept={kept}, version={version:?})"))
     }
 
@@ -207,16 +183,31 @@ impl Item {
 pub struct Stored {
     tier: Tier,
     replaced: Option<Held>,
+    /// Whether it went to warm only because calls in flight held the room that it needed.
+    #[pyo3(get)]
     contended: bool,
+    /// Whether it went to warm because kept fragments held the room that it needed.
+    #[pyo3(get)]
     kept_out: bool,
+    /// Whether it is kept, as what it replaced was.
+    #[pyo3(get)]
     kept: bool,
-    version: tierstack::Version,
+    /// Names what was stored.
+    #[pyo3(get)]
+    version: Version,
 }
 
 impl From<tierstack::Stored<Value>> for Stored {
     fn from(stored: tierstack::Stored<Value>) -> Self {
         let tierstack::Stored { tier, version, replaced, contended, kept_out, kept } = stored;
-        Self { tier, replaced: replaced.map(|value| value.reference.into()), contended, kept_out, kept, version }
+        Self {
+            tier,
+            replaced: replaced.map(|value| value.reference.into()),
+            contended,
+            kept_out,
+            kept,
+            version: Version(version),
+        }
     }
 }
 
@@ -245,30 +236,6 @@ impl Stored {
         self.replaced.is_some()
     }
 
-    /// Whether it went to warm only because calls in flight held the room that it needed.
-    #[getter]
-    fn contended(&self) -> bool {
-        self.contended
-    }
-
-    /// Whether it went to warm because kept fragments held the room that it needed.
-    #[getter]
-    fn kept_out(&self) -> bool {
-        self.kept_out
-    }
-
-    /// Whether it is kept, as what it replaced was.
-    #[getter]
-    fn kept(&self) -> bool {
-        self.kept
-    }
-
-    /// Names what was stored.
-    #[getter]
-    fn version(&self) -> Version {
-        Version(self.version)
-    }
-
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let replaced = self.replaced.as_ref().map(|value| repr(value, py)).transpose()?;
         let [contended, kept_out, kept] = [self.contended, self.kept_out, self.kept].map(boolean);
@@ -276,7 +243,7 @@ impl Stored {
             "Stored(tier={}, replaced={}, contended={contended}, kept_out={kept_out}, kept={kept}, version={:?})",
             name(self.tier),
             replaced.as_deref().unwrap_or("None"),
-            self.version
+            self.version.0
         ))
     }
 
@@ -299,6 +266,8 @@ impl Stored {
 pub struct Evicted {
     key: Arc<str>,
     value: Held,
+    /// Its weight.
+    #[pyo3(get)]
     weight: u64,
     from: Tier,
     to: Option<Tier>,
@@ -328,12 +297,6 @@ impl Evicted {
     #[getter]
     fn value(&self, py: Python<'_>) -> Py<PyAny> {
         self.value.as_py().clone_ref(py)
-    }
-
-    /// Its weight.
-    #[getter]
-    fn weight(&self) -> u64 {
-        self.weight
     }
 
     /// The tier that it stood in.
@@ -375,8 +338,12 @@ pub struct Departure {
     pub value: Held,
     pub cause: Cause,
     pub tier: Tier,
+    /// Its weight.
+    #[pyo3(get)]
     pub weight: u64,
-    pub version: tierstack::Version,
+    /// Names this value of the key, as when it was stored.
+    #[pyo3(get)]
+    pub version: Version,
 }
 
 #[pymethods]
@@ -410,22 +377,10 @@ impl Departure {
         imports::tier(py, self.tier)
     }
 
-    /// Its weight.
-    #[getter]
-    fn weight(&self) -> u64 {
-        self.weight
-    }
-
-    /// Names this value of the key, as when it was stored.
-    #[getter]
-    fn version(&self) -> Version {
-        Version(self.version)
-    }
-
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let (key, value) = (key_repr(&self.key, py)?, repr(&self.value, py)?);
         let cause = format!("{:?}", self.cause).to_uppercase();
-        let (tier, weight, version) = (name(self.tier), self.weight, self.version);
+        let (tier, weight, version) = (name(self.tier), self.weight, self.version.0);
         Ok(format!(
             "Departure(key={key}, value={value}, cause=Cause.{cause}, tier={tier}, weight={weight}, version={version:?})"
         ))
