@@ -29,6 +29,10 @@
 //! back. As the counts are not above what stands there, what is claimed is an excess at that instant. (The claim and the move are two instants:
 //! by the move, others may have left.)
 //!
+//! *Who gives back looks again.* While a count is lowered for a move that is not made yet, others find the tier within its capacity and go, though what they
+//! have brought stands there. If the move is lost, who made ready for it raises the count again. So it looks again whether the tier is over, and walks the tier anew from the
+//! oldest: what others have brought may stand behind its first walk. Each such round is paid for by the change that made the move fail.
+//!
 //! *One bound.* A CAS takes the fragment off the word that is bounded, only while that is above the bound; the other word follows.
 //! Two threads that see the same excess cannot both claim it.
 //!

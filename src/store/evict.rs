@@ -129,7 +129,7 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
                 Cause::Asked => self.before_departure(node, tier, false),
                 Cause::OverCapacity if core.census(tier).claim(node.weight()) => reach(Step::Claimed),
                 Cause::OverCapacity => {
-                    self.was_refused = true;
+                    self.is_to_look_again = true;
                     return None;
                 }
             }
@@ -325,7 +325,7 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
 
     /// The budget and the capacities hold, as far as this operation and those that have returned are concerned.
     ///
-    /// Lock-free: after a refused claim it is looked again whether the tier is over, which ends, or is paid for by another: see
+    /// Lock-free: after a claim that was refused or given back it is looked again whether the tier is over, which ends, or is paid for by another: see
     /// [`crate::engine::census`]. Where nothing stands, those in flight see to it.
     pub(super) fn enforce(&mut self) {
         self.enforce_budget();
@@ -346,9 +346,9 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
                 if !core.census(tier).is_over() {
                     break;
                 }
-                self.was_refused = false;
+                self.is_to_look_again = false;
                 if self.evict_one(tier, Cause::OverCapacity, |_| false).is_none()
-                    && !self.was_refused
+                    && !self.is_to_look_again
                     && !self.has_made_way()
                 {
                     break;

@@ -31,8 +31,9 @@ pub struct Operation<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static>
     pub(super) passing: Vec<(&'g Node<K, V>, Tier)>,
     /// What it has done for the budget.
     pub(super) enforced: Enforced,
-    /// Whether a claim on what a tier has above its capacity was refused: then it is to be looked again whether it is above it.
-    pub(super) was_refused: bool,
+    /// Whether a claim on what a tier has above its capacity was refused, or what was taken off a count was given back: then it is to be looked again whether the
+    /// tier is above it, by a new walk.
+    pub(super) is_to_look_again: bool,
     /// Whether it has ended a fragment that was due; and whether an eviction of its has, and nobody has asked for that yet.
     pub(super) has_expired: bool,
     pub(super) has_made_way: bool,
@@ -56,7 +57,7 @@ impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'c, '
             // Does not allocate until something passes.
             passing: Vec::new(),
             enforced: Enforced::default(),
-            was_refused: false,
+            is_to_look_again: false,
             has_expired: false,
             has_made_way: false,
             has_published: false,
@@ -102,8 +103,10 @@ impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'c, '
     }
 
     /// After that CAS was lost.
-    pub(super) fn no_departure(&self, node: &Node<K, V>, tier: Tier, is_kept: bool) {
+    pub(super) fn no_departure(&mut self, node: &Node<K, V>, tier: Tier, is_kept: bool) {
         self.core.census(tier).come_back(node.weight(), is_kept);
+        // By the lower count others may have left what stands behind the walk of this one.
+        self.is_to_look_again = true;
         self.no_kept_leaves(node, tier, is_kept);
     }
 

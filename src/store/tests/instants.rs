@@ -20,6 +20,8 @@ type State = BTreeMap<u64, (u64, Tier)>;
 #[derive(Clone, Copy, Debug)]
 enum Op {
     Store(u64),
+    /// A load of two fragments. Each is a call of its own that does not say what it replaced.
+    StoreAll(u64, u64),
     StoreIfAbsent(u64),
     Get(u64),
     Peek(u64),
@@ -37,14 +39,17 @@ enum Answer {
     Was(Option<(u64, Tier)>),
     /// In order of tiers; in each, by key.
     Shown(State),
+    /// Nothing.
+    Untold,
 }
 
 impl Op {
     fn random(random: &mut Random) -> Self {
         let key = random.below(KEYS);
         let tier = Tier::ALL[usize::try_from(random.below(3)).unwrap()];
-        match random.below(14) {
+        match random.below(15) {
             0 | 1 => Self::Store(key),
+            14 => Self::StoreAll(key, random.below(KEYS)),
             2 => Self::StoreIfAbsent(key),
             3 => Self::Get(key),
             4 => Self::Peek(key),
@@ -54,6 +59,14 @@ impl Op {
             10 => Self::SnapshotOf(tier),
             _ => Self::Snapshot,
         }
+    }
+
+    /// What it does is one call, or several; what they store has that value, or the next.
+    fn run(self, store: &Store, value: u64) -> Vec<Call> {
+        let Self::StoreAll(one, two) = self else { return vec![(self, value, self.ask(store, value))] };
+        let stored = store.store_all([(one, value), (two, value + 1)]);
+        assert_eq!((stored.stored, stored.hot), (2, 2));
+        vec![(Self::StoreAll(one, one), value, Answer::Untold), (Self::StoreAll(two, two), value + 1, Answer::Untold)]
     }
 
     /// The answer of the store; what it stores has that value.
@@ -67,6 +80,7 @@ impl Op {
         match self {
             // Where it stood is not said.
             Self::Store(key) => Answer::Was(store.store(key, value).unwrap().replaced.map(|old| (old, Tier::Hot))),
+            Self::StoreAll(..) => unreachable!("of several calls"),
             Self::StoreIfAbsent(key) => Answer::Was(match store.store_if_absent(key, value) {
                 Ok(_) => None,
                 Err(_) => Some((0, Tier::Hot)),
@@ -87,6 +101,10 @@ impl Op {
         let was = |key: u64| state.get(&key).copied();
         let expected = match self {
             Self::Store(key) => Answer::Was(next.insert(key, (value, Tier::Hot)).map(|(old, _)| (old, Tier::Hot))),
+            Self::StoreAll(key, _) => {
+                next.insert(key, (value, Tier::Hot));
+                Answer::Untold
+            }
             Self::StoreIfAbsent(key) => {
                 next.entry(key).or_insert((value, Tier::Hot));
                 Answer::Was(was(key).map(|_| (0, Tier::Hot)))
@@ -144,8 +162,8 @@ fn execute(programs: &[Vec<Op>]) {
         first.insert(key, (key, tier));
     }
     let run = |store: &Store, program: &[Op], number: u64| -> Vec<Call> {
-        let values = (0..).map(|call| 100 * (number + 1) + call);
-        program.iter().zip(values).map(|(op, value)| (*op, value, op.ask(store, value))).collect()
+        let values = (0..).map(|call| 100 * (number + 1) + 2 * call);
+        program.iter().zip(values).flat_map(|(op, value)| op.run(store, value)).collect()
     };
     let threads: Vec<_> = (0..)
         .zip(programs.iter().cloned())

@@ -135,3 +135,18 @@ fn an_eviction_that_decides_after_a_use_may_take_its_fragment_where_older_ones_c
     assert_eq!(store.tier_of(&3), Some(Tier::Warm));
     assert_eq!(validate(&store), 4);
 }
+
+/// A claim that is given back raises the count again for which others have left a fragment where it came behind the walk of the claimer: who gives it back walks anew.
+#[test]
+fn a_tier_holds_its_capacity_after_a_claim_that_was_given_back() {
+    let store = weights(4, Capacity::entries(0));
+    store.store(4, 1).unwrap();
+    // What is too heavy for hot goes to warm, which holds nothing: its storer claims it. Then another evicts it; and what that evicts next comes to warm at an older tick.
+    at(Step::Claimed, &store, |store| {
+        assert_eq!(store.evict_lru(Tier::Warm).unwrap().key, 2);
+        assert_eq!(store.evict_lru(Tier::Hot).unwrap().key, 4);
+    });
+    store.store(2, 5).unwrap();
+    assert_eq!(Tier::ALL.map(|tier| store.len(tier)), [0, 0, 2]);
+    assert_eq!(validate(&store), 2);
+}

@@ -19,6 +19,8 @@ use crate::{Capacity, Cause, StoreIfAbsentRefusal, Tier, TierStore, Version};
 #[derive(Clone, Copy, Debug)]
 enum Op {
     Store(u32, u64),
+    /// A load of this key and so many after it.
+    StoreAll(u32, u32, u64),
     StoreIfAbsent(u32, u64),
     GetOrStore(u32, u64),
     /// What this thread has stored there last.
@@ -64,7 +66,8 @@ impl Random {
 
     fn op(&mut self, keeps: bool, budget: u64) -> Op {
         let key = u32::try_from(if self.below(2) == 0 { 0 } else { self.below(5) }).unwrap();
-        match self.below(19) {
+        match self.below(20) {
+            19 => Op::StoreAll(key, u32::try_from(1 + self.below(3)).unwrap(), self.below(budget + 2)),
             0..=3 => Op::Store(key, self.below(budget + 2)),
             4 => Op::StoreIfAbsent(key, self.below(budget + 2)),
             14 => Op::GetOrStore(key, self.below(budget + 2)),
@@ -114,6 +117,15 @@ fn run(store: &Store, ops: &[Op], program: &Program) {
                 assert!(stored.tier != Tier::Hot || weight <= program.budget);
                 versions.insert(key, stored.version);
                 mine.push(key);
+            }
+            Op::StoreAll(key, more, weight) => {
+                let all = (key..=key + more).map(|key| (key % 5, (weight + u64::from(key)) % (program.budget + 2)));
+                let stored = store.store_all(all.clone());
+                assert_eq!((stored.stored, stored.refused.len()), (more as usize + 1, 0));
+                for (key, _) in all {
+                    versions.remove(&key);
+                    mine.push(key);
+                }
             }
             Op::StoreIfAbsent(key, weight) => match store.store_if_absent(key, weight) {
                 Ok(stored) => {
