@@ -239,7 +239,7 @@ pub use engine::claim::HEAVY;
 pub use store::ParSnapshotIter;
 pub use store::{
     BudgetError, BuildError, Builder, Cause, DefaultHasher, Departure, Enforced, Evicted, Fragment, GetOrStored, Item,
-    KeepError, Kept, Metrics, Moved, PromoteError, Refusal, ReplaceIfRefusal, RestoreError, RestoreRefusal,
+    KeepError, Kept, Leaving, Metrics, Moved, PromoteError, Refusal, ReplaceIfRefusal, RestoreError, RestoreRefusal,
     SnapshotIter, StoreError, StoreIfAbsentRefusal, StoreSnapshot, Stored, StoredAll, TierMetrics, TierStore,
     UpdateRefusal, Version, View,
 };

@@ -19,13 +19,15 @@
 //!
 //! `In` carries the *tick* that is the node's key in its order. It says whether the fragment is *kept*: then its order is that of what is kept, which is
 //! one for all tiers; else it is that of its tier. What is kept sinks, rises, is replaced and removed as any other; only no eviction finds it.
-//! And `In` carries three marks:
+//! And `In` carries four marks:
 //!
 //! - *Touched*: a use is younger than the tick, so that an eviction has to look at the last use.
 //! - *Unsure*: the tick is not the one that the node was stored with. A use may have been marked at an earlier tick, so that an
 //!   eviction has to look at the last use, too.
 //! - *Prefilled*: the order of a lower tier may have an entry of the node at this very tick. It is cleared by whoever moves the word
 //!   beyond that entry.
+//! - *Leaving*: an archive is about to take the fragment over. Only in cold. It is there as any other, for every reader; only no eviction finds it. It
+//!   leaves by *remove*; or it comes back, by whatever gives it another tick.
 //!
 //! `Replaced` carries the successor's address, and so is one CAS with its effect. `Replaced` and `Removed` are final.
 //!
@@ -72,9 +74,11 @@ const UNSURE: u64 = 1 << 4;
 const PREFILLED: u64 = 1 << 5;
 /// For as long as it has its tick.
 const KEPT: u64 = 1 << 6;
-const TICK_SHIFT: u32 = 7;
-/// The marks that stay when a node sinks at its tick.
-const MARKS: u64 = TOUCHED | UNSURE | PREFILLED;
+/// For as long as it has its tick: an archive is about to take it over.
+const LEAVING: u64 = 1 << 7;
+const TICK_SHIFT: u32 = 8;
+/// The marks, which stay for as long as the tick does.
+const MARKS: u64 = TOUCHED | UNSURE | PREFILLED | LEAVING;
 /// The bits of a replaced word that are the successor's address: nodes are aligned to 16.
 const ADDRESS: u64 = !0b1111;
 
@@ -215,6 +219,13 @@ impl Place {
         self.0 & (KEPT | DEAD) == KEPT
     }
 
+    /// Whether an archive is about to take the fragment over.
+    #[inline]
+    pub const fn is_leaving(self) -> bool {
+        // As above.
+        self.0 & (LEAVING | DEAD) == LEAVING
+    }
+
     /// The order that is to have the entry.
     #[inline]
     pub const fn list(self) -> Option<List> {
@@ -270,7 +281,13 @@ impl core::fmt::Debug for Place {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let State::In(tier) = self.state() else { return self.state().fmt(f) };
         write!(f, "{tier:?}@{}", self.tick())?;
-        for (mark, name) in [(KEPT, " kept"), (TOUCHED, " touched"), (UNSURE, " unsure"), (PREFILLED, " prefilled")] {
+        for (mark, name) in [
+            (KEPT, " kept"),
+            (TOUCHED, " touched"),
+            (UNSURE, " unsure"),
+            (PREFILLED, " prefilled"),
+            (LEAVING, " leaving"),
+        ] {
             f.write_str(if self.0 & mark != 0 { name } else { "" })?;
         }
         Ok(())
@@ -327,6 +344,12 @@ impl PlaceWord {
     pub fn mark_prefilled(&self, from: Place) -> Outcome {
         debug_assert!(!from.is_prefilled());
         self.cas(from, Place(from.0 | PREFILLED))
+    }
+
+    /// Marks that an archive is about to take the fragment over, which stands in cold.
+    pub fn mark_leaving(&self, from: Place) -> Outcome {
+        debug_assert!(from.tier() == Some(Tier::Cold) && !from.is_kept() && !from.is_leaving());
+        self.cas(from, Place(from.0 | LEAVING))
     }
 
     /// Moves the placement within its tier to the tick of its last use.
@@ -427,6 +450,36 @@ mod tests {
         let risen = done(word.rise(relisted, Tier::Hot, 8));
         assert!(is_at(risen, Tier::Hot, 8) && !risen.is_touched() && risen.may_be_used());
         assert!(done(word.sink(risen, Tier::Warm)).may_be_used(), "at the same tick it stays so");
+    }
+
+    #[test]
+    fn what_is_leaving_stands_where_it_stood_until_it_has_another_tick() {
+        let word = PlaceWord::new(Place::fresh(Tier::Cold, 5));
+        let before = word.load();
+        let leaving = done(word.mark_leaving(before));
+        assert!(leaving.is_leaving() && !before.is_leaving() && leaving.is_same_placement(before));
+        assert!(
+            is_at(leaving, Tier::Cold, 5) && !leaving.may_be_used() && !leaving.is_kept() && !leaving.is_prefilled()
+        );
+        assert_eq!((leaving.state(), leaving.tick()), (State::In(Tier::Cold), 5));
+        assert_eq!(word.mark_prefilled(before), Outcome::Lost(leaving));
+        let touched = done(word.touch(leaving));
+        assert!(touched.is_leaving() && touched.may_be_used());
+        let relisted = done(word.relist(touched, Tier::Cold, 6));
+        assert!(!relisted.is_leaving() && is_at(relisted, Tier::Cold, 6));
+        let risen = done(word.rise(done(word.mark_leaving(relisted)), Tier::Hot, 7));
+        assert!(!risen.is_leaving() && is_at(risen, Tier::Hot, 7));
+        let word = PlaceWord::new(Place::fresh(Tier::Cold, 5));
+        let kept = done(word.keep(done(word.mark_leaving(word.load())), Tier::Cold, true, 6));
+        assert!(kept.is_kept() && !kept.is_leaving());
+        let successor = NonNull::from(Box::leak(Box::new(Successor)));
+        let word = PlaceWord::new(Place::fresh(Tier::Cold, 5));
+        let dead = done(word.replace(done(word.mark_leaving(word.load())), successor));
+        assert!(!dead.is_leaving() && dead.tier().is_none(), "of a dead word the bit is an address'");
+        let word = PlaceWord::new(Place::fresh(Tier::Cold, 5));
+        assert!(!done(word.remove(done(word.mark_leaving(word.load())))).is_leaving());
+        // SAFETY: leaked above, and nobody else has it.
+        drop(unsafe { Box::from_raw(successor.as_ptr()) });
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub enum Event {
     Overflow,
     /// A fragment that has expired.
     Expiry,
+    /// A fragment that an archive has taken over.
+    Archival,
     /// A `store` or `promote` that was contended.
     Contended,
     /// A tick taken by anything but a hit.

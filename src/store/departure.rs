@@ -20,6 +20,8 @@ pub enum Cause {
     Replaced,
     /// Its deadline has come, or it was not used for as long as [its tier allows](crate::Builder::expire_after).
     Expired,
+    /// An archive has it: see [`TierStore::finish_leaving`](crate::TierStore::finish_leaving).
+    Archived,
 }
 
 /// Some causes: a bit for each.

@@ -174,7 +174,7 @@ pub enum Refusal {
         /// The weight, in bytes.
         weight: u64,
     },
-    /// The store's clock has given out all of its 2⁵⁷ ticks.
+    /// The store's clock has given out all of its 2⁵⁶ ticks.
     ClockExhausted,
     /// The allocator has placed the fragment at an address that the store's index cannot hold: above 47 bits on `x86_64`, above 48 on `aarch64`. Only
     /// an allocator does so that asks the system for such addresses.
@@ -330,7 +330,7 @@ pub enum PromoteError {
         /// The fragment's weight, in bytes.
         weight: u64,
     },
-    /// The store's clock has given out all of its 2⁵⁷ ticks.
+    /// The store's clock has given out all of its 2⁵⁶ ticks.
     ClockExhausted,
 }
 
@@ -360,7 +360,7 @@ impl core::error::Error for PromoteError {}
 pub enum KeepError {
     /// No fragment has that key.
     NotFound,
-    /// The store's clock has given out all of its 2⁵⁷ ticks.
+    /// The store's clock has given out all of its 2⁵⁶ ticks.
     ClockExhausted,
 }
 

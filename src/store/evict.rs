@@ -43,6 +43,8 @@
 //! A kept fragment has no entry in the order of its tier, so that no walk meets it, however many there are. A fragment that is let go is used by
 //! that, and has a fresh tick: it comes into the tier above all that stood there.
 //!
+//! What is [leaving](super::leaving) for an archive is passed by, as if it did not stand there: it leaves by another way, or comes back above all that stood there.
+//!
 //! A stalled evictor has at most left an entry that others pass by, and holds the bytes of one fragment.
 
 use core::mem;
@@ -125,6 +127,11 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
             if self.is_relisted(node, place, (tier, tick)) {
                 continue;
             }
+            // Where an archive is about to take it over it stays for that.
+            if place.is_leaving() {
+                cursor.pass(tick);
+                continue;
+            }
             match cause {
                 Cause::Asked => self.before_departure(node, tier, false),
                 Cause::OverCapacity if core.census(tier).claim(node.weight()) => reach(Step::Claimed),
@@ -141,7 +148,7 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
 
     /// Whether the fragment of an entry was used since. Then it is re-listed; done or lost, the entry is to be looked at again.
     #[inline]
-    fn is_relisted(&self, node: &Node<K, V>, place: Place, (tier, tick): (Tier, u64)) -> bool {
+    pub(super) fn is_relisted(&self, node: &Node<K, V>, place: Place, (tier, tick): (Tier, u64)) -> bool {
         if !place.may_be_used() {
             return false;
         }
@@ -194,6 +201,7 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
             // A loss is another thread's use or move.
             while came_into == tier
                 && place.list() == Some(List::Of(tier))
+                && !place.is_leaving()
                 && !self.push_down(node, place, tier, Cause::OverCapacity)
             {
                 place = node.place.load();

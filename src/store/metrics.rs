@@ -33,6 +33,8 @@ pub struct Metrics {
     pub overflowed: u64,
     /// Fragments that have expired, told to the listener.
     pub expired: u64,
+    /// Fragments that an archive has taken over, told to the listener: see [`TierStore::finish_leaving`](crate::TierStore::finish_leaving).
+    pub archived: u64,
     /// `store`s and `promote`s that were contended.
     pub contended: u64,
     /// Bytes (weights) of fragments that have left the store and whose values are not freed yet.

@@ -9,6 +9,7 @@
 //! | `moves` | `promote`, `demote`, `remove` |
 //! | `keeping` | `keep`, `let_go` |
 //! | `evict` | eviction, room, capacities |
+//! | `leaving` | what an archive takes over |
 //! | `expiry`; `age` | what is due by the time, and leaves; what callers ask about that |
 //! | `operation` | what an operation holds and owes, whichever way it ends |
 //! | `scan` | iteration |
@@ -41,6 +42,7 @@ mod hashed;
 mod hot_budget;
 mod inspect;
 mod keeping;
+mod leaving;
 mod metrics;
 mod moves;
 mod operation;
@@ -82,6 +84,7 @@ pub use error::{
     StoreError, StoreIfAbsentRefusal, UpdateRefusal,
 };
 pub use fragment::{Enforced, Evicted, Fragment, GetOrStored, Item, Kept, Moved, Stored};
+pub use leaving::Leaving;
 pub use metrics::{Metrics, TierMetrics};
 #[cfg(feature = "rayon")]
 pub use parallel::ParSnapshotIter;

@@ -117,10 +117,10 @@ impl<'c, 'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'c, '
         }
     }
 
-    /// Right after a CAS that has ended a fragment: the listener is to be told. What overflows is let go there also where nobody is told.
+    /// Right after a CAS that has ended a fragment: the listener is to be told. What overflows or is archived is let go there also where nobody is told.
     #[inline]
     pub(super) fn has_left(&self, node: &Node<K, V>, tier: Tier, cause: Cause) {
-        if cause == Cause::Overflowed || self.core.told.contain(cause) {
+        if matches!(cause, Cause::Overflowed | Cause::Archived) || self.core.told.contain(cause) {
             self.outflow.push(node, tier, cause);
         }
     }

@@ -14,7 +14,7 @@
 //!
 //! A fragment of which an [event](super::trace) is to be told is held here as well, and has mostly not left.
 //!
-//! Without a listener only what a capacity pushes out comes here, as nobody else lets go of its value.
+//! Without a listener only what a capacity pushes out, and what an archive has taken over, comes here, as nobody else lets go of its value.
 //!
 //! # Listeners that store
 //!
@@ -154,7 +154,7 @@ fn tell<K: Send + Sync, V: Send + Sync>(
     news: News,
 ) {
     match (news, listener) {
-        // Of what overflows it is perhaps not to be told: then that is only let go.
+        // Of what overflows, and what is archived, it is perhaps not to be told: then that is only let go.
         (News::Gone(tier, cause), Some(listener)) if core.told.contain(cause) => {
             let stands = || listener.stands_again(core, node);
             listener.call(&Departure::new(node, (tier, cause), core.version(node), &stands));

@@ -60,7 +60,7 @@ where
     ///
     /// # Errors
     ///
-    /// [`StoreError`] hands key and value back: a weight above [`MAX_BYTES`](crate::MAX_BYTES), or no tick left (after 2⁵⁷ uses and placements).
+    /// [`StoreError`] hands key and value back: a weight above [`MAX_BYTES`](crate::MAX_BYTES), or no tick left (after 2⁵⁶ uses and placements).
     ///
     /// # Linearization
     ///
