@@ -102,6 +102,8 @@ enum Op {
     /// Until so many seconds after a time that is 32 seconds ago.
     StoreUntil(u8, Bytes, u8),
     PurgeExpired,
+    StartLeaving(u8),
+    Leave(u8),
 }
 
 /// A version to replace.
@@ -186,6 +188,8 @@ impl Trial<'_> {
                 Operation::StoreUntil(key(stored), value(weight), deadline)
             }
             Op::PurgeExpired => Operation::PurgeExpired,
+            Op::StartLeaving(most) => Operation::StartLeaving((most % 4).into()),
+            Op::Leave(most) => Operation::Leave((most % 4).into()),
         }
     }
 
@@ -319,7 +323,7 @@ fuzz_target!(|input: Input| {
     let causes: Vec<_> = causes
         .filter(|(bit, _)| input.expected & (32 << bit) == 0)
         .map(|(_, cause)| cause)
-        .chain([Cause::Expired])
+        .chain([Cause::Expired, Cause::Archived])
         .collect();
     // So late that it can go back.
     let clock = Arc::new(AtomicU64::new(1000));

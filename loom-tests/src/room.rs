@@ -129,7 +129,7 @@ fn steps(keys: Keys, flights: [Flight; 2], at: usize, mut step: impl FnMut(Keys,
         },
         Op::Get => effect(Answer::Found(old), old, false),
         Op::Remove => effect(Answer::Removed(old), None, is_hot(old)),
-        Op::Demote | Op::Evict(_) | Op::StoreIfAbsent(_) | Op::ReplaceFirst(_) | Op::Update(_) => {
+        Op::Demote | Op::Evict(_) | Op::StoreIfAbsent(_) | Op::ReplaceFirst(_) | Op::Update(_) | Op::Leave => {
             unimplemented!("no model of these here")
         }
     }

@@ -24,6 +24,8 @@ pub enum Op {
     ReplaceFirst(u64),
     /// To ten times the value, and this.
     Update(u64),
+    /// Of what was handed out as leaving: it has left cold, or it may not any more.
+    Leave,
 }
 
 /// What it answered.
@@ -43,6 +45,8 @@ pub enum Answer {
     Contended,
     Evicted(Option<u64>),
     Removed(State),
+    /// Whether it has left.
+    Left(bool),
     /// A store that is only of an absent key found it in that tier.
     Present(Tier),
     /// A replacement of the first fragment found another.
@@ -79,6 +83,8 @@ fn step(state: State, op: Op, answer: Answer) -> Option<State> {
                 if here.is_some() { here.and_then(|(value, tier)| Some((value, tier.below()?))) } else { state };
             (victim == here.map(|(value, _)| value)).then_some(after)
         }
+        (Op::Leave, Answer::Left(false)) => Some(state),
+        (Op::Leave, Answer::Left(true)) => (state? == (1, Tier::Cold)).then_some(None),
         (Op::Remove, Answer::Removed(removed)) => (removed == state).then_some(None),
         _ => None,
     }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use tierstack::{
-    Moved, PromoteError, ReplaceIfRefusal, StoreIfAbsentRefusal, Stored, Tier, TierStore, UpdateRefusal, Version,
+    Capacity, Moved, PromoteError, ReplaceIfRefusal, StoreIfAbsentRefusal, Stored, Tier, TierStore, UpdateRefusal,
+    Version,
 };
 
 use crate::collected::Plain;
@@ -88,6 +89,10 @@ pub fn run_after(store: &Store, key: u64, first: Option<Version>, op: Op) -> Ans
         },
         Op::Demote => Answer::Moved(store.demote(&key).map(ends)),
         Op::Evict(tier) => Answer::Evicted(store.evict_lru(tier).map(|evicted| evicted.value)),
+        Op::Leave => {
+            let leaving = store.start_leaving(Capacity::UNBOUNDED);
+            Answer::Left(leaving.first().is_some_and(|leaving| store.finish_leaving(leaving)))
+        }
         Op::Remove => Answer::Removed(store.remove(&key).map(|found| (found.value, found.tier))),
     }
 }

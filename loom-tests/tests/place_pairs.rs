@@ -61,7 +61,9 @@ impl Chain {
             Op::Demote => Answer::Moved(self.demote()),
             Op::Evict(tier) => Answer::Evicted(self.evict(tier)),
             Op::Remove => Answer::Removed(self.remove()),
-            Op::StoreIfAbsent(_) | Op::ReplaceFirst(_) | Op::Update(_) => unreachable!("modelled on the whole store"),
+            Op::StoreIfAbsent(_) | Op::ReplaceFirst(_) | Op::Update(_) | Op::Leave => {
+                unreachable!("modelled on the whole store")
+            }
         }
     }
 

@@ -125,6 +125,7 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
                 break false;
             }
             self.before_departure(node, Tier::Cold, false);
+            reach(Step::Leaving);
             match node.place.remove(place) {
                 Outcome::Lost(_) => self.no_departure(node, Tier::Cold, false),
                 Outcome::Done(now) => {

@@ -82,7 +82,7 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
     }
 
     /// Whether a fragment is due, as it stands.
-    fn is_due(&self, entry: &Entry<V>) -> bool {
+    pub(super) fn is_due(&self, entry: &Entry<V>) -> bool {
         let Some(Age { used, deadline }) = entry.age.filter(|_| !entry.kept) else { return false };
         let now = self.times.clock.max(self.times.first.unwrap_or(0));
         let lifetime = self.times.lifetimes[entry.tier as usize];
@@ -114,9 +114,15 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
         due.len()
     }
 
+    /// What an eviction meets first, and does not pass by.
+    pub(super) fn first_met(&self, tier: Tier) -> Option<K> {
+        let is_met = |entry: &Entry<V>| !entry.kept && (!entry.leaving || self.is_due(entry));
+        oldest(self.standing(tier).filter(|(_, entry)| is_met(entry)))
+    }
+
     /// Ends the fragment that an eviction meets first, if it is due; whether it was.
     pub(super) fn meet_oldest(&mut self, tier: Tier) -> bool {
-        let met = oldest(self.standing(tier).filter(|(_, entry)| !entry.kept));
+        let met = self.first_met(tier);
         let due = met.filter(|key| self.is_due(&self.fragments[key]));
         due.inspect(|key| self.expire(key)).is_some()
     }

@@ -8,6 +8,7 @@
 #![allow(dead_code, reason = "each of those who include the model uses its own part of it")]
 
 pub mod ages;
+mod leaving;
 mod operation;
 mod state;
 pub mod versions;
@@ -35,6 +36,8 @@ pub struct Entry<V> {
     pub version: Version,
     /// Nothing but what is asked of its key moves it.
     pub kept: bool,
+    /// An archive is about to take it over: nothing pushes it out.
+    pub leaving: bool,
     pub age: Option<Age>,
 }
 
@@ -101,7 +104,8 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
         }
         self.metrics.stores += 1;
         self.metrics.replacements += u64::from(replaced.is_some());
-        self.fragments.insert(key.clone(), Entry { value, weight, tier, last_use: 0, version, kept, age });
+        self.fragments
+            .insert(key.clone(), Entry { value, weight, tier, last_use: 0, version, kept, leaving: false, age });
         self.touch(&key);
         self.note_peak();
         self.enforce_capacities();
@@ -371,6 +375,7 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
         if let Some(entry) = self.fragments.get_mut(key) {
             self.now += 1;
             entry.last_use = self.now;
+            entry.leaving = false;
         }
         self.note_use(key);
     }
@@ -389,7 +394,7 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
 
     /// Evicts the least recently used fragment of a tier that is not kept.
     pub fn evict_oldest(&mut self, tier: Tier) -> Option<Evicted<K, V>> {
-        let oldest = oldest(self.standing(tier).filter(|(_, entry)| !entry.kept))?;
+        let oldest = oldest(self.standing(tier).filter(|(_, entry)| !entry.kept && !entry.leaving))?;
         self.evict_key(&oldest)
     }
 
@@ -417,7 +422,7 @@ impl<K: Ord + Clone, V: Clone> Model<K, V> {
                 self.push_out(&key);
             }
             while self.is_over(tier)
-                && let Some(oldest) = oldest(self.standing(tier).filter(|(_, entry)| !entry.kept))
+                && let Some(oldest) = self.first_met(tier)
             {
                 if !self.meet_oldest(tier) {
                     self.push_out(&oldest);

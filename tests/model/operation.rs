@@ -5,9 +5,9 @@ use std::fmt::Debug;
 use std::hash::{BuildHasher, Hash};
 
 use tierstack::{
-    BudgetError, Enforced, Evicted, Fragment, GetOrStored, Item, KeepError, Kept, Moved, PromoteError,
-    ReplaceIfRefusal, StoreError, StoreIfAbsentRefusal, StoreSnapshot, Stored, Tier, TierStore, UpdateRefusal, Version,
-    View,
+    BudgetError, Capacity, Enforced, Evicted, Fragment, GetOrStored, Item, KeepError, Kept, Leaving, Moved,
+    PromoteError, ReplaceIfRefusal, StoreError, StoreIfAbsentRefusal, StoreSnapshot, Stored, Tier, TierStore,
+    UpdateRefusal, Version, View,
 };
 
 use super::Model;
@@ -52,6 +52,10 @@ pub enum Operation<K, V> {
     Snapshot,
     SnapshotOf(Tier),
     PurgeExpired,
+    /// So many of cold start to leave.
+    StartLeaving(usize),
+    /// The same, and finish.
+    Leave(usize),
 }
 
 /// What a call answered, in the store's own types.
@@ -78,13 +82,24 @@ pub enum Outcome<K, V> {
     Items(Vec<Item<K, V>>),
     /// Of a snapshot: each tier from the most to the least recently used.
     Shown(Vec<(Tier, Item<K, V>)>),
+    /// Key, value and weight, the least recently used first.
+    Leaving(Vec<(K, V, u64)>),
 }
 
 impl<K: Ord + Clone, V: Clone + Weigh> Model<K, V> {
     /// What the specification answers, where what is stored gets that version.
     pub fn apply(&mut self, operation: &Operation<K, V>, version: Version) -> Outcome<K, V> {
-        let own = |key: &K, value: &V| (key.clone(), value.clone(), value.weight());
         self.meet_what_is_looked_at(operation);
+        let outcome = self.answer(operation, version);
+        // What was leaving, and so was not pushed out, may have been used since.
+        if operation.moves() {
+            self.enforce_capacities();
+        }
+        outcome
+    }
+
+    fn answer(&mut self, operation: &Operation<K, V>, version: Version) -> Outcome<K, V> {
+        let own = |key: &K, value: &V| (key.clone(), value.clone(), value.weight());
         match operation {
             Operation::Store(key, value) => {
                 let (key, value, weight) = own(key, value);
@@ -133,6 +148,8 @@ impl<K: Ord + Clone, V: Clone + Weigh> Model<K, V> {
             Operation::Snapshot => Outcome::Shown(self.snapshot()),
             Operation::SnapshotOf(tier) => Outcome::Shown(self.snapshot_of(*tier)),
             Operation::PurgeExpired => Outcome::Number(self.purge_expired() as u64),
+            Operation::StartLeaving(most) => Outcome::Leaving(self.start_leaving(*most)),
+            Operation::Leave(most) => Outcome::Leaving(self.leave(*most)),
         }
     }
 
@@ -148,6 +165,22 @@ impl<K: Ord + Clone, V: Clone + Weigh> Model<K, V> {
 }
 
 impl<K, V> Operation<K, V> {
+    /// Whether it may move a fragment, and sees to the capacities whatever it finds.
+    const fn moves(&self) -> bool {
+        matches!(
+            self,
+            Self::Promote(_)
+                | Self::PromoteTo(..)
+                | Self::Demote(_)
+                | Self::DemoteTo(..)
+                | Self::EvictLru(_)
+                | Self::Remove(_)
+                | Self::Keep(_)
+                | Self::LetGo(_)
+                | Self::EnforceHotBudget
+        )
+    }
+
     /// What it stores, or would: under which key, and what.
     pub fn stores(&self) -> Option<(&K, &V)> {
         match self {
@@ -181,6 +214,10 @@ where
     K: Hash + Eq + Clone,
     V: Clone + PartialEq + Debug,
 {
+    fn leaving(leaving: Vec<Leaving<K, V>>) -> Self {
+        Self::Leaving(leaving.into_iter().map(|leaving| (leaving.key, leaving.value, leaving.weight)).collect())
+    }
+
     /// What a snapshot shows; whichever way it is asked, it says the same.
     fn shown<S: BuildHasher>(snapshot: &StoreSnapshot<K, V, S>) -> Self {
         let shown: Vec<_> = snapshot.iter().map(|(tier, item)| (tier, item.clone())).collect();
@@ -266,6 +303,13 @@ where
             Self::Snapshot => Outcome::shown(&store.snapshot()),
             Self::SnapshotOf(tier) => Outcome::shown(&store.snapshot_of(*tier)),
             Self::PurgeExpired => Outcome::Number(store.purge_expired() as u64),
+            Self::StartLeaving(most) => Outcome::leaving(store.start_leaving(Capacity::entries(*most as u64))),
+            Self::Leave(most) => {
+                let leaving = store.start_leaving(Capacity::entries(*most as u64));
+                assert!(leaving.iter().all(|leaving| store.finish_leaving(leaving)), "nobody else does anything");
+                assert!(!leaving.iter().any(|leaving| store.finish_leaving(leaving)), "they have left");
+                Outcome::leaving(leaving)
+            }
         }
     }
 
@@ -326,7 +370,9 @@ where
             | Self::HotBytes
             | Self::Len(_)
             | Self::Bytes(_)
-            | Self::IsEmpty => return None,
+            | Self::IsEmpty
+            | Self::StartLeaving(_)
+            | Self::Leave(_) => return None,
         })
     }
 }

@@ -8,7 +8,8 @@ use super::Model;
 use super::ages::{Age, Times};
 
 /// The budget, the capacities, the times, and the fragments from the least to the most recently used.
-type State<'m, K, V> = (u64, [Option<u64>; 4], &'m Times, Vec<(&'m K, &'m V, u64, Tier, Version, bool, Option<Age>)>);
+type State<'m, K, V> =
+    (u64, [Option<u64>; 4], &'m Times, Vec<(&'m K, &'m V, u64, Tier, Version, bool, bool, Option<Age>)>);
 
 impl<K: Ord, V> Model<K, V> {
     /// All that later answers depend on. Of the last uses only the order matters.
@@ -17,7 +18,7 @@ impl<K: Ord, V> Model<K, V> {
         by_use.sort_by_key(|(_, entry)| entry.last_use);
         let fragments = by_use
             .into_iter()
-            .map(|(key, entry)| (key, &entry.value, entry.weight, entry.tier, entry.version, entry.kept, entry.age))
+            .map(|(key, it)| (key, &it.value, it.weight, it.tier, it.version, it.kept, it.leaving, it.age))
             .collect();
         let capacities = [self.warm.entries, self.warm.bytes, self.cold.entries, self.cold.bytes];
         (self.budget, capacities, &self.times, fragments)

@@ -177,6 +177,8 @@ fn operation<K: Numbered>() -> impl Strategy<Value = Operation<K, Value>> {
         2 => tier().prop_map(Operation::Iter),
         2 => Just(Operation::Snapshot),
         1 => tier().prop_map(Operation::SnapshotOf),
+        2 => (0..4_usize).prop_map(Operation::StartLeaving),
+        2 => (0..4_usize).prop_map(Operation::Leave),
     ]
 }
 
@@ -190,8 +192,13 @@ fn draft<K: Numbered>() -> BoxedStrategy<Draft<K>> {
 }
 
 fn aged_draft<K: Numbered>() -> BoxedStrategy<Draft<K>> {
+    // What is leaving and due, used, or both: which operations then see to the capacities is not specified. Here it leaves at once.
+    let at_once = |draft| match draft {
+        Draft::Whole(Operation::StartLeaving(most)) => Draft::Whole(Operation::Leave(most)),
+        draft => draft,
+    };
     prop_oneof![
-        12 => draft(),
+        12 => draft().prop_map(at_once),
         3 => (key(), value(), 95..120_u64).prop_map(|(key, value, until)| Draft::StoreUntil(key, value, until)),
         1 => Just(Draft::Whole(Operation::PurgeExpired)),
     ]

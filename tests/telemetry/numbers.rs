@@ -71,6 +71,8 @@ fn one_call_hands_over_all_numbers() {
         store.remove(&7).unwrap();
         store.store_until(8, 0, std::time::Instant::now()).unwrap();
         assert!(!store.contains(&8));
+        let leaving = store.start_leaving(Capacity::entries(1));
+        assert!(store.finish_leaving(&leaving[0]));
         assert_eq!(numbers.count("stores", "one"), 0, "nothing is handed over in between");
         let metrics = store.metrics();
         store.publish_metrics("one");
@@ -90,6 +92,7 @@ fn one_call_hands_over_all_numbers() {
         ("removals", metrics.removals),
         ("overflowed", metrics.overflowed),
         ("expired", metrics.expired),
+        ("archived", metrics.archived),
         ("contended", metrics.contended),
     ];
     for (name, count) in counts {
@@ -114,7 +117,7 @@ fn one_call_hands_over_all_numbers() {
         }
     }
     assert_eq!(metrics.hot.kept_bytes, 10);
-    assert_eq!(numbers.0.lock().unwrap().len(), 2 * (11 + 2 + 3 * 4), "and nothing else");
+    assert_eq!(numbers.0.lock().unwrap().len(), 2 * (12 + 2 + 3 * 4), "and nothing else");
 }
 
 /// Each goes on from where the last one of that name was.

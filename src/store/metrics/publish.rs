@@ -12,7 +12,7 @@ use crate::store::TierStore;
 use crate::sync::stat::{AtomicU64, Ordering};
 use crate::tier::Tier;
 
-const COUNTERS: usize = 11;
+const COUNTERS: usize = 12;
 
 /// How much of each counter was told.
 #[derive(Debug, Default)]
@@ -49,7 +49,7 @@ impl Told {
             };
         }
         publish!(
-            hits, misses, stores, replacements, promotions, demotions, evictions, removals, overflowed, expired, contended;
+            hits, misses, stores, replacements, promotions, demotions, evictions, removals, overflowed, expired, archived, contended;
             retired_bytes, peak_hot_bytes;
             fragments, bytes, kept_fragments, kept_bytes
         );
@@ -72,7 +72,7 @@ where
     ///
     /// | name | kind | labels |
     /// |---|---|---|
-    /// | `tierstack_hits`, `tierstack_misses`, `tierstack_stores`, `tierstack_replacements`, `tierstack_promotions`, `tierstack_demotions`, `tierstack_evictions`, `tierstack_removals`, `tierstack_overflowed`, `tierstack_contended` | counter | `store` |
+    /// | `tierstack_hits`, `tierstack_misses`, `tierstack_stores`, `tierstack_replacements`, `tierstack_promotions`, `tierstack_demotions`, `tierstack_evictions`, `tierstack_removals`, `tierstack_overflowed`, `tierstack_expired`, `tierstack_archived`, `tierstack_contended` | counter | `store` |
     /// | `tierstack_retired_bytes`, `tierstack_peak_hot_bytes` | gauge | `store` |
     /// | `tierstack_fragments`, `tierstack_bytes`, `tierstack_kept_fragments`, `tierstack_kept_bytes` | gauge | `store`, `tier` |
     ///

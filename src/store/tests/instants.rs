@@ -10,7 +10,7 @@ use shuttle::thread;
 
 use super::schedules::{Random, run_under_random_schedules};
 use super::sweep::validate;
-use crate::{Tier, TierStore};
+use crate::{Capacity, Leaving, Tier, TierStore};
 
 const KEYS: u64 = 3;
 
@@ -30,6 +30,9 @@ enum Op {
     Remove(u64),
     Snapshot,
     SnapshotOf(Tier),
+    /// All of cold starts to leave, and each of it leaves, if it still may: a call of its own.
+    Leave,
+    Left(u64),
 }
 
 /// What a call answered.
@@ -47,9 +50,10 @@ impl Op {
     fn random(random: &mut Random) -> Self {
         let key = random.below(KEYS);
         let tier = Tier::ALL[usize::try_from(random.below(3)).unwrap()];
-        match random.below(15) {
+        match random.below(17) {
             0 | 1 => Self::Store(key),
             14 => Self::StoreAll(key, random.below(KEYS)),
+            15 | 16 => Self::Leave,
             2 => Self::StoreIfAbsent(key),
             3 => Self::Get(key),
             4 => Self::Peek(key),
@@ -63,6 +67,13 @@ impl Op {
 
     /// What it does is one call, or several; what they store has that value, or the next.
     fn run(self, store: &Store, value: u64) -> Vec<Call> {
+        if let Self::Leave = self {
+            let leaving = store.start_leaving(Capacity::UNBOUNDED).into_iter();
+            let finish = |leaving: Leaving<u64, u64>| (leaving.key, leaving.value, store.finish_leaving(&leaving));
+            // Of what has not left nothing is known.
+            let left = leaving.map(finish).filter(|(.., has_left)| *has_left);
+            return left.map(|(key, value, _)| (Self::Left(key), value, Answer::Untold)).collect();
+        }
         let Self::StoreAll(one, two) = self else { return vec![(self, value, self.ask(store, value))] };
         let stored = store.store_all([(one, value), (two, value + 1)]);
         assert_eq!((stored.stored, stored.hot), (2, 2));
@@ -80,7 +91,7 @@ impl Op {
         match self {
             // Where it stood is not said.
             Self::Store(key) => Answer::Was(store.store(key, value).unwrap().replaced.map(|old| (old, Tier::Hot))),
-            Self::StoreAll(..) => unreachable!("of several calls"),
+            Self::StoreAll(..) | Self::Leave | Self::Left(_) => unreachable!("of several calls"),
             Self::StoreIfAbsent(key) => Answer::Was(match store.store_if_absent(key, value) {
                 Ok(_) => None,
                 Err(_) => Some((0, Tier::Hot)),
@@ -119,6 +130,8 @@ impl Op {
                 Answer::Was(was(key).map(|(_, from)| (0, from)))
             }
             Self::Remove(key) => Answer::Was(next.remove(&key)),
+            Self::Left(key) if next.remove(&key) == Some((value, Tier::Cold)) => Answer::Untold,
+            Self::Left(_) | Self::Leave => return None,
             Self::Snapshot => Answer::Shown(next.clone()),
             Self::SnapshotOf(of) => {
                 Answer::Shown(state.iter().filter(|(_, (_, tier))| *tier == of).map(|(key, it)| (*key, *it)).collect())

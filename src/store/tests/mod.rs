@@ -1,4 +1,4 @@
-//! Tests from within: threads stopped at each step of the protocols, schedules, interleavings that once failed, answers to what is half done, loads of many fragments, changes that depend on what is there, fragments that are kept, entries of moves that are lost, the end of the clock, values that go at once, fragments that are due, snapshots beside threads that are stopped, and the sweep of a store at rest.
+//! Tests from within: threads stopped at each step of the protocols, schedules, interleavings that once failed, answers to what is half done, loads of many fragments, changes that depend on what is there, fragments that are kept, entries of moves that are lost, the end of the clock, values that go at once, fragments that are due, what leaves for an archive, snapshots beside threads that are stopped, and the sweep of a store at rest.
 
 #[cfg(not(tierstack_shuttle))]
 mod addresses;
@@ -20,6 +20,8 @@ mod fills;
 mod instants;
 #[cfg(not(tierstack_shuttle))]
 mod keeping;
+#[cfg(not(tierstack_shuttle))]
+mod leaving;
 #[cfg(not(tierstack_shuttle))]
 mod meanwhile;
 #[cfg(not(tierstack_shuttle))]

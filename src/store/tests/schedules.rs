@@ -37,6 +37,8 @@ enum Op {
     LetGo(u32),
     Scan(Tier),
     Snapshot,
+    /// So many of cold leave for an archive.
+    Leave(u64),
 }
 
 #[derive(Clone, Debug)]
@@ -66,7 +68,8 @@ impl Random {
 
     fn op(&mut self, keeps: bool, budget: u64) -> Op {
         let key = u32::try_from(if self.below(2) == 0 { 0 } else { self.below(5) }).unwrap();
-        match self.below(20) {
+        match self.below(21) {
+            20 if !keeps => Op::Leave(self.below(3)),
             19 => Op::StoreAll(key, u32::try_from(1 + self.below(3)).unwrap(), self.below(budget + 2)),
             0..=3 => Op::Store(key, self.below(budget + 2)),
             4 => Op::StoreIfAbsent(key, self.below(budget + 2)),
@@ -187,6 +190,10 @@ fn run(store: &Store, ops: &[Op], program: &Program) {
                 assert!(!program.keeps || mine.iter().all(|key| shown.contains(key)), "a present key is not shown");
                 assert!(snapshot.bytes(Tier::Hot) <= program.budget, "it shows more than any budget was");
             }
+            Op::Leave(most) => {
+                let leaving = store.start_leaving(Capacity::entries(most));
+                leaving.iter().for_each(|leaving| _ = store.finish_leaving(leaving));
+            }
         }
         assert!(store.hot_bytes() <= program.budget, "over every budget that was in force");
     }
@@ -199,6 +206,7 @@ fn told_once(store: &Store, told: &[(Version, Cause)]) {
     assert_eq!(told.len() as u64 + standing, metrics.stores, "told of {told:?}");
     let of = |asked: Cause| told.iter().filter(|(_, cause)| *cause == asked).count() as u64;
     assert_eq!((of(Cause::Overflowed), of(Cause::Replaced)), (metrics.overflowed, metrics.replacements));
+    assert_eq!(of(Cause::Archived), metrics.archived);
     let versions: HashSet<_> = told.iter().map(|(version, _)| version).collect();
     assert_eq!(versions.len(), told.len(), "told twice");
 }
