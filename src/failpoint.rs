@@ -60,8 +60,8 @@ pub enum Step {
     Lowered,
     /// A push out of a tier over capacity is claimed, and not made.
     Claimed,
-    /// What an archive has is about to be removed; its word is read.
-    Leaving,
+    /// A fragment is taken off the counts for its removal, which is not made.
+    Uncounted,
     /// A raised budget is set; the difference is not free yet.
     Raising,
     /// An operation has found the budget to hold; it has not ended.

@@ -58,7 +58,7 @@
 //!   later, hot holds them and nothing else: never more than the larger of the two.
 //! - **Snapshots.** A [`snapshot`](TierStore::snapshot) shows the fragments of all tiers, or of one, as they stood at one instant: each once, in one tier, and in hot
 //!   no more than the bound above. It never changes. It delays nobody, and nobody delays it.
-//! - **Nothing is lost.** Overflow demotes. A fragment leaves the store only by `remove`, by replacement, by its [age](#ages), or out of the bottom of
+//! - **Nothing is lost.** Overflow demotes. A fragment leaves the store only by `remove`, by replacement, by its [age](#ages), to an [archive](TierStore::start_leaving), or out of the bottom of
 //!   cold. Then the caller or the listener gets it. A capacity pushes out no more than it must.
 //! - **Exact LRU.** With no overlapping call, an eviction takes exactly the tier's least recently used fragment. Under overlap, it passes over no
 //!   fragment that stood in the tier, older and unused, from the start of the call to the move. A `get` that has returned makes a move fail

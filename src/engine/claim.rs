@@ -31,7 +31,7 @@ use crate::sync::{AtomicU32, AtomicUsize, Ordering, Padded};
 /// A *heavy* value is one of a fragment that weighs so much or more, or one whose type alone is so large.
 ///
 /// It goes at once, where an owned operation ended it (replaced it, removed it, or pushed it out of cold) while the store had no
-/// [`View`](crate::View), and no owned iteration or demotion of the least recently used in progress. Then it is handed to the caller itself
+/// [`View`](crate::View), and no owned iteration, demotion of the least recently used, or start of leaving in progress. Then it is handed to the caller itself
 /// instead of a clone, or dropped when the last owned operation that reads it is done. Of all other values a clone is handed over, and
 /// they are dropped when every thread that was pinned has unpinned.
 ///

@@ -26,8 +26,8 @@
 //!   eviction has to look at the last use, too.
 //! - *Prefilled*: the order of a lower tier may have an entry of the node at this very tick. It is cleared by whoever moves the word
 //!   beyond that entry.
-//! - *Leaving*: an archive is about to take the fragment over. Only in cold. It is there as any other, for every reader; only no eviction finds it. It
-//!   leaves by *remove*; or it comes back, by whatever gives it another tick.
+//! - *Leaving*: an archive is about to take the fragment over. Only in cold. It is there as any other, for every reader; only no eviction takes it. It
+//!   leaves by *remove*; or it is not leaving any more, by whatever gives it another tick.
 //!
 //! `Replaced` carries the successor's address, and so is one CAS with its effect. `Replaced` and `Removed` are final.
 //!

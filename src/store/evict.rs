@@ -43,7 +43,8 @@
 //! A kept fragment has no entry in the order of its tier, so that no walk meets it, however many there are. A fragment that is let go is used by
 //! that, and has a fresh tick: it comes into the tier above all that stood there.
 //!
-//! What is [leaving](super::leaving) for an archive is passed by, as if it did not stand there: it leaves by another way, or comes back above all that stood there.
+//! What is [leaving](super::leaving) for an archive is passed by, and nothing here is said of it: "empty" is answered where all that stands is leaving. It leaves by another way. If it is used it is
+//! re-listed, and then is not leaving any more.
 //!
 //! A stalled evictor has at most left an entry that others pass by, and holds the bytes of one fragment.
 
@@ -201,7 +202,6 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
             // A loss is another thread's use or move.
             while came_into == tier
                 && place.list() == Some(List::Of(tier))
-                && !place.is_leaving()
                 && !self.push_down(node, place, tier, Cause::OverCapacity)
             {
                 place = node.place.load();
@@ -334,7 +334,7 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
     /// The budget and the capacities hold, as far as this operation and those that have returned are concerned.
     ///
     /// Lock-free: after a claim that was refused or given back it is looked again whether the tier is over, which ends, or is paid for by another: see
-    /// [`crate::engine::census`]. Where nothing stands, those in flight see to it.
+    /// [`crate::engine::census`]. Where nothing stands that may go, those in flight see to it, or the archive.
     pub(super) fn enforce(&mut self) {
         self.enforce_budget();
         self.account();

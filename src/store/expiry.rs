@@ -116,6 +116,7 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
         let (core, guard, now) = (self.core, self.guard, self.now());
         while let Ripe::End(place, tier) = age::ripen(core, node, &core.time.lifetimes, now, guard) {
             self.before_departure(node, tier, false);
+            reach(Step::Uncounted);
             match node.place.remove(place) {
                 Outcome::Lost(_) => self.no_departure(node, tier, false),
                 Outcome::Done(removed) => {
@@ -161,9 +162,9 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
         found
     }
 
-    /// Ends an operation that has changed nothing, but perhaps ended what was due.
+    /// Ends an operation that has changed nothing, but perhaps ended what was due, or was about to.
     pub(super) fn end_look(mut self) {
-        if self.has_expired {
+        if self.has_expired || self.is_to_look_again {
             self.finish();
         } else {
             self.owes_nothing();

@@ -120,7 +120,7 @@ where
     /// changes nothing, and is no use.
     ///
     /// Kept fragments count for the hot budget and for the capacities of warm and cold, so they leave less room to others. A tier never holds more than its
-    /// bound or what is kept in it, whichever is more. Where kept fragments leave no room in hot, a `store` goes to warm, demotes nothing, and
+    /// bound or what is kept in it and [leaving](TierStore::start_leaving), whichever is more. Where kept fragments leave no room in hot, a `store` goes to warm, demotes nothing, and
     /// [says so](crate::Stored::kept_out), and a `promote` is [refused](crate::PromoteError::KeptOut). An eviction costs the same however many are kept.
     ///
     /// # Errors

@@ -16,12 +16,21 @@
 //!   another tick; what replaces or removes it ends it. So a finish that finds the mark at the tick of the start finds that nothing of this has happened.
 //! - *A use that returned is not overlooked*, by the argument at the head of [`super::evict`]: the finish reads the word, then the last use where the word is touched or unsure,
 //!   and removes that exact word. A used fragment is re-listed at its last use, in cold, and is not leaving any more.
-//! - *Not pushed out meanwhile.* Evictions pass marked fragments by, those for a capacity too. So a capacity of cold pushes out what the archive has not in hand.
+//! - *A use that is not noted* does not count as one: one that the store's recency slack lets be, and one after the last tick.
+//! - *Not pushed out meanwhile.* Evictions pass marked fragments by, those for a capacity too. So a capacity of cold pushes out what the archive has not in hand. What is heavier than all
+//!   that cold may hold is never marked: it only passes through cold, on its way out.
 //! - *Nothing to undo.* Who has started and never finishes leaves marks, and whoever starts next is handed the same fragments: a start hands out what is marked already, too.
+//!
+//! # Capacities
+//!
+//! What is leaving counts in cold. Where it and what is kept leave no room, cold is over its capacity until it has left: evictions find nothing that they may take. A use ends the
+//! leaving without a look at the capacity, as a `get` changes nothing else; the next operation that changes the store, or starts or finishes, sees to that.
+//!
+//! An eviction passes by what is leaving one by one: so an archive starts no more than it writes at a time.
 //!
 //! # Who may stall
 //!
-//! A stalled archive keeps the fragments that it has started in cold, where they count. It stops nobody. Nobody helps it, as only it knows what is written.
+//! A stalled archive keeps the fragments that it has started in cold. It stops nobody. Nobody helps it, as only it knows what is written.
 //!
 //! Two archives of one store may be handed the same fragments, and then both write them. One of the two finishes each.
 
@@ -96,6 +105,11 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
             if self.is_relisted(node, place, (Tier::Cold, tick)) {
                 continue;
             }
+            // What cold can never hold is on its way out: whoever brought it in moves it on.
+            if !core.census(Tier::Cold).counts(node.weight(), false) {
+                cursor.pass(tick);
+                continue;
+            }
             let with_it = bytes.saturating_add(node.weight());
             let is_too_much = most.bytes.is_some_and(|most| with_it > most)
                 || most.entries.is_some_and(|most| leaving.len() as u64 >= most);
@@ -106,10 +120,14 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
             if !place.is_leaving() && matches!(node.place.mark_leaving(place), Outcome::Lost(_)) {
                 continue;
             }
+            // That it is handed out tells that it stands in cold.
+            core.report(node, guard);
             bytes = with_it;
             leaving.push((node, tick));
             cursor.pass(tick);
         }
+        // What was re-listed is not leaving any more: cold may be over its capacity by that.
+        self.finish();
         leaving
     }
 
@@ -125,7 +143,7 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
                 break false;
             }
             self.before_departure(node, Tier::Cold, false);
-            reach(Step::Leaving);
+            reach(Step::Uncounted);
             match node.place.remove(place) {
                 Outcome::Lost(_) => self.no_departure(node, Tier::Cold, false),
                 Outcome::Done(now) => {
@@ -158,7 +176,13 @@ where
     /// drops what it was handed.
     ///
     /// A leaving fragment still stands in cold, for every reader and every count. Only no eviction takes it out, neither one for a capacity nor
-    /// [`evict_lru`](Self::evict_lru), which pass it by as if it was not there. What uses, moves or [keeps](Self::keep) it ends that: it is not leaving then. So does what replaces or removes it.
+    /// [`evict_lru`](Self::evict_lru). They pass by what is leaving, one by one: so start no more than is written at a time. What uses, moves or [keeps](Self::keep) a fragment ends
+    /// that: it is not leaving then. So does what replaces or removes it, or its deadline. (One that is used by another thread while this call walks may be handed out twice. The first of the two never finishes.)
+    ///
+    /// Where leaving and kept fragments leave no room, cold is over its capacity until they have left. A [`get`](Self::get) ends a fragment's leaving, and does not see to the capacity: the next
+    /// call that changes the store does.
+    ///
+    /// What is heavier than a capacity of cold allows at all is not handed out: it does not stay in cold, but overflows.
     ///
     /// When the archive has it, [`finish_leaving`](Self::finish_leaving) takes it out. One archive at a time uses these two; two would both be handed the same fragments.
     ///
@@ -166,7 +190,7 @@ where
     ///
     /// # Linearization
     ///
-    /// Nothing that other operations can see changes, but for what evictions pass by: from the CAS that marks a fragment's place word on.
+    /// The CAS that marks a fragment's place word, from which on evictions pass it by; of one that was marked before, the read of its word. What is due is ended on the way, each a step of its own.
     ///
     /// # Progress
     ///
@@ -174,7 +198,7 @@ where
     ///
     /// # Panics
     ///
-    /// Where a `Clone` does. The marks stay, and are handed out again.
+    /// Where a `Clone` does. The marks stay, and are handed out again. Where a fragment is due, as [`purge_expired`](Self::purge_expired).
     ///
     /// # Examples
     ///
@@ -202,9 +226,7 @@ where
         V: Clone,
     {
         let view = View::new(self);
-        let mut operation = view.operation();
-        let nodes = operation.start_leaving(most);
-        operation.end_look();
+        let nodes = view.operation().start_leaving(most);
         let leaving = nodes.into_iter().map(|(node, tick)| Leaving {
             key: node.key().clone(),
             value: node.value().clone(),
@@ -217,8 +239,9 @@ where
 
     /// For an archive: takes a fragment out of cold that has left for it; whether this call did.
     ///
-    /// It does so only if the fragment is still [leaving](Self::start_leaving) as it was handed out, and was not used since. If it was used it stands in cold,
-    /// as recently used as that, and is not leaving any more. In every other case in which this says `false`, another call has moved, kept, replaced or removed it.
+    /// It does so only if the fragment is still [leaving](Self::start_leaving) as it was handed out, and was not used since. Else it was used, and is not leaving any more; or another call has
+    /// moved, kept, replaced or removed it; or it was due, and has expired; or it is another store's. A use that the store's [recency slack](crate::Builder::recency_slack) lets be is none here
+    /// either.
     ///
     /// The listener is told, with [`Cause::Archived`](crate::Cause::Archived), and [`Metrics::archived`](crate::Metrics::archived) counts it.
     ///

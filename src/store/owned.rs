@@ -367,7 +367,7 @@ where
         View::for_an_owned_operation(self).demote_hashed(hash, key, |_| tier)
     }
 
-    /// Moves the least recently used fragment of `tier` one tier down; out of cold it leaves the store. `None`: the tier is empty.
+    /// Moves the least recently used fragment of `tier` one tier down; out of cold it leaves the store. `None`: the tier is empty, but for what is [kept](Self::keep) or [leaving](Self::start_leaving).
     ///
     /// With no overlapping call the victim is exactly the least recently used. Under overlap no fragment that stood in the tier, older
     /// and unused, from the start of the call to the move is passed over, "empty" is answered only if none stood there

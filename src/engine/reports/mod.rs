@@ -50,6 +50,7 @@
 //! |---|---|
 //! | a move, an eviction, a re-listing, a store, a removal | its own node, right after the CAS; a replacement, from its predecessor on |
 //! | a look-up that answers "here", "stays there", "kept already", "another version" | the node that it found |
+//! | a start of leaving | each node that it hands out; its finish, as a removal, or as a look-up |
 //! | a look-up that answers "absent" from a dead node | the chain from the node in the index cell |
 //! | whoever takes a dead node, or the predecessors of a live one, out of the index: a tidier, an inserter, who moves the cell | the chain from that node, before |
 //! | whoever publishes another's node | the chain that leads to it, before |

@@ -185,3 +185,27 @@ fn a_clock_that_panics_is_not_asked_again_by_what_cleans_up() {
     assert_eq!(validate(&store), 3);
     assert_eq!([1, 2, 3].map(|key| store.tier_of(&key)), [Some(Tier::Cold), Some(Tier::Warm), Some(Tier::Hot)]);
 }
+
+/// A read that is about to end what is due has lowered the count, which lets another fragment in; then a use keeps what was due.
+#[test]
+fn a_tier_holds_its_capacity_after_an_expiry_that_was_given_back() {
+    let clock = Clock::new();
+    let builder = clock.builder(100).cold_capacity(Capacity::entries(1));
+    let store: Store = Arc::new(builder.expire_after(Tier::Cold, Duration::from_secs(10)).build().unwrap());
+    store.store(1, 1).unwrap();
+    store.demote_to(&1, Tier::Cold).unwrap();
+    clock.set(10);
+    let late = clock.clone();
+    let meanwhile = at(Step::Uncounted, &store, move |store| {
+        // By a thread that has read its clock before.
+        late.set(9);
+        assert!(store.get(&1).is_some());
+        store.store(2, 1).unwrap();
+        store.demote_to(&2, Tier::Cold).unwrap();
+        assert_eq!(store.metrics().overflowed, 0);
+        late.set(10);
+    });
+    assert!(store.peek(&1).is_some());
+    meanwhile.done();
+    assert_eq!((store.len(Tier::Cold), validate(&store)), (1, 1));
+}

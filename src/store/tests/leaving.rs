@@ -186,7 +186,7 @@ fn another_store_does_not_take_it() {
 fn a_get_that_returns_before_the_removal_keeps_the_fragment() {
     let (store, _) = cold(1, ALL);
     let leaving = store.start_leaving(ALL);
-    at(Step::Leaving, &store, |store| assert!(store.get(&0).is_some()));
+    at(Step::Uncounted, &store, |store| assert!(store.get(&0).is_some()));
     assert!(!store.finish_leaving(&leaving[0]));
     assert_eq!((store.tier_of(&0), validate(&store)), (Some(Tier::Cold), 1));
 }
@@ -196,7 +196,7 @@ fn a_tier_holds_its_capacity_after_a_removal_that_was_given_back() {
     let (store, _) = cold(1, Capacity::entries(1));
     let leaving = store.start_leaving(ALL);
     // While the count is lowered another brings one, and sees room for it.
-    at(Step::Leaving, &store, |store| {
+    at(Step::Uncounted, &store, |store| {
         store.get(&0);
         store.store(1, 1).unwrap();
         store.demote_to(&1, Tier::Cold).unwrap();
@@ -207,17 +207,15 @@ fn a_tier_holds_its_capacity_after_a_removal_that_was_given_back() {
 }
 
 #[test]
-fn what_no_tier_can_hold_stays_where_an_archive_has_met_it_on_its_way_out() {
+fn what_cold_can_never_hold_does_not_leave_but_overflows() {
     let (store, gone) = told(1, Capacity::bytes(1), Capacity::bytes(1));
-    let list = Arc::new(Mutex::new(Vec::new()));
-    let leaving = Arc::clone(&list);
     // It has come into cold, and is about to be moved on.
-    at(Step::Left, &store, move |store| leaving.lock().unwrap().extend(store.start_leaving(ALL)));
+    at(Step::Left, &store, |store| {
+        assert_eq!(store.tier_of(&0), Some(Tier::Cold));
+        assert!(store.start_leaving(ALL).is_empty());
+    });
     store.store(0, 5).unwrap();
-    let leaving = list.lock().unwrap();
-    assert_eq!((keys(&leaving), store.tier_of(&0)), (vec![0], Some(Tier::Cold)));
-    assert!(store.finish_leaving(&leaving[0]));
-    assert_eq!(*gone.lock().unwrap(), [(0, Tier::Cold, Cause::Archived)]);
+    assert_eq!(*gone.lock().unwrap(), [(0, Tier::Cold, Cause::Overflowed)]);
     assert_eq!(validate(&store), 0);
 }
 
@@ -257,6 +255,19 @@ fn a_snapshot_that_has_passed_what_leaves_is_told() {
     let snapshot = store.snapshot();
     // What came after the other had left is shown, and so the other is not.
     assert_eq!(snapshot.iter().map(|(tier, item)| (tier, item.key)).collect::<Vec<_>>(), [(Tier::Hot, 1)]);
+}
+
+#[test]
+fn a_start_sees_to_the_capacity_where_what_was_used_is_not_leaving_any_more() {
+    let (store, _) = cold(3, Capacity::entries(3));
+    assert_eq!(store.start_leaving(ALL).len(), 3);
+    store.store(9, 1).unwrap();
+    store.keep(&9).unwrap();
+    store.demote_to(&9, Tier::Cold).unwrap();
+    assert_eq!((store.len(Tier::Cold), validate(&store)), (4, 4));
+    store.get(&0);
+    assert_eq!(keys(&store.start_leaving(Capacity::entries(1))), [1]);
+    assert_eq!((store.len(Tier::Cold), store.tier_of(&0), validate(&store)), (3, None, 3));
 }
 
 /// A heavy value that says when it is dropped.
