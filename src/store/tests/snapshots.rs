@@ -477,7 +477,7 @@ fn a_snapshot_of_nothing_and_of_what_a_tier_cannot_hold() {
 fn what_was_handed_out_of_cold_for_an_archive_is_shown_there() {
     let store = store();
     store.demote_to(&"a", Warm).unwrap();
-    let taker = stop(&store, Step::Walked, |store| store.snapshot());
+    let taker = stop(&store, Step::Walked, Store::snapshot);
     let mover = stop(&store, Step::Moved, |store| store.demote_to(&"a", Cold).unwrap());
     assert_eq!(store.start_leaving(Capacity::UNBOUNDED)[0].key, "a");
     store.store("d", 4).unwrap();
