@@ -82,7 +82,13 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
     /// Marks fragments of cold, the least recently used first, as many as fit; the nodes, with their ticks.
     ///
     /// Lock-free: what comes into cold above the clock's now is not looked at, and each further look at one entry is paid for by a change of another thread.
-    fn start_leaving(&mut self, most: Capacity) -> Vec<(&'g Node<K, V>, u64)> {
+    ///
+    /// `may_leave` is asked before anything is marked, of each that could be. It is the caller's, and runs while the thread is pinned.
+    fn start_leaving(
+        &mut self,
+        most: Capacity,
+        mut may_leave: impl FnMut(&Node<K, V>) -> bool,
+    ) -> Vec<(&'g Node<K, V>, u64)> {
         let (core, guard) = (self.core, self.guard);
         let (list, end) = (List::Of(Tier::Cold), core.clock.now());
         let mut cursor = core.order(list).cursor(guard);
@@ -106,7 +112,7 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
                 continue;
             }
             // What cold can never hold is on its way out: whoever brought it in moves it on.
-            if !core.census(Tier::Cold).counts(node.weight(), false) {
+            if !core.census(Tier::Cold).counts(node.weight(), false) || !may_leave(node) {
                 cursor.pass(tick);
                 continue;
             }
@@ -225,8 +231,42 @@ where
     where
         V: Clone,
     {
+        self.start_leaving_if(most, |_, _| true)
+    }
+
+    /// As [`start_leaving`](Self::start_leaving), of those fragments of which `may_leave` says so, by key and version: an archive passes by what it has refused before.
+    ///
+    /// What is passed by is neither marked, nor cloned, nor does it count for `most`. (If it is marked already, it stays so.)
+    ///
+    /// # Linearization
+    ///
+    /// As [`start_leaving`](Self::start_leaving); so is progress, with n the fragments that it looks at. `may_leave` runs while the thread is pinned, so it should be short, and may be asked
+    /// of one fragment twice. It may use the store.
+    ///
+    /// # Panics
+    ///
+    /// As [`start_leaving`](Self::start_leaving), and where `may_leave` does. What was marked before stays so.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tierstack::{Capacity, Tier, TierStore};
+    /// # let store = TierStore::builder(1).weigher(|_: &u32, _: &u32| 1).build()?;
+    /// for key in 0..4 {
+    ///     store.store(key, key)?;
+    ///     store.demote_to(&key, Tier::Cold);
+    /// }
+    /// let leaving = store.start_leaving_if(Capacity::entries(2), |key, _| key % 2 == 1);
+    /// assert_eq!(leaving.iter().map(|fragment| fragment.key).collect::<Vec<_>>(), [1, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use = "what is handed out is to be written"]
+    pub fn start_leaving_if(&self, most: Capacity, mut may_leave: impl FnMut(&K, Version) -> bool) -> Vec<Leaving<K, V>>
+    where
+        V: Clone,
+    {
         let view = View::new(self);
-        let nodes = view.operation().start_leaving(most);
+        let nodes = view.operation().start_leaving(most, |node| may_leave(node.key(), self.core.version(node)));
         let leaving = nodes.into_iter().map(|(node, tick)| Leaving {
             key: node.key().clone(),
             value: node.value().clone(),

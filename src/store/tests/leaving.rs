@@ -81,6 +81,24 @@ fn one_that_alone_is_more_than_fits_leaves_alone() {
 }
 
 #[test]
+fn what_may_not_leave_is_passed_by_and_counts_for_nothing() {
+    let (store, _) = cold(5, Capacity::entries(5));
+    let third = store.peek(&2).unwrap().version;
+    let leaving = store.start_leaving_if(Capacity::entries(3), |key, version| *key != 0 && version != third);
+    assert_eq!(keys(&leaving), [1, 3, 4]);
+    // It was not marked, so it is pushed out.
+    assert_eq!([0, 1].map(|_| store.evict_lru(Tier::Cold).unwrap().key), [0, 2]);
+    assert!(store.evict_lru(Tier::Cold).is_none());
+    assert!(store.start_leaving_if(ALL, |_, _| false).is_empty());
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        store.start_leaving_if(ALL, |key, _| if *key == 3 { panic!("as the test wants it") } else { true })
+    }));
+    assert!(panicked.is_err());
+    assert!(leaving.iter().all(|leaving| store.finish_leaving(leaving)));
+    assert_eq!(validate(&store), 0);
+}
+
+#[test]
 fn kept_fragments_and_other_tiers_do_not_leave() {
     let (store, _) = cold(3, ALL);
     store.keep(&0).unwrap();
