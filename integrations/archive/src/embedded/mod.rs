@@ -245,6 +245,14 @@ impl RedbArchive {
     }
 }
 
+impl Drop for RedbArchive {
+    fn drop(&mut self) {
+        let database = self.database.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        // Closing writes down which pages are free, and may panic on an altered file. What was flushed is on the disk already.
+        let _ = guarded(|| drop(database));
+    }
+}
+
 /// Turns a panic of the engine into an error.
 fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, ArchiveError> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {

@@ -11,7 +11,7 @@ use redb::{
     TableError, WriteTransaction,
 };
 
-use super::{Durability, RedbOptions, at, create, errors};
+use super::{Durability, RedbOptions, at, create, errors, guarded};
 use crate::archive::{Mark, check_batch};
 use crate::wire::{Reader, checksum, corrupt, removed};
 use crate::{ArchiveError, Committed, ErrorKind, Op, Record, Status};
@@ -43,8 +43,14 @@ pub fn open(path: &Path, options: RedbOptions) -> Result<Database, ArchiveError>
         Err(error) => return Err(at(path, error)),
     }
     let database = builder(options).open(path).map_err(errors::database)?;
-    check_version(&database)?;
-    Ok(database)
+    // Apart, so that a panic in one is over before the other begins: two at once end the process.
+    match guarded(|| check_version(&database)).flatten() {
+        Ok(()) => Ok(database),
+        Err(error) => {
+            let _ = guarded(|| drop(database));
+            Err(error)
+        }
+    }
 }
 
 fn first_bytes(path: &Path) -> std::io::Result<Vec<u8>> {

@@ -16,8 +16,9 @@ use std::time::Instant;
 
 use super::commit::Standing;
 use super::manifest::{Manifest, Retired, SegmentId, SegmentMeta, now};
-use super::segment::{Builder, Entry, each_record};
-use super::view::View;
+use super::read::{checked, slice};
+use super::segment::{Builder, Entry, read_footer};
+use super::view::{Place, View};
 use super::{ObjectArchive, Writer};
 use crate::{ArchiveError, Compacted, ErrorKind, Op};
 
@@ -67,30 +68,22 @@ impl ObjectArchive {
         };
         let (mut written, mut builder, mut dropped) = (Vec::new(), Builder::new(), Vec::new());
         for meta in chosen {
-            let data =
-                self.driver.run(self.deadline(), self.remote.clone().read(meta.clone(), 0..meta.footer_offset))?;
-            each_record(meta, &data, |offset, mark, record| {
-                let live = {
-                    let view = self.view();
-                    view.find(&record.key).is_some_and(|place| {
-                        place.offset == offset && view.segment(place).is_some_and(|segment| segment.id == meta.id)
-                    })
-                };
-                if !live {
-                    return Ok(());
-                }
+            let data = self.driver.run(self.deadline(), self.remote.clone().read(meta.clone(), 0..meta.bytes))?;
+            let footer = usize::try_from(meta.footer_offset).ok().and_then(|at| data.get(at..));
+            for entry in read_footer(meta, footer.unwrap_or_default())? {
+                let Some(place) = self.live(meta, &entry) else { continue };
+                let (mark, record) = checked(&entry.key, place, &slice(&data, place)?)?;
                 if mark.removed && mark.tick < horizon && mark.tick < lowest_elsewhere {
-                    dropped.push(record.key.to_vec());
-                    return Ok(());
+                    dropped.push(entry.key);
+                    continue;
                 }
-                let (key, tick, value) = (&record.key[..], mark.tick, &record.value[..]);
+                let (key, tick, value) = (&entry.key[..], mark.tick, &record.value[..]);
                 builder.push(&if mark.removed { Op::Remove { key, tick } } else { Op::Put { key, tick, value } });
                 if builder.bytes() >= self.options.segment_bytes {
                     let full = std::mem::replace(&mut builder, Builder::new());
                     written.push(self.put_segment(writer, self.deadline(), full)?);
                 }
-                Ok(())
-            })?;
+            }
         }
         if !builder.is_empty() {
             written.push(self.put_segment(writer, self.deadline(), builder)?);
@@ -114,6 +107,13 @@ impl ObjectArchive {
             // Known: nothing is left to do. Earlier: the next turn chooses anew, and what was written in vain is unnamed.
             Standing::Known | Standing::Earlier => Ok(()),
         }
+    }
+
+    /// Where the record lies, if it is the latest of its key.
+    fn live(&self, meta: &SegmentMeta, entry: &Entry) -> Option<Place> {
+        let view = self.view();
+        let place = view.find(&entry.key).filter(|place| (place.offset, place.bytes) == (entry.offset, entry.bytes))?;
+        view.segment(place).is_some_and(|segment| segment.id == meta.id).then_some(place)
     }
 
     fn rewritten(

@@ -243,7 +243,7 @@ macro_rules! open_cloud {
             /// Those of [`open_store`](Self::open_store).
             pub fn $name(self, builder: $builder, prefix: &str) -> Result<ObjectArchive, ArchiveError> {
                 use object_store::ClientConfigKey;
-                let milliseconds = |time: Duration| format!("{} milliseconds", time.as_millis());
+                let milliseconds = |time: Duration| format!("{}ms", time.as_millis());
                 let store = builder
                     .with_config($key::Client(ClientConfigKey::ConnectTimeout), milliseconds(self.timeouts.connect))
                     .with_config($key::Client(ClientConfigKey::Timeout), milliseconds(self.timeouts.request))

@@ -2,10 +2,13 @@
 
 use core::ops::ControlFlow;
 
+use bytes::Bytes;
+
 use super::ObjectArchive;
 use super::manifest::SegmentMeta;
 use super::segment::read_record;
 use super::view::Place;
+use crate::archive::Mark;
 use crate::wire::corrupt;
 use crate::{ArchiveError, ErrorKind, Record};
 
@@ -22,7 +25,7 @@ impl ObjectArchive {
         for _ in 0..MOVES {
             let Some((place, segment)) = self.place_of(key) else { return Ok(None) };
             match self.driver.run(until, self.remote.clone().read(segment, place.range())) {
-                Ok(data) => return checked(key, place, &data).map(Some),
+                Ok(data) => return checked(key, place, &data).map(|(_, record)| Some(record)),
                 Err(error) if error.kind() != ErrorKind::Missing => return Err(error.of_key(key)),
                 // A compaction of this handle has moved it meanwhile.
                 Err(_) if self.place_of(key).is_none_or(|(now, _)| now != place) => {}
@@ -58,7 +61,7 @@ impl ObjectArchive {
             let data = self.read_some(&some);
             for (at, (key, place, _)) in some.iter().enumerate() {
                 let record = match &data {
-                    Ok(data) => Some(checked(key, *place, &data[at])?),
+                    Ok(data) => Some(checked(key, *place, &data[at])?.1),
                     // One by one: each that was moved is found where it is now, and an error names its key.
                     Err(_) => self.read_key(key)?,
                 };
@@ -87,10 +90,10 @@ impl ObjectArchive {
     }
 
     /// Their bytes, by a request for those that lie together.
-    fn read_some(&self, some: &[(Box<[u8]>, Place, SegmentMeta)]) -> Result<Vec<bytes::Bytes>, ArchiveError> {
+    fn read_some(&self, some: &[(Box<[u8]>, Place, SegmentMeta)]) -> Result<Vec<Bytes>, ArchiveError> {
         let mut order: Vec<usize> = (0..some.len()).collect();
         order.sort_unstable_by_key(|&at| (some[at].2.id, some[at].1.offset));
-        let mut data = vec![bytes::Bytes::new(); some.len()];
+        let mut data = vec![Bytes::new(); some.len()];
         for together in order.chunk_by(|&one, &next| {
             let (one, next) = (&some[one], &some[next]);
             one.2.id == next.2.id && one.1.range().end == next.1.range().start
@@ -109,12 +112,21 @@ impl ObjectArchive {
     }
 }
 
-/// The record, if these bytes are the one that was looked for.
-fn checked(key: &[u8], place: Place, data: &bytes::Bytes) -> Result<Record, ArchiveError> {
+/// What is known of the record, and the record, if these bytes are the one that was looked for.
+pub(super) fn checked(key: &[u8], place: Place, data: &Bytes) -> Result<(Mark, Record), ArchiveError> {
     let (mark, record, bytes) = read_record(data).map_err(|error| error.of_key(key))?;
     if mark == place.mark() && record.key == key && bytes == data.len() {
-        Ok(record)
+        Ok((mark, record))
     } else {
         Err(corrupt("another record lies where the index says").of_key(key))
+    }
+}
+
+/// The bytes of a record in those of its segment.
+pub(super) fn slice(data: &Bytes, place: Place) -> Result<Bytes, ArchiveError> {
+    let range = usize::try_from(place.range().start).ok().zip(usize::try_from(place.range().end).ok());
+    match range.filter(|&(_, end)| end <= data.len()) {
+        Some((start, end)) => Ok(data.slice(start..end)),
+        None => Err(corrupt("a record lies behind the end of its segment")),
     }
 }

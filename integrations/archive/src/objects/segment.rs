@@ -19,7 +19,6 @@ use crate::{ArchiveError, ErrorKind, Op, Record};
 const HEAD: &[u8; 8] = b"tstk-seg";
 const TAIL: &[u8; 8] = b"tstk-end";
 const VERSION: u16 = 1;
-const HEAD_BYTES: usize = HEAD.len() + 2;
 const TAIL_BYTES: usize = 8 + 8 + 4 + 2 + TAIL.len();
 const RECORD_HEAD_BYTES: usize = 4 + 1 + 2 + 4 + 8;
 
@@ -99,7 +98,7 @@ fn narrow<T: TryFrom<usize> + Default>(length: usize) -> T {
     T::try_from(length).unwrap_or_default()
 }
 
-/// Reads the footer and the tail: all that follows the records.
+/// Reads the footer and the tail: all that follows the records. It is what says where a record lies, so that a damaged one hides no other.
 pub fn read_footer(meta: &SegmentMeta, data: &[u8]) -> Result<Vec<Entry>, ArchiveError> {
     let wrong = |what: &str| corrupt(format!("segment {}: {what}", meta.id));
     let Some((footer, tail)) = data.len().checked_sub(TAIL_BYTES).and_then(|at| data.split_at_checked(at)) else {
@@ -160,27 +159,4 @@ pub fn read_record(data: &Bytes) -> Result<(Mark, Record, usize), ArchiveError> 
     }
     let record = Record { key: data.slice_ref(key), tick, value: data.slice_ref(value) };
     Ok((mark, record, RECORD_HEAD_BYTES + key.len() + value.len()))
-}
-
-/// Goes over all records of a segment, given all that stands before its footer.
-pub fn each_record(
-    meta: &SegmentMeta,
-    data: &Bytes,
-    mut visit: impl FnMut(u32, Mark, Record) -> Result<(), ArchiveError>,
-) -> Result<(), ArchiveError> {
-    let mut head = Reader(data);
-    if head.bytes(HEAD.len()) != Some(HEAD) || head.u16() != Some(VERSION) {
-        return Err(corrupt(format!("segment {} has a wrong head", meta.id)));
-    }
-    let (mut offset, mut found) = (HEAD_BYTES, 0);
-    while offset < data.len() {
-        let (mark, record, bytes) = read_record(&data.slice(offset..))?;
-        visit(narrow(offset), mark, record)?;
-        (offset, found) = (offset + bytes, found + 1);
-    }
-    if found == meta.records {
-        Ok(())
-    } else {
-        Err(corrupt(format!("segment {} has another number of records", meta.id)))
-    }
 }

@@ -11,15 +11,17 @@ use tierstack_archive::object_store::memory::InMemory;
 use tierstack_archive::object_store::{ObjectStore, ObjectStoreExt};
 use tierstack_archive::{Archive, ErrorKind, ObjectArchive, ObjectOptions, Op, RedbArchive, Retry};
 
-use crate::common::{Local, folder_options, scanned};
+use crate::common::{Chance, Local, folder_options, scanned};
 
 const FOLDER: &str = "TIERSTACK_ARCHIVE_WRITERS_FOLDER";
 const NAME: &str = "TIERSTACK_ARCHIVE_WRITERS_NAME";
 
 /// Opens and commits, over and over, until it has been fenced so often; returns the keys that were reported as committed.
 fn contend(name: u64, rounds: u64, open: impl Fn() -> ObjectArchive) -> Vec<Vec<u8>> {
-    let mut committed = Vec::new();
+    let (mut committed, mut chance) = (Vec::new(), Chance(name));
     for round in 0..rounds {
+        // So that some get their turn for a while, and some are fenced at once.
+        std::thread::sleep(Duration::from_millis(chance.below(60)));
         let archive = open();
         for number in 0..6_u64 {
             let key = [name.to_be_bytes(), round.to_be_bytes(), number.to_be_bytes()].concat();
@@ -50,7 +52,7 @@ fn race(open: impl Fn() -> ObjectArchive + Sync) {
         let threads: Vec<_> = (0..6).map(|name| scope.spawn(move || contend(name, 8, open))).collect();
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
-    assert!(committed.len() > 48);
+    assert!(committed.len() > 20);
     let archive = open();
     let there: BTreeSet<_> = scanned(&archive).unwrap().into_iter().map(|(key, ..)| key).collect();
     let lost: Vec<_> = committed.iter().filter(|key| !there.contains(*key)).collect();
@@ -111,7 +113,7 @@ fn racing_processes_lose_nothing_reported() {
         let text = String::from_utf8(output.stdout).unwrap();
         committed.extend(text.lines().filter_map(|line| Some(line.strip_prefix("committed ")?.to_string())));
     }
-    assert!(committed.len() >= 40, "{}", committed.len());
+    assert!(committed.len() > 10, "{}", committed.len());
     let archive = folder_options().open_folder(folder.path()).unwrap();
     let hex = |key: Vec<u8>| key.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let there: BTreeSet<_> = scanned(&archive).unwrap().into_iter().map(|(key, ..)| hex(key)).collect();
