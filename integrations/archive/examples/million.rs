@@ -69,7 +69,7 @@ fn open<A: Archive>(
     let archive = open()?;
     let (took, memory) = (begun.elapsed(), ALLOCATED.load(Ordering::Relaxed).saturating_sub(before));
     assert_eq!(archive.status()?.records, records);
-    println!("  {what}: {took:.1?}, {:.1} bytes of memory a record", memory as f64 / records as f64);
+    println!("  {what}: {took:.1?}, {} bytes of memory a record", memory as u64 / records);
     let begun = Instant::now();
     for number in 0..1000 {
         assert!(archive.get(&key(number * records / 1000))?.is_some());

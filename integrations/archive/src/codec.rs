@@ -72,26 +72,22 @@ pub type CodecError = Box<dyn Error + Send + Sync>;
 pub struct Plain;
 
 macro_rules! plain {
-    ($from:path: $($type:ty),*) => {$(
+    ($bytes:ident => $from:expr; $($type:ty),*) => {$(
         impl Codec<$type> for Plain {
             fn encode(&self, value: &$type, to: &mut Vec<u8>) -> Result<(), CodecError> {
                 to.extend_from_slice(AsRef::<[u8]>::as_ref(&**value));
                 Ok(())
             }
 
-            fn decode(&self, bytes: &[u8]) -> Result<$type, CodecError> {
-                Ok($from(bytes)?.into())
+            fn decode(&self, $bytes: &[u8]) -> Result<$type, CodecError> {
+                Ok($from.into())
             }
         }
     )*};
 }
 
-plain!(any: Vec<u8>, Box<[u8]>, Arc<[u8]>);
-plain!(core::str::from_utf8: String, Box<str>, Arc<str>);
-
-fn any(bytes: &[u8]) -> Result<&[u8], CodecError> {
-    Ok(bytes)
-}
+plain!(bytes => bytes; Vec<u8>, Box<[u8]>, Arc<[u8]>);
+plain!(bytes => core::str::from_utf8(bytes)?; String, Box<str>, Arc<str>);
 
 impl Codec<Bytes> for Plain {
     fn encode(&self, value: &Bytes, to: &mut Vec<u8>) -> Result<(), CodecError> {

@@ -102,8 +102,9 @@ impl ArchiveError {
     #[must_use]
     pub fn retry(&self) -> Retry {
         match self.kind {
-            ErrorKind::Full | ErrorKind::Denied | ErrorKind::TimedOut | ErrorKind::Unavailable => Retry::Again,
-            ErrorKind::InUse => Retry::Again,
+            ErrorKind::Full | ErrorKind::Denied | ErrorKind::TimedOut | ErrorKind::Unavailable | ErrorKind::InUse => {
+                Retry::Again
+            }
             ErrorKind::Fenced | ErrorKind::ReadOnly => Retry::Reopen,
             ErrorKind::Corrupt
             | ErrorKind::Foreign

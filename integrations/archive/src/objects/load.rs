@@ -103,7 +103,7 @@ impl ObjectArchive {
         let missing: Vec<_> =
             manifest.segments.iter().filter(|segment| !only_more || !view.has(segment.id)).cloned().collect();
         drop(view);
-        let footers = self.footers(missing)?;
+        let footers = self.footers(&missing)?;
         let mut view = self.view_mut();
         if only_more {
             view.manifest = manifest;
@@ -120,7 +120,7 @@ impl ObjectArchive {
         Ok(())
     }
 
-    fn footers(&self, segments: Vec<SegmentMeta>) -> Result<Vec<(SegmentMeta, Vec<Entry>)>, ArchiveError> {
+    fn footers(&self, segments: &[SegmentMeta]) -> Result<Vec<(SegmentMeta, Vec<Entry>)>, ArchiveError> {
         let mut footers = Vec::with_capacity(segments.len());
         for some in segments.chunks(AT_ONCE) {
             let (remote, some) = (self.remote.clone(), some.to_vec());

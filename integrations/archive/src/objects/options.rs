@@ -75,7 +75,7 @@ impl Default for ObjectOptions {
         Self {
             timeouts: Timeouts::default(),
             segment_bytes: 16 << 20,
-            grace: Duration::from_secs(600),
+            grace: Duration::from_mins(10),
             read_only: false,
             create: true,
         }

@@ -58,14 +58,17 @@ impl Model {
         self.horizon = self.horizon.max(before);
     }
 
-    pub fn records(&self) -> Vec<(Vec<u8>, u64, Vec<u8>)> {
+    pub fn records(&self) -> Vec<Whole> {
         let live =
             |(key, (tick, value)): (&Vec<u8>, &(u64, Option<Vec<u8>>))| Some((key.clone(), *tick, value.clone()?));
         self.known.iter().filter_map(live).collect()
     }
 }
 
-pub fn scanned(archive: &impl Archive) -> Result<Vec<(Vec<u8>, u64, Vec<u8>)>, ArchiveError> {
+/// Key, tick and value.
+pub type Whole = (Vec<u8>, u64, Vec<u8>);
+
+pub fn scanned(archive: &impl Archive) -> Result<Vec<Whole>, ArchiveError> {
     let mut records = Vec::new();
     archive.scan(None, &mut |Record { key, tick, value }| {
         records.push((key.to_vec(), tick, value.to_vec()));

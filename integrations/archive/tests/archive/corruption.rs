@@ -176,7 +176,7 @@ fn redb_with(verify: bool) {
         for key in &keys {
             match archive.get(key) {
                 Ok(Some(record)) => {
-                    assert_eq!(written.get(&(key.clone(), record.tick)).unwrap(), &record.value, "byte {at}")
+                    assert_eq!(written.get(&(key.clone(), record.tick)).unwrap(), &record.value, "byte {at}");
                 }
                 Ok(None) => {}
                 Err(error) => assert!(fine(error.kind()), "byte {at}: {error:?}"),
@@ -220,7 +220,7 @@ fn a_redb_file_that_is_cut_off_is_refused() {
             Ok(archive) => match scanned(&archive) {
                 Err(error) => assert!(fine(error.kind()), "{bytes} bytes: {error:?}"),
                 Ok(records) => {
-                    assert!(states.iter().any(|state| state.records() == records), "{bytes} bytes: {records:?}")
+                    assert!(states.iter().any(|state| state.records() == records), "{bytes} bytes: {records:?}");
                 }
             },
         }

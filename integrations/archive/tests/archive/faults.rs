@@ -15,7 +15,7 @@ use tierstack_archive::object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
-use tierstack_archive::{Archive, ErrorKind, Op, Retry, Timeouts};
+use tierstack_archive::{Archive, ArchiveError, ErrorKind, Op, Retry, Timeouts};
 
 use crate::common::{Chance, Local, Model, Step, agree, folder_options, ops};
 
@@ -143,7 +143,7 @@ impl ObjectStore for Flaky {
 }
 
 /// Does it again until it succeeds, as a writer would.
-fn until_it_succeeds<T>(mut work: impl FnMut() -> std::result::Result<T, tierstack_archive::ArchiveError>) -> T {
+fn until_it_succeeds<T>(mut work: impl FnMut() -> std::result::Result<T, ArchiveError>) -> T {
     loop {
         match work() {
             Ok(done) => return done,
@@ -283,7 +283,7 @@ fn a_full_disk_is_said_and_got_over() {
         let read = archive.get(&4_u64.to_be_bytes());
         println!(
             "{local:?}: {number} batches; a read while the disk is full: {:?}",
-            read.as_ref().map(Option::is_some).map_err(|error| error.kind())
+            read.as_ref().map(Option::is_some).map_err(ArchiveError::kind)
         );
         assert!(read.is_ok_and(|record| record.is_some()) || local != Local::Folder);
         std::fs::remove_file(&ballast).unwrap();

@@ -146,7 +146,6 @@ fn serve(mut client: TcpStream, server: SocketAddr, mode: &AtomicU8) -> std::io:
         match mode.load(Ordering::SeqCst) {
             FAIL => {
                 client.write_all(b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n")?;
-                continue;
             }
             HANG => {
                 std::thread::sleep(Duration::from_secs(5));

@@ -88,7 +88,7 @@ fn child() {
         return;
     }
     for key in contend(name.parse().unwrap(), 10, || folder_options().open_folder(&folder).unwrap()) {
-        writeln!(out, "\ncommitted {}", key.iter().map(|byte| format!("{byte:02x}")).collect::<String>()).unwrap();
+        writeln!(out, "\ncommitted {key:?}").unwrap();
     }
 }
 
@@ -115,8 +115,8 @@ fn racing_processes_lose_nothing_reported() {
     }
     assert!(committed.len() > 10, "{}", committed.len());
     let archive = folder_options().open_folder(folder.path()).unwrap();
-    let hex = |key: Vec<u8>| key.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let there: BTreeSet<_> = scanned(&archive).unwrap().into_iter().map(|(key, ..)| hex(key)).collect();
+    let text = |key: Vec<u8>| format!("{key:?}");
+    let there: BTreeSet<_> = scanned(&archive).unwrap().into_iter().map(|(key, ..)| text(key)).collect();
     assert!(committed.iter().all(|key| there.contains(key)));
 }
 
