@@ -16,7 +16,9 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion};
 
 use super::remote;
-use crate::{ArchiveError, ErrorKind};
+use crate::ArchiveError;
+#[cfg(feature = "fs")]
+use crate::ErrorKind;
 
 /// Which manifest was read or written last.
 #[derive(Clone, Debug)]
