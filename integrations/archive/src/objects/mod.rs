@@ -70,7 +70,7 @@ use view::View;
 /// # Cost
 ///
 /// In memory: the index, which has for each record the key, 40 bytes beside it and the slack of a B-tree's nodes; and no values. [`get`](Archive::get) is one request by range; of a key that is not there, none. [`commit`](Archive::commit) is one request
-/// for each segment and one for the manifest, which has 68 bytes for each segment. So commit large batches, and compact: each commit makes a segment.
+/// for each segment and one for the manifest, which has 60 bytes for each segment. So commit large batches, and compact: each commit makes a segment.
 ///
 /// # A runtime of its own
 ///
