@@ -188,6 +188,10 @@ impl<A: Archive, KeyCodec, ValueCodec> Typed<A, KeyCodec, ValueCodec> {
         &self.archive
     }
 
+    pub(crate) fn codecs(&self) -> (&KeyCodec, &ValueCodec) {
+        (&self.keys, &self.values)
+    }
+
     /// [`Archive::commit`].
     ///
     /// # Errors
@@ -268,7 +272,7 @@ impl<A: Archive, KeyCodec, ValueCodec> Typed<A, KeyCodec, ValueCodec> {
     }
 }
 
-fn encode<T>(codec: &impl Codec<T>, value: &T) -> Result<Vec<u8>, ArchiveError> {
+pub(crate) fn encode<T>(codec: &impl Codec<T>, value: &T) -> Result<Vec<u8>, ArchiveError> {
     let mut bytes = Vec::new();
     match codec.encode(value, &mut bytes) {
         Ok(()) => Ok(bytes),
@@ -276,7 +280,7 @@ fn encode<T>(codec: &impl Codec<T>, value: &T) -> Result<Vec<u8>, ArchiveError> 
     }
 }
 
-fn decode<T>(codec: &impl Codec<T>, bytes: &[u8], key: &[u8]) -> Result<T, ArchiveError> {
+pub(crate) fn decode<T>(codec: &impl Codec<T>, bytes: &[u8], key: &[u8]) -> Result<T, ArchiveError> {
     let refused =
         |error: CodecError| ArchiveError::new(ErrorKind::Codec, "it could not be decoded").because(error).of_key(key);
     codec.decode(bytes).map_err(refused)

@@ -39,6 +39,8 @@ pub enum ErrorKind {
     Codec,
     /// The store cannot do what the archive needs, or is not set up to do it: for example a conditional put.
     Unsupported,
+    /// An archive or a codec has panicked, and the panic was caught. Only the writer of an [`ArchivedStore`](crate::ArchivedStore) says so.
+    Panicked,
 }
 
 /// Whether to call again after an [`ArchiveError`].
@@ -78,16 +80,31 @@ pub struct ArchiveError {
 }
 
 impl ArchiveError {
-    pub(crate) fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
+    /// An error of this kind: for an [`Archive`](crate::Archive) of your own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tierstack_archive::{ArchiveError, ErrorKind, Retry};
+    ///
+    /// let error = ArchiveError::new(ErrorKind::Unavailable, "the tape is in the other room").of_key(b"goal");
+    /// assert_eq!((error.retry(), error.key()), (Retry::Again, Some(&b"goal"[..])));
+    /// ```
+    #[must_use]
+    pub fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
         Self { kind, what: what.into(), key: None, source: None }
     }
 
-    pub(crate) fn because(mut self, source: impl Into<Source>) -> Self {
+    /// The same error with its [`source`](Error::source).
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    pub(crate) fn of_key(mut self, key: &[u8]) -> Self {
+    /// The same error of one [`key`](Self::key) only.
+    #[must_use]
+    pub fn of_key(mut self, key: &[u8]) -> Self {
         self.key = Some(key.into());
         self
     }
@@ -102,9 +119,12 @@ impl ArchiveError {
     #[must_use]
     pub fn retry(&self) -> Retry {
         match self.kind {
-            ErrorKind::Full | ErrorKind::Denied | ErrorKind::TimedOut | ErrorKind::Unavailable | ErrorKind::InUse => {
-                Retry::Again
-            }
+            ErrorKind::Full
+            | ErrorKind::Denied
+            | ErrorKind::TimedOut
+            | ErrorKind::Unavailable
+            | ErrorKind::InUse
+            | ErrorKind::Panicked => Retry::Again,
             ErrorKind::Fenced | ErrorKind::ReadOnly => Retry::Reopen,
             ErrorKind::Corrupt
             | ErrorKind::Foreign

@@ -7,6 +7,7 @@ mod embedded;
 mod error;
 #[cfg(feature = "objects")]
 mod objects;
+mod store;
 #[cfg(any(feature = "redb", feature = "objects"))]
 mod wire;
 
@@ -21,3 +22,4 @@ pub use error::{ArchiveError, ErrorKind, Retry};
 pub use object_store;
 #[cfg(feature = "objects")]
 pub use objects::{ObjectArchive, ObjectOptions, Timeouts};
+pub use store::{ArchivedOptions, ArchivedStore, FlushError, Health, RestoreError, Restored, Source, Written};

@@ -1,0 +1,210 @@
+//! The gates: what is known of a key that neither the memory nor the archive says.
+//!
+//! Two things are. A *removal* that the archive has not committed yet, and a *restore* that is reading the archive. Both are about few keys at a
+//! time, so they stand in ordinary maps, striped by key, each behind a mutex. **A gate is held for operations in memory only, never
+//! while the archive is asked.** Nor while a listener is called: what is done to the store under a gate is done through a
+//! [`View`](tierstack::View), which tells the listener when it is dropped, and it is dropped behind the gate.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+const STRIPES: usize = 64;
+
+pub(super) struct Gates<K> {
+    stripes: Box<[Mutex<Stripe<K>>]>,
+    hasher: RandomState,
+    /// Names each removal. Relaxed: only that no two of a key get the same matters, and those are ordered by its gate.
+    sequence: AtomicU64,
+    /// Removals that stand in the stripes. Relaxed: a hint; who needs to know looks under the gates.
+    pending: AtomicU64,
+}
+
+pub(super) struct Stripe<K> {
+    removals: HashMap<K, Removal>,
+    restores: HashMap<K, Restores>,
+}
+
+#[derive(Clone, Copy)]
+struct Removal {
+    sequence: u64,
+    /// The archive refuses steps for this key: see `set_aside`.
+    is_aside: bool,
+}
+
+/// The restores of one key that are reading.
+#[derive(Default)]
+struct Restores {
+    running: u32,
+    /// How often what they may have read has become old. It stands for as long as one of them runs.
+    epoch: u64,
+}
+
+impl<K: Hash + Eq + Clone> Gates<K> {
+    pub fn new() -> Self {
+        let stripe = || Mutex::new(Stripe { removals: HashMap::new(), restores: HashMap::new() });
+        Self {
+            stripes: std::iter::repeat_with(stripe).take(STRIPES).collect(),
+            hasher: RandomState::new(),
+            sequence: AtomicU64::new(0),
+            pending: AtomicU64::new(0),
+        }
+    }
+
+    /// The gate of a key. A panic of `Hash`, `Eq` or a weigher under a gate leaves the maps whole, so a poisoned one is no worse.
+    pub fn lock(&self, key: &K) -> MutexGuard<'_, Stripe<K>> {
+        let stripe = usize::try_from(self.hasher.hash_one(key) % STRIPES as u64).unwrap_or(0);
+        lock(&self.stripes[stripe])
+    }
+
+    /// The key is gone from the archive, too, from now on. The caller holds its gate, and takes it out of the memory before it lets go.
+    pub fn remove(&self, stripe: &mut Stripe<K>, key: K) {
+        stripe.make_old(&key);
+        let removal = Removal { sequence: self.sequence.fetch_add(1, Ordering::Relaxed), is_aside: false };
+        if stripe.removals.insert(key, removal).is_none() {
+            self.pending.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The removals that are to be committed: all that were made before the call. They stay until they are settled.
+    pub fn pending(&self) -> Vec<(K, u64)> {
+        let mut removals = Vec::new();
+        for stripe in &self.stripes {
+            let stripe = lock(stripe);
+            let pending = stripe.removals.iter().filter(|(_, removal)| !removal.is_aside);
+            removals.extend(pending.map(|(key, removal)| (key.clone(), removal.sequence)));
+        }
+        removals
+    }
+
+    /// What was committed for a key is durable: the removal of this sequence, if there was one, and a record, if there was one. Whatever a restore
+    /// may have read before is old. Returns whether the record may leave the memory: not while a later removal waits,
+    /// which would take it out of the archive although it was stored after that removal.
+    pub fn settle(&self, key: &K, committed: Option<u64>) -> bool {
+        let mut stripe = self.lock(key);
+        stripe.make_old(key);
+        let Some(removal) = stripe.removals.get(key) else { return true };
+        if Some(removal.sequence) != committed {
+            return false;
+        }
+        stripe.removals.remove(key);
+        self.pending.fetch_sub(1, Ordering::Relaxed);
+        true
+    }
+
+    /// The archive refuses this removal for good. It holds for as long as this process runs.
+    pub fn set_aside(&self, key: &K, sequence: u64) {
+        if let Some(removal) = self.lock(key).removals.get_mut(key)
+            && removal.sequence == sequence
+        {
+            removal.is_aside = true;
+        }
+    }
+
+    /// All removals are to be committed again.
+    pub fn take_up(&self) {
+        for stripe in &self.stripes {
+            lock(stripe).removals.values_mut().for_each(|removal| removal.is_aside = false);
+        }
+    }
+
+    /// Removals that are not committed, about.
+    pub fn removals(&self) -> u64 {
+        self.pending.load(Ordering::Relaxed)
+    }
+
+    /// Registers a restore. The caller holds the key's gate.
+    pub fn enter(&self, stripe: &mut Stripe<K>, key: &K) -> Ticket<'_, K> {
+        let restores = stripe.restores.entry(key.clone()).or_default();
+        restores.running += 1;
+        Ticket { gates: self, key: key.clone(), epoch: restores.epoch }
+    }
+}
+
+impl<K: Hash + Eq> Stripe<K> {
+    pub fn is_removed(&self, key: &K) -> bool {
+        self.removals.contains_key(key)
+    }
+
+    fn make_old(&mut self, key: &K) {
+        if let Some(restores) = self.restores.get_mut(key) {
+            restores.epoch += 1;
+        }
+    }
+}
+
+/// A restore that is registered. Dropped, it is no more, whatever came of it.
+pub(super) struct Ticket<'g, K: Hash + Eq + Clone> {
+    gates: &'g Gates<K>,
+    key: K,
+    epoch: u64,
+}
+
+impl<K: Hash + Eq + Clone> Ticket<'_, K> {
+    /// Whether what was read since it was registered is still the newest. The caller holds the key's gate.
+    pub fn is_current(&self, stripe: &Stripe<K>) -> bool {
+        stripe.restores.get(&self.key).is_some_and(|restores| restores.epoch == self.epoch)
+    }
+}
+
+impl<K: Hash + Eq + Clone> Drop for Ticket<'_, K> {
+    fn drop(&mut self) {
+        let mut stripe = self.gates.lock(&self.key);
+        if let Some(restores) = stripe.restores.get_mut(&self.key) {
+            restores.running -= 1;
+            if restores.running == 0 {
+                stripe.restores.remove(&self.key);
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_removal_stands_until_its_own_commit() {
+        let gates = Gates::new();
+        gates.remove(&mut gates.lock(&1), 1);
+        let first = gates.pending();
+        assert!(first.len() == 1 && gates.removals() == 1);
+        gates.remove(&mut gates.lock(&1), 1);
+        assert!(!gates.settle(&1, Some(first[0].1)), "a later removal waits");
+        assert!(gates.lock(&1).is_removed(&1));
+        let second = gates.pending();
+        assert!(gates.settle(&1, Some(second[0].1)) && gates.removals() == 0 && !gates.lock(&1).is_removed(&1));
+    }
+
+    #[test]
+    fn a_removal_that_is_set_aside_holds_and_is_not_handed_out() {
+        let gates = Gates::new();
+        gates.remove(&mut gates.lock(&1), 1);
+        gates.remove(&mut gates.lock(&2), 2);
+        let removals = gates.pending();
+        gates.set_aside(&1, removals.iter().find(|(key, _)| *key == 1).unwrap().1);
+        assert_eq!(gates.pending().len(), 1);
+        assert!(gates.lock(&1).is_removed(&1));
+        gates.take_up();
+        assert_eq!(gates.pending().len(), 2);
+    }
+
+    #[test]
+    fn a_restore_becomes_old_by_what_happens_while_it_runs_only() {
+        let gates = Gates::new();
+        let first = gates.enter(&mut gates.lock(&1), &1);
+        assert!(first.is_current(&gates.lock(&1)));
+        gates.settle(&1, None);
+        let second = gates.enter(&mut gates.lock(&1), &1);
+        assert!(!first.is_current(&gates.lock(&1)) && second.is_current(&gates.lock(&1)));
+        drop(first);
+        assert!(second.is_current(&gates.lock(&1)));
+        drop(second);
+        assert!(gates.lock(&1).restores.is_empty());
+    }
+}
