@@ -1,0 +1,318 @@
+//! One batch: what is collected for it, how it is committed, and what that settles.
+
+use core::hash::{BuildHasher, Hash};
+use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use tierstack::{Capacity, Leaving, Tier, Version};
+
+use super::backend::{Backend, guarded};
+use super::health::add;
+use super::job::Job;
+use super::{Inner, Queued};
+use crate::{ArchiveError, ErrorKind, Op};
+
+/// After so many removals the archive is told that nothing older comes, so that it need not remember them.
+const REMOVALS_TO_FORGET: u64 = 4096;
+
+/// What the writer hands over, batch by batch. It is the only one that commits.
+pub(super) struct Batches<K: Send + Sync + 'static, V: Send + Sync + 'static, S> {
+    inner: Arc<Inner<K, V, S>>,
+    backend: Arc<dyn Backend<K, V>>,
+    /// Above every tick that was committed or tried.
+    next_tick: u64,
+    /// Fragments that the archive or a codec refuses, with their weights. They stay in memory.
+    aside: HashMap<Version, (K, u64)>,
+    removals_aside: u64,
+    /// Removals that were committed since the archive was last told to forget.
+    removals: u64,
+}
+
+struct Step<K, V> {
+    key: K,
+    encoded: Vec<u8>,
+    what: What<K, V>,
+}
+
+enum What<K, V> {
+    Remove { sequence: u64 },
+    Put { value: Vec<u8>, version: Version, weight: u64, leaving: Option<Leaving<K, V>> },
+}
+
+impl<K, V, S> Batches<K, V, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// Asks the archive where its ticks stand.
+    pub fn new(inner: Arc<Inner<K, V, S>>, backend: Arc<dyn Backend<K, V>>) -> Result<Self, ArchiveError> {
+        let mut batches =
+            Self { inner, backend, next_tick: 0, aside: HashMap::new(), removals_aside: 0, removals: 0 };
+        batches.rise()?;
+        Ok(batches)
+    }
+
+    /// What is to be written: fragments above what cold is to keep, and removals. What was set aside counts as neither.
+    pub fn queued(&mut self) -> Queued {
+        if !self.aside.is_empty() {
+            let view = self.inner.memory.pin();
+            self.aside.retain(|version, (key, _)| {
+                view.peek(key).is_some_and(|found| found.version == *version && found.tier == Tier::Cold)
+            });
+            drop(view);
+            self.tell_aside();
+        }
+        self.inner.queued(self.aside.values().map(|(_, weight)| weight).sum(), self.aside.len() as u64)
+    }
+
+    /// Collects, commits and settles one batch. Returns whether there was anything to do.
+    ///
+    /// # Errors
+    ///
+    /// Those of the archive that are not about one record. Nothing has left the memory then, and all is collected anew next time.
+    pub fn write_one(&mut self, jobs: &mut [Job<K>]) -> Result<bool, ArchiveError> {
+        let removals = self.inner.gates.pending();
+        let mut steps = Vec::with_capacity(removals.len());
+        for (key, sequence) in removals {
+            match self.encode_key(&key) {
+                Ok(encoded) => steps.push(Step { key, encoded, what: What::Remove { sequence } }),
+                // What cannot be written now was not written before.
+                Err(_) => drop(self.inner.gates.settle(&key, Some(sequence))),
+            }
+        }
+        // Behind the removals: what stands in memory now was stored after them, so its tick is to be higher.
+        self.collect(&mut steps, jobs);
+        let is_empty = steps.is_empty();
+        self.commit(&mut steps, jobs)?;
+        self.settle(steps, jobs);
+        jobs.iter_mut().for_each(|job| job.is_drained = true);
+        self.forget()?;
+        Ok(!is_empty)
+    }
+
+    fn collect(&mut self, steps: &mut Vec<Step<K, V>>, jobs: &mut [Job<K>]) {
+        let inner = self.inner.clone();
+        let queued = self.queued();
+        let (full, entries) = (inner.options.batch_bytes.max(1), inner.options.batch_entries.max(1));
+        let mut taken = HashSet::new();
+        if queued.is_any() {
+            // What was set aside is handed out again each time, the first of all. It comes on top.
+            let (aside_bytes, aside) = (self.aside.values().map(|(_, weight)| weight).sum::<u64>(), self.aside.len() as u64);
+            let most = queued.within(full, entries);
+            let most = Capacity {
+                bytes: most.bytes.map(|most| most.saturating_add(aside_bytes)),
+                entries: most.entries.map(|most| most.saturating_add(aside)),
+            };
+            for leaving in inner.memory.start_leaving(most) {
+                if self.aside.contains_key(&leaving.version) {
+                    continue;
+                }
+                taken.insert(leaving.key.clone());
+                let (key, version, weight) = (leaving.key.clone(), leaving.version, leaving.weight);
+                match self.encode(&leaving.key, &leaving.value) {
+                    Ok((encoded, value)) => {
+                        let what = What::Put { value, version, weight, leaving: Some(leaving) };
+                        steps.push(Step { key, encoded, what });
+                    }
+                    Err(error) => self.set_aside((key, version, weight), error, jobs),
+                }
+            }
+        }
+        // Copies have as much room again, so that neither waits for the end of the other.
+        let (mut bytes, mut entries) = (full, entries);
+        let none_leaves = taken.is_empty();
+        for at in 0..jobs.len() {
+            if none_leaves {
+                jobs[at].owed = 0;
+            }
+            if jobs[at].owed > 0 {
+                continue;
+            }
+            jobs[at].start_turn();
+            while bytes > 0 && entries > 0 {
+                let Some(key) = jobs[at].next() else { break };
+                if taken.contains(&key) {
+                    continue;
+                }
+                let view = inner.memory.pin();
+                let found = view.peek(&key).map(|found| (found.value.clone(), found.version, found.weight));
+                drop(view);
+                // What is not in memory was archived, and is durable, or was taken out by a call.
+                let Some((value, version, weight)) = found else {
+                    jobs[at].left.remove(&key);
+                    continue;
+                };
+                if self.aside.contains_key(&version) {
+                    jobs[at].left.remove(&key);
+                    if let Some(error) = inner.state.health().set_aside_error {
+                        jobs[at].refuse(&error);
+                    }
+                    continue;
+                }
+                match self.encode(&key, &value) {
+                    Ok((encoded, value)) => {
+                        bytes = bytes.saturating_sub(weight);
+                        entries -= 1;
+                        taken.insert(key.clone());
+                        let what = What::Put { value, version, weight, leaving: None };
+                        steps.push(Step { key, encoded, what });
+                    }
+                    Err(error) => self.set_aside((key, version, weight), error, jobs),
+                }
+            }
+        }
+    }
+
+    /// Commits and makes durable. A step that is refused by itself is set aside, and the others go on without it.
+    fn commit(&mut self, steps: &mut Vec<Step<K, V>>, jobs: &mut [Job<K>]) -> Result<(), ArchiveError> {
+        let (inner, backend) = (self.inner.clone(), self.backend.clone());
+        let mut has_risen = false;
+        while !steps.is_empty() {
+            let first = self.next_tick;
+            // Also after a failure: it may be committed all the same, and what comes next is later.
+            self.next_tick += steps.len() as u64;
+            let ops: Vec<_> = (first..).zip(&*steps).map(|(tick, step)| step.op(tick)).collect();
+            let error = match guarded(&inner.state.panics, ErrorKind::Panicked, || backend.archive().commit(&ops)) {
+                Ok(_) => {
+                    guarded(&inner.state.panics, ErrorKind::Panicked, || backend.archive().flush())?;
+                    add(&inner.state.commits, 1);
+                    add(&inner.state.committed_steps, steps.len() as u64);
+                    add(&inner.state.committed_bytes, steps.iter().map(Step::bytes).sum());
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            if error.kind() == ErrorKind::BelowHorizon && !has_risen {
+                // Somebody else has told the archive to forget.
+                self.rise()?;
+                has_risen = true;
+                continue;
+            }
+            let refused: Vec<_> = match error.key() {
+                Some(key) if is_of_one_record(error.kind()) => steps.extract_if(.., |step| step.encoded == key).collect(),
+                _ => Vec::new(),
+            };
+            if refused.is_empty() {
+                return Err(error);
+            }
+            let error = Arc::new(error);
+            for step in refused {
+                match step.what {
+                    What::Remove { sequence } => {
+                        inner.gates.set_aside(&step.key, sequence);
+                        self.removals_aside += 1;
+                        inner.state.refused(&error);
+                        self.tell_aside();
+                        jobs.iter_mut().for_each(|job| job.refuse(&error));
+                    }
+                    What::Put { version, weight, .. } => {
+                        self.set_aside_because((step.key, version, weight), &error, jobs);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What was committed is durable: removals need not be remembered, and what leaves can leave.
+    fn settle(&mut self, steps: Vec<Step<K, V>>, jobs: &mut [Job<K>]) {
+        let inner = self.inner.clone();
+        for Step { key, what, .. } in steps {
+            match what {
+                What::Remove { sequence } => {
+                    inner.gates.settle(&key, Some(sequence));
+                    self.removals += 1;
+                }
+                What::Put { weight, leaving, .. } => {
+                    // No removal waits, and none of the restores that run will put back something older. One that begins now finds it in memory, until
+                    // the next line; after that it finds it in the archive.
+                    if !inner.gates.settle(&key, None) {
+                        continue;
+                    }
+                    if let Some(leaving) = leaving {
+                        let finished = catch_unwind(AssertUnwindSafe(|| inner.memory.finish_leaving(&leaving)));
+                        // A panic is the listener's, which is told of what has left.
+                        add(&inner.state.panics, u64::from(finished.is_err()));
+                        add(&inner.state.archived, u64::from(finished.unwrap_or(true)));
+                        jobs.iter_mut().for_each(|job| job.owed = job.owed.saturating_sub(weight));
+                    }
+                    jobs.iter_mut().for_each(|job| job.durable(&key));
+                }
+            }
+        }
+    }
+
+    /// All steps that are still to come have higher ticks, so the archive need not remember the removals.
+    fn forget(&mut self) -> Result<(), ArchiveError> {
+        if self.removals >= REMOVALS_TO_FORGET {
+            let archive = self.backend.archive();
+            guarded(&self.inner.state.panics, ErrorKind::Panicked, || archive.forget(self.next_tick))?;
+            self.removals = 0;
+        }
+        Ok(())
+    }
+
+    /// Begins above all ticks that the archive knows.
+    fn rise(&mut self) -> Result<(), ArchiveError> {
+        let archive = self.backend.archive();
+        let status = guarded(&self.inner.state.panics, ErrorKind::Panicked, || archive.status())?;
+        self.next_tick = self.next_tick.max(status.highest_tick.saturating_add(1)).max(status.horizon);
+        Ok(())
+    }
+
+    fn encode_key(&self, key: &K) -> Result<Vec<u8>, ArchiveError> {
+        guarded(&self.inner.state.panics, ErrorKind::Codec, || self.backend.encode_key(key))
+    }
+
+    fn encode(&self, key: &K, value: &V) -> Result<(Vec<u8>, Vec<u8>), ArchiveError> {
+        let key = self.encode_key(key)?;
+        Ok((key, guarded(&self.inner.state.panics, ErrorKind::Codec, || self.backend.encode_value(value))?))
+    }
+
+    fn set_aside(&mut self, fragment: (K, Version, u64), error: ArchiveError, jobs: &mut [Job<K>]) {
+        self.set_aside_because(fragment, &Arc::new(error), jobs);
+    }
+
+    fn set_aside_because(
+        &mut self,
+        (key, version, weight): (K, Version, u64),
+        error: &Arc<ArchiveError>,
+        jobs: &mut [Job<K>],
+    ) {
+        for job in jobs {
+            if job.left.remove(&key) {
+                job.refuse(error);
+            }
+        }
+        self.aside.insert(version, (key, weight));
+        self.inner.state.refused(error);
+        self.tell_aside();
+    }
+
+    fn tell_aside(&self) {
+        let count = self.aside.len() as u64 + self.removals_aside;
+        // Relaxed: a count.
+        self.inner.state.set_aside.store(count, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+impl<K, V> Step<K, V> {
+    fn op(&self, tick: u64) -> Op<'_> {
+        match &self.what {
+            What::Remove { .. } => Op::Remove { key: &self.encoded, tick },
+            What::Put { value, .. } => Op::Put { key: &self.encoded, tick, value },
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        let value = if let What::Put { value, .. } = &self.what { value.len() } else { 0 };
+        (self.encoded.len() + value) as u64
+    }
+}
+
+/// Whether such an error, of a key, leaves the other steps alone.
+fn is_of_one_record(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::TooLarge | ErrorKind::Codec | ErrorKind::Corrupt)
+}

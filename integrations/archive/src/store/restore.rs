@@ -1,0 +1,125 @@
+//! Reading back what has left, and removing what may have left.
+
+use core::borrow::Borrow;
+use core::hash::{BuildHasher, Hash};
+
+use tierstack::{Fragment, GetOrStored};
+
+use super::Inner;
+use super::error::RestoreError;
+use super::health::add;
+
+/// A fragment that [`get_or_restore`](super::ArchivedStore::get_or_restore) has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Restored<V> {
+    /// The fragment, as it stands in memory now.
+    pub fragment: Fragment<V>,
+    /// Where it was found.
+    pub source: Source,
+}
+
+/// Where a fragment was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// It stood in memory, in whichever tier.
+    Memory,
+    /// It was read from the archive, and stands in memory again.
+    Archive,
+}
+
+/// What a look at memory and the removals under the gate has come to.
+enum Looked<T> {
+    Present,
+    Removed,
+    Absent(T),
+}
+
+impl<K, V, S> Inner<K, V, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher,
+{
+    pub fn get_or_restore<Q>(&self, key: &Q) -> Result<Option<Restored<V>>, RestoreError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        if let Some(fragment) = self.memory.get(key) {
+            return Ok(Some(Restored { fragment, source: Source::Memory }));
+        }
+        let owned = key.to_owned();
+        let backend = self.backend();
+        let encoded = backend.encode_key(&owned)?;
+        loop {
+            let view = self.memory.pin();
+            let looked = {
+                let mut stripe = self.gates.lock(&owned);
+                // The second look: what has left since the first one has left under the eyes of no ticket.
+                if view.contains(key) {
+                    Looked::Present
+                } else if stripe.is_removed(&owned) {
+                    Looked::Removed
+                } else {
+                    Looked::Absent(self.gates.enter(&mut stripe, &owned))
+                }
+            };
+            drop(view);
+            let ticket = match looked {
+                Looked::Removed => return Ok(None),
+                Looked::Absent(ticket) => ticket,
+                Looked::Present => match self.memory.get(key) {
+                    Some(fragment) => return Ok(Some(Restored { fragment, source: Source::Memory })),
+                    None => continue,
+                },
+            };
+
+            let record = backend.archive().get(&encoded)?;
+            let value = record.map(|record| backend.decode_value(&encoded, &record.value)).transpose()?;
+
+            let view = self.memory.pin();
+            let stripe = self.gates.lock(&owned);
+            if !ticket.is_current(&stripe) {
+                // It was removed, or something newer was archived: what was read may be old.
+                drop(stripe);
+                continue;
+            }
+            let Some(value) = value else {
+                drop(stripe);
+                return Ok(None);
+            };
+            // Under the gate: what takes the key away, or leaves for the archive, comes before or after.
+            let stored = view.get_or_store_with(owned.clone(), || value);
+            drop(stripe);
+            let stored = stored.map(GetOrStored::cloned);
+            drop(view);
+            drop(ticket);
+            self.nudge();
+            return match stored {
+                Ok(GetOrStored::Found(fragment)) => Ok(Some(Restored { fragment, source: Source::Memory })),
+                Ok(GetOrStored::Stored { fragment, .. }) => {
+                    add(&self.state.restored, 1);
+                    Ok(Some(Restored { fragment, source: Source::Archive }))
+                }
+                Err(error) => Err(RestoreError::Refused(error.reason)),
+            };
+        }
+    }
+
+    pub fn remove<Q>(&self, key: &Q) -> Option<Fragment<V>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        let owned = key.to_owned();
+        let view = self.memory.pin();
+        let removed = {
+            let mut stripe = self.gates.lock(&owned);
+            self.gates.remove(&mut stripe, owned.clone());
+            view.remove(key)
+        };
+        removed.map(Fragment::cloned)
+    }
+}
+
