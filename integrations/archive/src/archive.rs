@@ -96,8 +96,8 @@ pub struct Compacted {
     pub bytes_after: u64,
 }
 
-/// How an archive stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How an archive stands. An [`Archive`] of your own fills in a default one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Status {
     /// Records that `get` finds.

@@ -223,17 +223,17 @@ fn a_store_without_conditional_puts_is_refused() {
 }
 
 /// A small file system of its own, or `None` where it cannot be had.
-struct SmallDisk(tempfile::TempDir);
+pub struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
-    fn mounted(bytes: u64) -> Option<Self> {
+    pub fn mounted(bytes: u64) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let size = format!("size={bytes}");
         let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "none"]).arg(folder.path()).output();
         mount.is_ok_and(|mount| mount.status.success()).then_some(Self(folder))
     }
 
-    fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.0.path()
     }
 }

@@ -6,4 +6,5 @@ mod corruption;
 mod faults;
 mod killed;
 mod server;
+mod store;
 mod writers;

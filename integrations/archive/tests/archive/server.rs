@@ -12,7 +12,7 @@ use tierstack_archive::{Archive, ArchiveError, ErrorKind, ObjectArchive, ObjectO
 use crate::common::{Chance, Model, Step, agree, folder_options, ops};
 
 /// `127.0.0.1:PORT`, or `None` with a word about it.
-fn server() -> Option<SocketAddr> {
+pub fn server() -> Option<SocketAddr> {
     let address = std::env::var("TIERSTACK_ARCHIVE_S3").ok();
     if address.is_none() {
         println!("SKIPPED: TIERSTACK_ARCHIVE_S3 names no server, so nothing is tried on S3");
@@ -20,7 +20,7 @@ fn server() -> Option<SocketAddr> {
     address.map(|address| address.parse().expect("an address and a port"))
 }
 
-fn bucket(server: SocketAddr, name: &str) {
+pub fn bucket(server: SocketAddr, name: &str) {
     let mut stream = TcpStream::connect(server).unwrap();
     write!(stream, "PUT /{name} HTTP/1.1\r\nHost: {server}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
@@ -28,7 +28,7 @@ fn bucket(server: SocketAddr, name: &str) {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
-fn open_with(options: ObjectOptions, at: SocketAddr, bucket: &str) -> Result<ObjectArchive, ArchiveError> {
+pub fn open_with(options: ObjectOptions, at: SocketAddr, bucket: &str) -> Result<ObjectArchive, ArchiveError> {
     let builder = AmazonS3Builder::new()
         .with_endpoint(format!("http://{at}"))
         .with_allow_http(true)
@@ -39,7 +39,7 @@ fn open_with(options: ObjectOptions, at: SocketAddr, bucket: &str) -> Result<Obj
     options.open_s3(builder, "some/prefix")
 }
 
-fn short() -> Timeouts {
+pub fn short() -> Timeouts {
     Timeouts {
         connect: Duration::from_millis(500),
         request: Duration::from_millis(700),
@@ -92,24 +92,24 @@ fn an_older_writer_on_s3_is_fenced() {
     assert_eq!(written, 1);
 }
 
-const PASS: u8 = 0;
+pub const PASS: u8 = 0;
 /// Answers 500 to all.
-const FAIL: u8 = 1;
+pub const FAIL: u8 = 1;
 /// Takes the request, and says nothing.
-const HANG: u8 = 2;
+pub const HANG: u8 = 2;
 /// Closes the connection at once.
-const DROP: u8 = 3;
+pub const DROP: u8 = 3;
 /// Hands the request on, and closes before the answer comes back.
-const LOSE: u8 = 4;
+pub const LOSE: u8 = 4;
 
-struct Proxy {
-    at: SocketAddr,
+pub struct Proxy {
+    pub at: SocketAddr,
     mode: Arc<AtomicU8>,
     done: Arc<AtomicBool>,
 }
 
 impl Proxy {
-    fn before(server: SocketAddr) -> Self {
+    pub fn before(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let proxy = Self { at: listener.local_addr().unwrap(), mode: Arc::default(), done: Arc::default() };
         let (mode, done) = (proxy.mode.clone(), proxy.done.clone());
@@ -126,7 +126,7 @@ impl Proxy {
         proxy
     }
 
-    fn set(&self, mode: u8) {
+    pub fn set(&self, mode: u8) {
         self.mode.store(mode, Ordering::SeqCst);
     }
 }

@@ -1,0 +1,8 @@
+//! A store with an archive behind it.
+
+mod failing;
+mod killed;
+mod paused;
+mod races;
+mod real;
+mod trial;
