@@ -29,6 +29,7 @@ pub(super) struct Batches<K: Send + Sync + 'static, V: Send + Sync + 'static, S>
     removals: u64,
 }
 
+/// A step that is committed.
 struct Step<K, V> {
     key: K,
     encoded: Vec<u8>,
@@ -38,6 +39,13 @@ struct Step<K, V> {
 enum What<K, V> {
     Remove { sequence: u64 },
     Put { value: Vec<u8>, version: Version, weight: u64, leaving: Option<Leaving<K, V>> },
+}
+
+/// What a batch settles.
+struct Batch<K, V> {
+    steps: Vec<Step<K, V>>,
+    /// What leaves and need not be written.
+    unchanged: Vec<Leaving<K, V>>,
 }
 
 impl<K, V, S> Batches<K, V, S>
@@ -51,6 +59,7 @@ where
         let mut batches =
             Self { inner, backend, next_tick: 0, aside: HashMap::new(), removals_aside: 0, removals: 0 };
         batches.rise()?;
+        batches.tell_aside();
         Ok(batches)
     }
 
@@ -74,25 +83,25 @@ where
     /// Those of the archive that are not about one record. Nothing has left the memory then, and all is collected anew next time.
     pub fn write_one(&mut self, jobs: &mut [Job<K>]) -> Result<bool, ArchiveError> {
         let removals = self.inner.gates.pending();
-        let mut steps = Vec::with_capacity(removals.len());
+        let mut batch = Batch { steps: Vec::with_capacity(removals.len()), unchanged: Vec::new() };
         for (key, sequence) in removals {
             match self.encode_key(&key) {
-                Ok(encoded) => steps.push(Step { key, encoded, what: What::Remove { sequence } }),
+                Ok(encoded) => batch.steps.push(Step { key, encoded, what: What::Remove { sequence } }),
                 // What cannot be written now was not written before.
                 Err(_) => drop(self.inner.gates.settle(&key, Some(sequence))),
             }
         }
         // Behind the removals: what stands in memory now was stored after them, so its tick is to be higher.
-        self.collect(&mut steps, jobs);
-        let is_empty = steps.is_empty();
-        self.commit(&mut steps, jobs)?;
-        self.settle(steps, jobs);
+        self.collect(&mut batch, jobs);
+        let is_empty = batch.steps.is_empty() && batch.unchanged.is_empty();
+        self.commit(&mut batch.steps, jobs)?;
+        self.settle(batch, jobs);
         jobs.iter_mut().for_each(|job| job.is_drained = true);
         self.forget()?;
         Ok(!is_empty)
     }
 
-    fn collect(&mut self, steps: &mut Vec<Step<K, V>>, jobs: &mut [Job<K>]) {
+    fn collect(&mut self, batch: &mut Batch<K, V>, jobs: &mut [Job<K>]) {
         let inner = self.inner.clone();
         let queued = self.queued();
         let (full, entries) = (inner.options.batch_bytes.max(1), inner.options.batch_entries.max(1));
@@ -110,11 +119,15 @@ where
                     continue;
                 }
                 taken.insert(leaving.key.clone());
+                if inner.gates.is_unchanged(&leaving.key, leaving.version) {
+                    batch.unchanged.push(leaving);
+                    continue;
+                }
                 let (key, version, weight) = (leaving.key.clone(), leaving.version, leaving.weight);
                 match self.encode(&leaving.key, &leaving.value) {
                     Ok((encoded, value)) => {
                         let what = What::Put { value, version, weight, leaving: Some(leaving) };
-                        steps.push(Step { key, encoded, what });
+                        batch.steps.push(Step { key, encoded, what });
                     }
                     Err(error) => self.set_aside((key, version, weight), error, jobs),
                 }
@@ -144,6 +157,10 @@ where
                     jobs[at].left.remove(&key);
                     continue;
                 };
+                if inner.gates.is_unchanged(&key, version) {
+                    jobs[at].durable(&key);
+                    continue;
+                }
                 if self.aside.contains_key(&version) {
                     jobs[at].left.remove(&key);
                     if let Some(error) = inner.state.health().set_aside_error {
@@ -157,7 +174,7 @@ where
                         entries -= 1;
                         taken.insert(key.clone());
                         let what = What::Put { value, version, weight, leaving: None };
-                        steps.push(Step { key, encoded, what });
+                        batch.steps.push(Step { key, encoded, what });
                     }
                     Err(error) => self.set_aside((key, version, weight), error, jobs),
                 }
@@ -217,31 +234,51 @@ where
     }
 
     /// What was committed is durable: removals need not be remembered, and what leaves can leave.
-    fn settle(&mut self, steps: Vec<Step<K, V>>, jobs: &mut [Job<K>]) {
+    fn settle(&mut self, batch: Batch<K, V>, jobs: &mut [Job<K>]) {
         let inner = self.inner.clone();
-        for Step { key, what, .. } in steps {
-            match what {
+        for Step { key, what, .. } in batch.steps {
+            let (version, leaving) = match what {
                 What::Remove { sequence } => {
                     inner.gates.settle(&key, Some(sequence));
                     self.removals += 1;
+                    continue;
                 }
-                What::Put { weight, leaving, .. } => {
-                    // No removal waits, and none of the restores that run will put back something older. One that begins now finds it in memory, until
-                    // the next line; after that it finds it in the archive.
-                    if !inner.gates.settle(&key, None) {
-                        continue;
-                    }
-                    if let Some(leaving) = leaving {
-                        let finished = catch_unwind(AssertUnwindSafe(|| inner.memory.finish_leaving(&leaving)));
-                        // A panic is the listener's, which is told of what has left.
-                        add(&inner.state.panics, u64::from(finished.is_err()));
-                        add(&inner.state.archived, u64::from(finished.unwrap_or(true)));
-                        jobs.iter_mut().for_each(|job| job.owed = job.owed.saturating_sub(weight));
-                    }
-                    jobs.iter_mut().for_each(|job| job.durable(&key));
+                What::Put { version, leaving, .. } => (version, leaving),
+            };
+            if !inner.gates.settle(&key, None) {
+                continue;
+            }
+            if !leaving.is_some_and(|leaving| self.finish(&leaving, jobs)) {
+                // It stays for now.
+                inner.gates.set_unchanged(&mut inner.gates.lock(&key), &key, version, inner.fragments());
+            }
+            jobs.iter_mut().for_each(|job| job.durable(&key));
+        }
+        for leaving in batch.unchanged {
+            // A removal may have come since: then it is not leaving any more, and the removal will be committed.
+            if inner.gates.settle(&leaving.key, None) {
+                let has_left = self.finish(&leaving, jobs);
+                add(&inner.state.unchanged, u64::from(has_left));
+                if !has_left {
+                    let stripe = &mut inner.gates.lock(&leaving.key);
+                    inner.gates.set_unchanged(stripe, &leaving.key, leaving.version, inner.fragments());
                 }
+                jobs.iter_mut().for_each(|job| job.durable(&leaving.key));
             }
         }
+    }
+
+    /// Lets a fragment leave that is settled: no removal of it waits, and no restore that runs will put back something older. A restore that begins now
+    /// finds it in memory, until it has left. After that, it finds it in the archive.
+    fn finish(&self, leaving: &Leaving<K, V>, jobs: &mut [Job<K>]) -> bool {
+        let inner = &self.inner;
+        jobs.iter_mut().for_each(|job| job.owed = job.owed.saturating_sub(leaving.weight));
+        let finished = catch_unwind(AssertUnwindSafe(|| inner.memory.finish_leaving(leaving)));
+        // A panic is the listener's, which is told of what has left.
+        add(&inner.state.panics, u64::from(finished.is_err()));
+        let has_left = finished.unwrap_or(true);
+        add(&inner.state.archived, u64::from(has_left));
+        has_left
     }
 
     /// All steps that are still to come have higher ticks, so the archive need not remember the removals.

@@ -1,7 +1,7 @@
 //! The gates: what is known of a key that neither the memory nor the archive says.
 //!
-//! Two things are. A *removal* that the archive has not committed yet, and a *restore* that is reading the archive. Both are about few keys at a
-//! time, so they stand in ordinary maps, striped by key, each behind a mutex. **A gate is held for operations in memory only, never
+//! Three things are. A *removal* that the archive has not committed yet. A *restore* that is reading the archive. And which fragment of memory is
+//! *unchanged*: the archive has its record already. They stand in ordinary maps, striped by key, each behind a mutex. **A gate is held for operations in memory only, never
 //! while the archive is asked.** Nor while a listener is called: what is done to the store under a gate is done through a
 //! [`View`](tierstack::View), which tells the listener when it is dropped, and it is dropped behind the gate.
 
@@ -9,6 +9,8 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tierstack::Version;
 
 const STRIPES: usize = 64;
 
@@ -24,6 +26,9 @@ pub(super) struct Gates<K> {
 pub(super) struct Stripe<K> {
     removals: HashMap<K, Removal>,
     restores: HashMap<K, Restores>,
+    /// The version whose record the archive has, durable and not followed by another step for the key. It saves writing it again, and nothing else: one
+    /// that is missing is written again. One of a fragment that has gone is no harm, as no version comes back.
+    unchanged: HashMap<K, Version>,
 }
 
 #[derive(Clone, Copy)]
@@ -43,7 +48,9 @@ struct Restores {
 
 impl<K: Hash + Eq + Clone> Gates<K> {
     pub fn new() -> Self {
-        let stripe = || Mutex::new(Stripe { removals: HashMap::new(), restores: HashMap::new() });
+        let stripe = || {
+            Mutex::new(Stripe { removals: HashMap::new(), restores: HashMap::new(), unchanged: HashMap::new() })
+        };
         Self {
             stripes: std::iter::repeat_with(stripe).take(STRIPES).collect(),
             hasher: RandomState::new(),
@@ -61,6 +68,7 @@ impl<K: Hash + Eq + Clone> Gates<K> {
     /// The key is gone from the archive, too, from now on. The caller holds its gate, and takes it out of the memory before it lets go.
     pub fn remove(&self, stripe: &mut Stripe<K>, key: K) {
         stripe.make_old(&key);
+        stripe.unchanged.remove(&key);
         let removal = Removal { sequence: self.sequence.fetch_add(1, Ordering::Relaxed), is_aside: false };
         if stripe.removals.insert(key, removal).is_none() {
             self.pending.fetch_add(1, Ordering::Relaxed);
@@ -84,6 +92,7 @@ impl<K: Hash + Eq + Clone> Gates<K> {
     pub fn settle(&self, key: &K, committed: Option<u64>) -> bool {
         let mut stripe = self.lock(key);
         stripe.make_old(key);
+        stripe.unchanged.remove(key);
         let Some(removal) = stripe.removals.get(key) else { return true };
         if Some(removal.sequence) != committed {
             return false;
@@ -102,11 +111,29 @@ impl<K: Hash + Eq + Clone> Gates<K> {
         }
     }
 
-    /// All removals are to be committed again.
+    /// All removals are to be committed, and all fragments to be written again.
     pub fn take_up(&self) {
         for stripe in &self.stripes {
-            lock(stripe).removals.values_mut().for_each(|removal| removal.is_aside = false);
+            let mut stripe = lock(stripe);
+            stripe.removals.values_mut().for_each(|removal| removal.is_aside = false);
+            stripe.unchanged.clear();
         }
+    }
+
+    /// The archive has the record of this version, unless a removal of the key waits. `fragments` stand in memory: much more need not be known.
+    pub fn set_unchanged(&self, stripe: &mut Stripe<K>, key: &K, version: Version, fragments: u64) {
+        if stripe.removals.contains_key(key) {
+            return;
+        }
+        if stripe.unchanged.len() as u64 > 64 + 4 * fragments / STRIPES as u64 {
+            // They are of fragments that expired, or were taken out behind our back.
+            stripe.unchanged.clear();
+        }
+        stripe.unchanged.insert(key.clone(), version);
+    }
+
+    pub fn is_unchanged(&self, key: &K, version: Version) -> bool {
+        self.lock(key).unchanged.get(key) == Some(&version)
     }
 
     /// Removals that are not committed, about.

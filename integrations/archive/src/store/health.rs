@@ -32,11 +32,13 @@ pub struct Health {
     pub set_aside_error: Option<Arc<ArchiveError>>,
     /// Fragments that have left cold for the archive.
     pub archived: u64,
+    /// How many of these were not written, as the archive had them already: they had been restored, or copied by a flush or a checkpoint.
+    pub unchanged: u64,
     /// Fragments that came back.
     pub restored: u64,
     /// Commits.
     pub commits: u64,
-    /// Records and removals that were committed: more than `archived`, as some are used or replaced while they are written.
+    /// Records and removals that were committed. Records can be more than `archived`, as some fragments are used or replaced while they are written.
     pub committed_steps: u64,
     /// Bytes of the keys and values that were committed, as the codecs wrote them.
     pub committed_bytes: u64,
@@ -48,6 +50,7 @@ pub struct Health {
 pub(super) struct State {
     state: Mutex<Told>,
     pub archived: AtomicU64,
+    pub unchanged: AtomicU64,
     pub restored: AtomicU64,
     pub commits: AtomicU64,
     pub committed_steps: AtomicU64,
@@ -79,6 +82,7 @@ impl State {
             set_aside: count(&self.set_aside),
             set_aside_error: told.set_aside_error.clone(),
             archived: count(&self.archived),
+            unchanged: count(&self.unchanged),
             restored: count(&self.restored),
             commits: count(&self.commits),
             committed_steps: count(&self.committed_steps),

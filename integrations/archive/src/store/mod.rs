@@ -29,6 +29,8 @@
 //!   perhaps one that a flush has promised, so it is not taken back. Memory hides it while the key is there. What takes the key out of memory is
 //!   a removal, which deletes the record, or another archiving, which overwrites it. (Or an end that the archive is not told of: see the limits.)
 //! - *A commit fails, and is done all the same.* Its records are states of keys that are in memory still, and all later ticks are higher.
+//! - *What was restored leaves again unchanged.* The gate knows its version, and it is not written again. Every step that is committed for the key, and every
+//!   removal, makes the gate forget it.
 //! - *Removals are forgotten* by the archive only below the tick of the next step.
 //!
 //! The gates are held for operations in memory only. They call no listener: views tell listeners when they are dropped, which is behind the gate.
@@ -168,6 +170,10 @@ where
 {
     fn backend(&self) -> Arc<dyn Backend<K, V>> {
         self.backend.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn fragments(&self) -> u64 {
+        Tier::ALL.into_iter().map(|tier| self.memory.len(tier)).sum()
     }
 
     /// How far cold stands above what it is to keep, without so much of it.

@@ -79,7 +79,7 @@ where
             let value = record.map(|record| backend.decode_value(&encoded, &record.value)).transpose()?;
 
             let view = self.memory.pin();
-            let stripe = self.gates.lock(&owned);
+            let mut stripe = self.gates.lock(&owned);
             if !ticket.is_current(&stripe) {
                 // It was removed, or something newer was archived: what was read may be old.
                 drop(stripe);
@@ -91,6 +91,9 @@ where
             };
             // Under the gate: what takes the key away, or leaves for the archive, comes before or after.
             let stored = view.get_or_store_with(owned.clone(), || value);
+            if let Ok(GetOrStored::Stored { fragment, .. }) = &stored {
+                self.gates.set_unchanged(&mut stripe, &owned, fragment.version, self.fragments());
+            }
             drop(stripe);
             let stored = stored.map(GetOrStored::cloned);
             drop(view);

@@ -218,6 +218,45 @@ fn a_flush_makes_durable_what_was_used_or_replaced_while_it_ran() {
 }
 
 #[test]
+fn what_was_restored_is_not_written_again_unless_it_was_changed() {
+    let trial = Trial::new();
+    let store = store(&trial, options(0));
+    (0..20).for_each(|key| store_cold(&store, key, key));
+    store.checkpoint(LIMIT).unwrap();
+    let leave = || {
+        (0..20).for_each(|key| drop(store.memory().demote_to(&key, Tier::Cold)));
+        store.flush(LIMIT).unwrap();
+        until("all leave", || (0..20).all(|key| !store.memory().contains(&key)));
+    };
+    leave();
+    let written = store.health().committed_steps;
+    for round in 1..4 {
+        assert!((0..20).all(|key| restored(&store, key) == Some(key)));
+        leave();
+        let health = store.health();
+        assert!(health.committed_steps == written && health.unchanged >= round * 20, "{health:?}");
+    }
+    // Changed, removed, removed and stored again; and one is left alone.
+    assert!((0..4).all(|key| restored(&store, key) == Some(key)));
+    store_cold(&store, 0, 100);
+    store.remove(&1);
+    store.remove(&2);
+    store_cold(&store, 2, 200);
+    leave();
+    assert_eq!((0..4).map(|key| restored(&store, key)).collect::<Vec<_>>(), [Some(100), None, Some(200), Some(3)]);
+    assert_eq!((0..4).map(|key| trial.crashed().value(key)).collect::<Vec<_>>(), [Some(100), None, Some(200), Some(3)]);
+    // A checkpoint does not write it, either.
+    let written = store.health().committed_steps;
+    store.checkpoint(LIMIT).unwrap();
+    assert_eq!(store.health().committed_steps, written);
+    // Another archive does not have it.
+    let other = Trial::new();
+    store.reopen(typed(&other)).unwrap();
+    store.checkpoint(LIMIT).unwrap();
+    assert_eq!(other.value(3), Some(3));
+}
+
+#[test]
 fn a_listener_may_use_the_store_that_calls_it() {
     let trial = Trial::new();
     let place: Arc<Mutex<Weak<Store>>> = Arc::default();

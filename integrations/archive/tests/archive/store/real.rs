@@ -36,6 +36,7 @@ pub fn open<A: Archive + 'static>(archive: A) -> Bytes<A> {
         .build()
         .unwrap();
     let options = ArchivedOptions::new(Capacity::bytes(10_000))
+        .queue_bytes(500_000)
         .batch_bytes(100_000)
         .linger(Duration::from_millis(5))
         .back_off(Duration::from_millis(5)..=Duration::from_millis(50));
@@ -66,11 +67,11 @@ fn a_full_disk_is_said_and_nothing_is_lost() {
         let store = open(archive);
         let mut keys = 0;
         while store.health().failing_since.is_none() {
-            store.store(keys, value(keys)).unwrap();
+            let is_behind = store.store(keys, value(keys)).unwrap().is_behind;
             keys += 1;
             assert!(keys < 10_000);
-            if keys % 50 == 0 {
-                std::thread::sleep(Duration::from_millis(5));
+            if is_behind {
+                store.wait_for_room(Duration::from_millis(100));
             }
         }
         for _ in 0..200 {
