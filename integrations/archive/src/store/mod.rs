@@ -19,7 +19,7 @@
 //! # The races
 //!
 //! - *A restore reads, a newer value is stored, archived and leaves.* Step 3 made the read old before step 4 took the value out of memory.
-//!   A restore that registers between 3 and 4 does not: it finds the key in memory.
+//!   One that registers later reads the newer record, which is durable by then.
 //! - *A restore reads, the key is removed.* The removal made it old. A restore that comes later finds the removal noted, until the removal
 //!   is durable: then the archive says so.
 //! - *A key is removed after 1, stored again, and leaves in the same batch.* The batch does not have the removal, which will come with a higher tick

@@ -56,7 +56,7 @@ where
             let view = self.memory.pin();
             let looked = {
                 let mut stripe = self.gates.lock(&owned);
-                // The second look: what has left since the first one has left under the eyes of no ticket.
+                // A second look: what has come back since the first one need not be read.
                 if view.contains(key) {
                     Looked::Present
                 } else if stripe.is_removed(&owned) {

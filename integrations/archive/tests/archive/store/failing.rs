@@ -121,8 +121,15 @@ fn what_is_above_the_queue_goes_to_the_listener_if_the_store_is_built_so() {
 
 #[test]
 fn what_is_refused_for_itself_is_set_aside_and_the_others_go_on() {
+    set_aside(options(2).batch_entries(3));
+    let mut by_bytes = options(2).batch_bytes(3);
+    by_bytes.cold = Capacity::bytes(2);
+    set_aside(by_bytes);
+}
+
+fn set_aside(options: ArchivedOptions) {
     let trial = Trial::new();
-    let store = store(&trial, options(2).batch_entries(3));
+    let store = store(&trial, options);
     trial.corrupt(Some(40));
     let value = |key| match key {
         0 => REFUSED,
