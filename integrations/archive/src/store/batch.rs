@@ -56,8 +56,7 @@ where
 {
     /// Asks the archive where its ticks stand.
     pub fn new(inner: Arc<Inner<K, V, S>>, backend: Arc<dyn Backend<K, V>>) -> Result<Self, ArchiveError> {
-        let mut batches =
-            Self { inner, backend, next_tick: 0, aside: HashMap::new(), removals_aside: 0, removals: 0 };
+        let mut batches = Self { inner, backend, next_tick: 0, aside: HashMap::new(), removals_aside: 0, removals: 0 };
         batches.rise()?;
         batches.tell_aside();
         Ok(batches)
@@ -76,7 +75,7 @@ where
         self.inner.queued(self.aside.values().map(|(_, weight)| weight).sum(), self.aside.len() as u64)
     }
 
-    /// Collects, commits and settles one batch. Returns whether there was anything to do.
+    /// Collects, commits and settles one batch. Returns whether anything was written or has left.
     ///
     /// # Errors
     ///
@@ -93,12 +92,14 @@ where
         }
         // Behind the removals: what stands in memory now was stored after them, so its tick is to be higher.
         self.collect(&mut batch, jobs);
-        let is_empty = batch.steps.is_empty() && batch.unchanged.is_empty();
+        let is_any = !batch.steps.is_empty();
         self.commit(&mut batch.steps, jobs)?;
-        self.settle(batch, jobs);
-        jobs.iter_mut().for_each(|job| job.is_drained = true);
+        let has_any_left = self.settle(batch, jobs);
+        for job in jobs {
+            job.is_drained = true;
+        }
         self.forget()?;
-        Ok(!is_empty)
+        Ok(is_any || has_any_left)
     }
 
     fn collect(&mut self, batch: &mut Batch<K, V>, jobs: &mut [Job<K>]) {
@@ -108,7 +109,8 @@ where
         let mut taken = HashSet::new();
         if queued.is_any() {
             // What was set aside is handed out again each time, the first of all. It comes on top.
-            let (aside_bytes, aside) = (self.aside.values().map(|(_, weight)| weight).sum::<u64>(), self.aside.len() as u64);
+            let (aside_bytes, aside) =
+                (self.aside.values().map(|(_, weight)| weight).sum::<u64>(), self.aside.len() as u64);
             let most = queued.within(full, entries);
             let most = Capacity {
                 bytes: most.bytes.map(|most| most.saturating_add(aside_bytes)),
@@ -191,15 +193,13 @@ where
             // Also after a failure: it may be committed all the same, and what comes next is later.
             self.next_tick += steps.len() as u64;
             let ops: Vec<_> = (first..).zip(&*steps).map(|(tick, step)| step.op(tick)).collect();
-            let error = match guarded(&inner.state.panics, ErrorKind::Panicked, || backend.archive().commit(&ops)) {
-                Ok(_) => {
-                    guarded(&inner.state.panics, ErrorKind::Panicked, || backend.archive().flush())?;
-                    add(&inner.state.commits, 1);
-                    add(&inner.state.committed_steps, steps.len() as u64);
-                    add(&inner.state.committed_bytes, steps.iter().map(Step::bytes).sum());
-                    return Ok(());
-                }
-                Err(error) => error,
+            let committed = guarded(&inner.state.panics, ErrorKind::Panicked, || backend.archive().commit(&ops));
+            let Err(error) = committed else {
+                guarded(&inner.state.panics, ErrorKind::Panicked, || backend.archive().flush())?;
+                add(&inner.state.commits, 1);
+                add(&inner.state.committed_steps, steps.len() as u64);
+                add(&inner.state.committed_bytes, steps.iter().map(Step::bytes).sum());
+                return Ok(());
             };
             if error.kind() == ErrorKind::BelowHorizon && !has_risen {
                 // Somebody else has told the archive to forget.
@@ -208,7 +208,9 @@ where
                 continue;
             }
             let refused: Vec<_> = match error.key() {
-                Some(key) if is_of_one_record(error.kind()) => steps.extract_if(.., |step| step.encoded == key).collect(),
+                Some(key) if is_of_one_record(error.kind()) => {
+                    steps.extract_if(.., |step| step.encoded == key).collect()
+                }
                 _ => Vec::new(),
             };
             if refused.is_empty() {
@@ -222,7 +224,9 @@ where
                         self.removals_aside += 1;
                         inner.state.refused(&error);
                         self.tell_aside();
-                        jobs.iter_mut().for_each(|job| job.refuse(&error));
+                        for job in &mut *jobs {
+                            job.refuse(&error);
+                        }
                     }
                     What::Put { version, weight, .. } => {
                         self.set_aside_because((step.key, version, weight), &error, jobs);
@@ -234,8 +238,10 @@ where
     }
 
     /// What was committed is durable: removals need not be remembered, and what leaves can leave.
-    fn settle(&mut self, batch: Batch<K, V>, jobs: &mut [Job<K>]) {
+    /// Returns whether a fragment has left that was not written.
+    fn settle(&mut self, batch: Batch<K, V>, jobs: &mut [Job<K>]) -> bool {
         let inner = self.inner.clone();
+        let mut has_any_left = false;
         for Step { key, what, .. } in batch.steps {
             let (version, leaving) = match what {
                 What::Remove { sequence } => {
@@ -250,29 +256,36 @@ where
             }
             if !leaving.is_some_and(|leaving| self.finish(&leaving, jobs)) {
                 // It stays for now.
-                inner.gates.set_unchanged(&mut inner.gates.lock(&key), &key, version, inner.fragments());
+                inner.gates.lock(&key).set_unchanged(&key, version, inner.fragments());
             }
-            jobs.iter_mut().for_each(|job| job.durable(&key));
+            for job in &mut *jobs {
+                job.durable(&key);
+            }
         }
         for leaving in batch.unchanged {
             // A removal may have come since: then it is not leaving any more, and the removal will be committed.
             if inner.gates.settle(&leaving.key, None) {
                 let has_left = self.finish(&leaving, jobs);
+                has_any_left |= has_left;
                 add(&inner.state.unchanged, u64::from(has_left));
                 if !has_left {
-                    let stripe = &mut inner.gates.lock(&leaving.key);
-                    inner.gates.set_unchanged(stripe, &leaving.key, leaving.version, inner.fragments());
+                    inner.gates.lock(&leaving.key).set_unchanged(&leaving.key, leaving.version, inner.fragments());
                 }
-                jobs.iter_mut().for_each(|job| job.durable(&leaving.key));
+                for job in &mut *jobs {
+                    job.durable(&leaving.key);
+                }
             }
         }
+        has_any_left
     }
 
     /// Lets a fragment leave that is settled: no removal of it waits, and no restore that runs will put back something older. A restore that begins now
     /// finds it in memory, until it has left. After that, it finds it in the archive.
     fn finish(&self, leaving: &Leaving<K, V>, jobs: &mut [Job<K>]) -> bool {
         let inner = &self.inner;
-        jobs.iter_mut().for_each(|job| job.owed = job.owed.saturating_sub(leaving.weight));
+        for job in jobs {
+            job.owed = job.owed.saturating_sub(leaving.weight);
+        }
         let finished = catch_unwind(AssertUnwindSafe(|| inner.memory.finish_leaving(leaving)));
         // A panic is the listener's, which is told of what has left.
         add(&inner.state.panics, u64::from(finished.is_err()));

@@ -48,9 +48,8 @@ struct Restores {
 
 impl<K: Hash + Eq + Clone> Gates<K> {
     pub fn new() -> Self {
-        let stripe = || {
-            Mutex::new(Stripe { removals: HashMap::new(), restores: HashMap::new(), unchanged: HashMap::new() })
-        };
+        let stripe =
+            || Mutex::new(Stripe { removals: HashMap::new(), restores: HashMap::new(), unchanged: HashMap::new() });
         Self {
             stripes: std::iter::repeat_with(stripe).take(STRIPES).collect(),
             hasher: RandomState::new(),
@@ -120,18 +119,6 @@ impl<K: Hash + Eq + Clone> Gates<K> {
         }
     }
 
-    /// The archive has the record of this version, unless a removal of the key waits. `fragments` stand in memory: much more need not be known.
-    pub fn set_unchanged(&self, stripe: &mut Stripe<K>, key: &K, version: Version, fragments: u64) {
-        if stripe.removals.contains_key(key) {
-            return;
-        }
-        if stripe.unchanged.len() as u64 > 64 + 4 * fragments / STRIPES as u64 {
-            // They are of fragments that expired, or were taken out behind our back.
-            stripe.unchanged.clear();
-        }
-        stripe.unchanged.insert(key.clone(), version);
-    }
-
     pub fn is_unchanged(&self, key: &K, version: Version) -> bool {
         self.lock(key).unchanged.get(key) == Some(&version)
     }
@@ -149,7 +136,19 @@ impl<K: Hash + Eq + Clone> Gates<K> {
     }
 }
 
-impl<K: Hash + Eq> Stripe<K> {
+impl<K: Hash + Eq + Clone> Stripe<K> {
+    /// The archive has the record of this version, unless a removal of the key waits. `fragments` stand in memory: much more need not be known.
+    pub fn set_unchanged(&mut self, key: &K, version: Version, fragments: u64) {
+        if self.removals.contains_key(key) {
+            return;
+        }
+        if self.unchanged.len() as u64 > 64 + 4 * fragments / STRIPES as u64 {
+            // They are of fragments that expired, or were taken out behind our back.
+            self.unchanged.clear();
+        }
+        self.unchanged.insert(key.clone(), version);
+    }
+
     pub fn is_removed(&self, key: &K) -> bool {
         self.removals.contains_key(key)
     }

@@ -48,7 +48,7 @@ pub struct Health {
 
 #[derive(Default)]
 pub(super) struct State {
-    state: Mutex<Told>,
+    told: Mutex<Told>,
     pub archived: AtomicU64,
     pub unchanged: AtomicU64,
     pub restored: AtomicU64,
@@ -120,7 +120,7 @@ impl State {
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -166,10 +166,12 @@ impl<K: Hash + Eq + Clone> Inbox<K> {
     }
 
     /// The writer has ended.
-    pub fn close(&self, error: Option<Arc<ArchiveError>>) {
-        let before = std::mem::replace(&mut *lock(&self.state), Letters::Closed(error.clone()));
+    pub fn close(&self, error: Option<&Arc<ArchiveError>>) {
+        let before = std::mem::replace(&mut *lock(&self.state), Letters::Closed(error.cloned()));
         if let Letters::Open(jobs) | Letters::Ending(jobs) = before {
-            jobs.into_iter().for_each(|job| job.stop(error.clone()));
+            for job in jobs {
+                job.stop(error.cloned());
+            }
         }
     }
 }

@@ -24,7 +24,7 @@ impl BackOff {
         let pause = shortest.saturating_mul(doubled).min(longest);
         self.attempts = self.attempts.saturating_add(1);
         let chance = u32::try_from(self.chance.hash_one(self.attempts) % 1024).unwrap_or(0);
-        pause - pause / 2 * chance / 1024
+        pause.saturating_sub(pause / 2 / 1024 * chance)
     }
 
     pub fn attempts(&self) -> u32 {

@@ -42,7 +42,12 @@ impl Queued {
 
 /// `part` of `of`, as a share of `whole`: about, as it is about averages anyway.
 #[inline]
-#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "about; saturates")]
+#[allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "about; saturates"
+)]
 fn share(whole: u64, part: u64, of: u64) -> u64 {
     if part == 0 || of == 0 { 0 } else { (whole as f64 * (part as f64 / of as f64)).round() as u64 }
 }

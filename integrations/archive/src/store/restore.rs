@@ -92,7 +92,7 @@ where
             // Under the gate: what takes the key away, or leaves for the archive, comes before or after.
             let stored = view.get_or_store_with(owned.clone(), || value);
             if let Ok(GetOrStored::Stored { fragment, .. }) = &stored {
-                self.gates.set_unchanged(&mut stripe, &owned, fragment.version, self.fragments());
+                stripe.set_unchanged(&owned, fragment.version, self.fragments());
             }
             drop(stripe);
             let stored = stored.map(GetOrStored::cloned);
@@ -125,4 +125,3 @@ where
         removed.map(Fragment::cloned)
     }
 }
-

@@ -58,8 +58,10 @@ where
             }
         };
         inner.state.stopped(true);
-        self.jobs.into_iter().for_each(|job| job.stop(error.clone()));
-        inner.inbox.close(error);
+        for job in self.jobs {
+            job.stop(error.clone());
+        }
+        inner.inbox.close(error.as_ref());
         inner.room.tell();
     }
 

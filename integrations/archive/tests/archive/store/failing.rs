@@ -56,9 +56,9 @@ fn pauses_grow_and_are_bounded() {
     trial.fail(Some(ErrorKind::Unavailable));
     store_cold(&store, 1, 1);
     until("it fails", || trial.tries() >= 2);
-    let (begun, tries) = (Instant::now(), trial.tries());
+    let (begun, before) = (Instant::now(), trial.tries());
     std::thread::sleep(Duration::from_millis(600));
-    let (took, tried) = (begun.elapsed().as_millis(), u128::from(trial.tries() - tries));
+    let (took, tried) = (begun.elapsed().as_millis(), u128::from(trial.tries() - before));
     assert!(tried <= took / 5 / 2 && tried >= 4, "{tried} tries in {took} ms");
     // Each pause of the longest kind takes 40 ms at least.
     assert!(tried <= took / 40 + 6, "{tried} tries in {took} ms");
@@ -232,7 +232,7 @@ fn a_panic_of_the_listener_is_counted_and_stops_nothing() {
 fn an_archive_that_hangs_holds_up_a_flush_until_its_limit_and_a_drop_until_its_answer() {
     let trial = Trial::new();
     let store = store(&trial, options(0));
-    let hang = Duration::from_millis(300);
+    let hang = Duration::from_millis(600);
     trial.on(move |point| {
         if point == Point::BeforeCommit {
             std::thread::sleep(hang);
@@ -241,7 +241,7 @@ fn an_archive_that_hangs_holds_up_a_flush_until_its_limit_and_a_drop_until_its_a
     (0..5).for_each(|key| store_cold(&store, key, key));
     let begun = Instant::now();
     assert!(matches!(store.flush(Duration::from_millis(50)), Err(FlushError::TimedOut { error: None })));
-    assert!(begun.elapsed() < hang - Duration::from_millis(50), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < hang / 2, "{:?}", begun.elapsed());
     // Stores and reads do not wait for it.
     let begun = Instant::now();
     (5..100).for_each(|key| store_cold(&store, key, key));

@@ -62,7 +62,9 @@ fn child() {
             _ => {
                 writeln!(out, "stored {key} {number}").unwrap();
                 store.store(key, number).unwrap();
-                store.memory().demote_to(&key, [Tier::Warm, Tier::Cold, Tier::Hot][usize::try_from(chance.below(3)).unwrap()]);
+                store
+                    .memory()
+                    .demote_to(&key, [Tier::Warm, Tier::Cold, Tier::Hot][usize::try_from(chance.below(3)).unwrap()]);
                 known.insert(key, Some(number));
             }
         }
@@ -166,7 +168,10 @@ fn killed(local: usize) {
         }
         number += 1_000_000;
     }
-    println!("{:?}: {KILLS} kills, {steps} stores, {durable} told durable, the slowest open took {slowest:?}", Local::ALL[local]);
+    println!(
+        "{:?}: {KILLS} kills, {steps} stores, {durable} told durable, the slowest open took {slowest:?}",
+        Local::ALL[local]
+    );
     assert!(durable > KILLS);
 }
 

@@ -224,7 +224,9 @@ fn what_was_restored_is_not_written_again_unless_it_was_changed() {
     (0..20).for_each(|key| store_cold(&store, key, key));
     store.checkpoint(LIMIT).unwrap();
     let leave = || {
-        (0..20).for_each(|key| drop(store.memory().demote_to(&key, Tier::Cold)));
+        for key in 0..20 {
+            store.memory().demote_to(&key, Tier::Cold);
+        }
         store.flush(LIMIT).unwrap();
         until("all leave", || (0..20).all(|key| !store.memory().contains(&key)));
     };

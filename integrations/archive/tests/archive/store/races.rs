@@ -45,7 +45,10 @@ impl Told {
                 let value = found.fragment.value;
                 let is_old = if is_stored { value < number } else { value <= number };
                 let begun = self.begun.load(Ordering::SeqCst);
-                assert!(!is_old && value <= begun, "key {key}: {value} after {number} (stored: {is_stored}) of {begun}");
+                assert!(
+                    !is_old && value <= begun,
+                    "key {key}: {value} after {number} (stored: {is_stored}) of {begun}"
+                );
             }
             None => assert!(!is_stored || is_removed, "key {key}: nothing after {number} was stored"),
         }
@@ -67,29 +70,29 @@ fn dawdle(trial: &Trial, seed: u64) {
     });
 }
 
-fn race(seed: u64, time: Duration, one_of: u64, keys: u64, changers: u64, readers: u64) -> (u64, u64) {
+fn race(seed: u64, time: Duration, one_of: u64, keys: u64, owners: u64, readers: u64) -> (u64, u64) {
     let trial = Trial::new();
     dawdle(&trial, seed);
     let store = store(&trial, options(seed % 3).batch_entries(1 + seed % 5).poll(Duration::from_millis(1)));
     let told: Arc<Vec<Told>> = Arc::new((0..keys).map(|_| Told::default()).collect());
-    let (done, from_archive, changes) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
+    let (done, from_archive, changed) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
     std::thread::scope(|scope| {
-        for changer in 0..changers {
-            let (store, told, done, changes) = (&store, &told, &done, &changes);
+        for owner in 0..owners {
+            let (store, told, done, changed) = (&store, &told, &done, &changed);
             scope.spawn(move || {
-                let mut chance = Chance(seed * 100 + changer);
+                let mut chance = Chance(seed * 100 + owner);
                 for number in 1.. {
                     if done.load(Ordering::SeqCst) {
                         break;
                     }
-                    let key = chance.below(keys / changers) * changers + changer;
+                    let key = chance.below(keys / owners) * owners + owner;
                     told[usize::try_from(key).unwrap()].change(store, key, number, chance.below(one_of) > 0);
                     if chance.below(2) == 0 {
                         store.memory().demote_to(&key, Tier::Cold);
                     }
                     // Mostly a key is left alone for so long that it leaves.
                     std::thread::sleep(Duration::from_micros(chance.below(4) * chance.below(200)));
-                    changes.fetch_add(1, Ordering::SeqCst);
+                    changed.fetch_add(1, Ordering::SeqCst);
                 }
             });
         }
@@ -119,15 +122,15 @@ fn race(seed: u64, time: Duration, one_of: u64, keys: u64, changers: u64, reader
         assert_eq!((restored(&store, key), restored(&again, key)), (expected, expected), "key {key}");
     }
     assert_eq!(store.health().panics, 0);
-    (changes.into_inner(), from_archive.into_inner())
+    (changed.into_inner(), from_archive.into_inner())
 }
 
 #[test]
 fn what_was_removed_stays_so_and_nothing_comes_back_in_an_older_state() {
     let (mut changes, mut restores) = (0, 0);
     for seed in 0..12 {
-        let (changed, came) = race(seed, Duration::from_millis(400), 2 + seed % 3, 6 + 8 * (seed % 3), 2, 3);
-        (changes, restores) = (changes + changed, restores + came);
+        let (changes_of_it, came) = race(seed, Duration::from_millis(400), 2 + seed % 3, 6 + 8 * (seed % 3), 2, 3);
+        (changes, restores) = (changes + changes_of_it, restores + came);
     }
     println!("{changes} changes, {restores} restores from the archive");
     assert!(changes > 1000 && restores > 1000);

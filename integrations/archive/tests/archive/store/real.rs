@@ -123,7 +123,9 @@ fn a_failing_server_is_said_and_nothing_is_lost() {
     all_are_there(&newer, keys);
     store.store(keys, value(keys)).unwrap();
     store.remove(&0);
-    assert!(matches!(store.checkpoint(LIMIT), Err(FlushError::Stopped { error: Some(error) }) if error.kind() == ErrorKind::Fenced));
+    assert!(
+        matches!(store.checkpoint(LIMIT), Err(FlushError::Stopped { error: Some(error) }) if error.kind() == ErrorKind::Fenced)
+    );
     assert!(store.health().is_stopped && store.get(&keys).is_some());
     assert!(newer.get_or_restore(&0).unwrap().is_some());
 }
