@@ -38,8 +38,28 @@ impl ObjectArchive {
             writer: Mutex::new(writer),
         };
         let manifest = if options.read_only { archive.standing()?.0 } else { archive.claim()? };
-        archive.take_in(manifest)?;
+        if archive.take_in_newest(manifest)? != archive.writer().id {
+            // Overtaken before it was open.
+            archive.writer().fenced = true;
+        }
         Ok(archive)
+    }
+
+    /// Takes in a manifest, or a newer one: while it was read, its segments can have been replaced and deleted. Returns who wrote the one that was taken in.
+    fn take_in_newest(&self, mut manifest: Manifest) -> Result<u128, ArchiveError> {
+        for _ in 0..CLAIMS {
+            let (writer, commit) = (manifest.writer, manifest.commit);
+            match self.take_in(manifest) {
+                Err(error) if error.kind() == ErrorKind::Missing => {
+                    manifest = self.standing()?.0;
+                    if (manifest.writer, manifest.commit) == (writer, commit) {
+                        return Err(error);
+                    }
+                }
+                outcome => return outcome.map(|()| writer),
+            }
+        }
+        Err(ArchiveError::new(ErrorKind::Unavailable, "others replace the archive's segments too quickly"))
     }
 
     /// The manifest that stands.
@@ -154,14 +174,7 @@ impl ObjectArchive {
         if manifest.commit == self.view().manifest.commit {
             return Ok(());
         }
-        match self.take_in(manifest) {
-            // Replaced and deleted while it was read: the manifest is older than that.
-            Err(error) if error.kind() == ErrorKind::Missing => {
-                let manifest = self.standing()?.0;
-                self.take_in(manifest)
-            }
-            outcome => outcome,
-        }
+        self.take_in_newest(manifest).map(drop)
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tierstack_archive::object_store::memory::InMemory;
 use tierstack_archive::object_store::{ObjectStore, ObjectStoreExt};
@@ -18,11 +18,13 @@ const NAME: &str = "TIERSTACK_ARCHIVE_WRITERS_NAME";
 
 /// Opens and commits, over and over, until it has been fenced so often; returns the keys that were reported as committed.
 fn contend(name: u64, rounds: u64, open: impl Fn() -> ObjectArchive) -> Vec<Vec<u8>> {
-    let (mut committed, mut chance) = (Vec::new(), Chance(name));
+    let (mut committed, mut chance, mut took) = (Vec::new(), Chance(name), Duration::ZERO);
     for round in 0..rounds {
-        // So that some get their turn for a while, and some are fenced at once.
-        std::thread::sleep(Duration::from_millis(chance.below(60)));
+        // So that some get their turn for a while, and some are fenced at once, however slow the machine is.
+        std::thread::sleep(Duration::from_millis(chance.below(60)) + took * u32::try_from(chance.below(12)).unwrap());
+        let begun = Instant::now();
         let archive = open();
+        took = begun.elapsed();
         for number in 0..6_u64 {
             let key = [name.to_be_bytes(), round.to_be_bytes(), number.to_be_bytes()].concat();
             match archive.commit(&[Op::Put { key: &key, tick: 1, value: &key }]) {
