@@ -260,6 +260,15 @@ fn what_was_restored_is_not_written_again_unless_it_was_changed() {
 
 #[test]
 fn a_listener_may_use_the_store_that_calls_it() {
+    let (done, is_done) = channel();
+    std::thread::spawn(move || {
+        use_it_from_its_listener();
+        done.send(()).unwrap();
+    });
+    is_done.recv_timeout(LIMIT).expect("it does not lock up");
+}
+
+fn use_it_from_its_listener() {
     let trial = Trial::new();
     let place: Arc<Mutex<Weak<Store>>> = Arc::default();
     let (inner, archived, removed) = (place.clone(), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
