@@ -186,6 +186,6 @@ impl ObjectArchive {
     }
 }
 
-fn fenced() -> ArchiveError {
+pub(super) fn fenced() -> ArchiveError {
     ArchiveError::new(ErrorKind::Fenced, "another writer has opened the archive since")
 }

@@ -14,7 +14,7 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
-use super::commit::Standing;
+use super::commit::{Standing, fenced};
 use super::manifest::{Manifest, Retired, SegmentId, SegmentMeta, now};
 use super::read::{checked, slice};
 use super::segment::{Builder, Entry, read_footer};
@@ -39,7 +39,14 @@ impl ObjectArchive {
                 self.delete_unnamed(&mut writer)?;
                 break;
             }
-            self.rewrite(&mut writer, &chosen)?;
+            match self.rewrite(&mut writer, &chosen) {
+                // A newer writer has replaced and deleted what was to be rewritten.
+                Err(error) if error.kind() == ErrorKind::Missing && self.standing()?.0.writer != writer.id => {
+                    writer.fenced = true;
+                    return Err(fenced());
+                }
+                outcome => outcome?,
+            }
         }
         Ok(Compacted { bytes_before, bytes_after: self.view().manifest.bytes() })
     }

@@ -63,7 +63,7 @@ impl ObjectArchive {
     }
 
     /// The manifest that stands.
-    fn standing(&self) -> Result<(Manifest, Version), ArchiveError> {
+    pub(super) fn standing(&self) -> Result<(Manifest, Version), ArchiveError> {
         self.load(self.deadline())?.ok_or_else(|| ArchiveError::new(ErrorKind::Missing, "there is no archive"))
     }
 
