@@ -39,7 +39,7 @@ pub struct Sustained {
 
 /// Stores fresh keys as fast as the subject takes them, waits until all is safe, and restores some.
 pub fn sustained(kind: &Kind, plan: &Plan, values: &Values, folder: &Path) -> Result<Sustained, Box<dyn Error>> {
-    let subject = (kind.open)(folder, &plan.sizes)?;
+    let subject = (kind.open)(folder, plan.sizes)?;
     let (before, begun) = (disk::written(), Instant::now());
     let mut stored = 0;
     while stored < plan.sizes.stores && begun.elapsed() < plan.longest {
@@ -105,7 +105,7 @@ impl Latency {
         values: &Values,
         folder: &Path,
     ) -> Result<(), Box<dyn Error>> {
-        let subject = (kind.open)(folder, &plan.sizes)?;
+        let subject = (kind.open)(folder, plan.sizes)?;
         let (fragments, pairs) = (plan.sizes.fragments(), plan.sizes.stores / plan.rounds);
         let (longest, begun) = (plan.longest / u32::try_from(plan.rounds)?, Instant::now());
         let mut next = 0;

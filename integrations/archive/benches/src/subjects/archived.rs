@@ -22,11 +22,11 @@ impl Codec<u64> for BigEndian {
     }
 }
 
-const LONG: Duration = Duration::from_secs(600);
+const LONG: Duration = Duration::from_mins(10);
 
 pub struct Archived<A>(ArchivedStore<u64, Value, A, BigEndian, Plain>);
 
-pub fn open<A: Archive + 'static>(archive: A, sizes: &Sizes) -> Result<Archived<A>, Box<dyn Error>> {
+pub fn open<A: Archive + 'static>(archive: A, sizes: Sizes) -> Result<Archived<A>, Box<dyn Error>> {
     let options = ArchivedOptions::new(Capacity::bytes(sizes.cold_bytes())).queue_bytes(sizes.memory_bytes() / 2);
     let archive = Typed::new(archive, BigEndian, Plain);
     Ok(Archived(ArchivedStore::new(sizes.store(Capacity::UNBOUNDED)?, archive, options)?))

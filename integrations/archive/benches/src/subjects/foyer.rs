@@ -29,7 +29,7 @@ pub struct Foyer {
 }
 
 impl Foyer {
-    pub fn open(folder: &Path, sizes: &Sizes, wait_each: Option<u64>) -> Result<Self, Box<dyn Error>> {
+    pub fn open(folder: &Path, sizes: Sizes, wait_each: Option<u64>) -> Result<Self, Box<dyn Error>> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         // With room for all, so that it overwrites none.
         let capacity = usize::try_from(sizes.stores)? * PAGE * 3 / 2 + 16 * BLOCK_BYTES;

@@ -7,7 +7,7 @@ use super::{Found, Memory, Sizes, Subject, Value, is_of};
 pub struct Alone(Memory);
 
 impl Alone {
-    pub fn new(sizes: &Sizes) -> Result<Self, BuildError> {
+    pub fn new(sizes: Sizes) -> Result<Self, BuildError> {
         Ok(Self(sizes.store(Capacity::bytes(sizes.cold_bytes()))?))
     }
 }

@@ -53,6 +53,8 @@ pub trait Subject {
     fn place(&self, key: u64) -> Found;
 }
 
+type Opened = Result<Box<dyn Subject>, Box<dyn Error>>;
+
 /// A way to make a subject, with a folder for its files.
 pub struct Kind {
     pub name: &'static str,
@@ -60,7 +62,7 @@ pub struct Kind {
     pub safe: &'static str,
     /// Whether all that is stored goes to the disk, or only what overflows.
     pub writes_all: bool,
-    pub open: fn(&Path, &Sizes) -> Result<Box<dyn Subject>, Box<dyn Error>>,
+    pub open: fn(&Path, Sizes) -> Opened,
 }
 
 /// The names of those that others are compared with.
@@ -122,21 +124,21 @@ pub struct Sizes {
 
 impl Sizes {
     /// A tenth of what is stored. Half of it is cold's, and hot and warm share the rest.
-    pub fn memory_bytes(&self) -> u64 {
+    pub fn memory_bytes(self) -> u64 {
         self.fragments() * VALUE_BYTES as u64
     }
 
     /// So many fragments does memory hold.
-    pub fn fragments(&self) -> u64 {
+    pub fn fragments(self) -> u64 {
         (self.stores / 10).max(4)
     }
 
-    pub fn cold_bytes(&self) -> u64 {
+    pub fn cold_bytes(self) -> u64 {
         self.memory_bytes() / 2
     }
 
     /// The same store for all subjects, but for what becomes of cold's overflow.
-    fn store(&self, cold: Capacity) -> Result<Memory, tierstack::BuildError> {
+    fn store(self, cold: Capacity) -> Result<Memory, tierstack::BuildError> {
         TierStore::builder(self.memory_bytes() / 4)
             .weigher(|_, value: &Value| value.len() as u64)
             .warm_capacity(Capacity::bytes(self.memory_bytes() / 4))

@@ -20,7 +20,7 @@ pub struct WriteThrough {
 }
 
 impl WriteThrough {
-    pub fn open(folder: &Path, sizes: &Sizes, fsync_each: u64) -> Result<Self, Box<dyn Error>> {
+    pub fn open(folder: &Path, sizes: Sizes, fsync_each: u64) -> Result<Self, Box<dyn Error>> {
         let memory = sizes.store(Capacity::bytes(sizes.cold_bytes()))?;
         // As much for pages as the archive takes.
         let database = Database::builder().set_cache_size(64 << 20).create(folder.join("plain.redb"))?;
