@@ -4,6 +4,7 @@
 
 use std::env;
 use std::ffi::OsStr;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -86,8 +87,9 @@ fn sources() -> tempfile::TempDir {
     for number in 0..40 {
         let mut text = String::new();
         for fragment in 0..10 {
-            (0..14)
-                .for_each(|line| text += &format!("    line {line} of an archived fragment {fragment} of {number}\n"));
+            for line in 0..14 {
+                writeln!(text, "    line {line} of an archived fragment {fragment} of {number}").unwrap();
+            }
             if (number, fragment) == (17, 4) {
                 text += "fn restored_needle() {}\n";
             }
@@ -137,7 +139,7 @@ fn a_second_run_starts_from_the_segments() {
 #[cfg(feature = "aws")]
 #[test]
 fn a_second_run_starts_from_the_bucket() {
-    use std::io::{Read, Write};
+    use std::io::{Read as _, Write as _};
     use std::net::TcpStream;
 
     let Ok(server) = env::var("TIERSTACK_ARCHIVE_S3") else {

@@ -110,6 +110,7 @@ mod tests {
         let rows = run(&kinds, &plan, folder.path()).unwrap();
         for Row { kind, sustained, latency, .. } in &rows {
             assert!(sustained.stores > 0.0 && latency.get.len() > 0 && latency.store.len() > 0, "{}", kind.name);
+            assert!(latency.missed <= latency.get.len() / 20, "{}: {} missed", kind.name, latency.missed);
             if kind.name == MEMORY {
                 assert!(sustained.lost > 0 && sustained.restores.is_none());
             } else {

@@ -54,6 +54,9 @@ fn write(out: &mut String, rows: &[Row], plan: &Plan) -> std::fmt::Result {
                 count(sustained.stored)
             )?;
         }
+        if latency.missed > 0 {
+            writeln!(out, "- {}: {} of the timed look-ups missed.", kind.name, count(latency.missed))?;
+        }
         if latency.behind > 0 && [REDB, FOLDER].contains(&kind.name) {
             writeln!(
                 out,
