@@ -15,10 +15,11 @@
 //!
 //! After an I/O error redb refuses all further calls on a database until it is opened anew. And on a file that somebody has altered it may panic, as
 //! its documentation says. So every call goes through [`RedbArchive::with`]: it catches a panic, drops the database after an error
-//! of either sort, and the next call opens it anew.
+//! of either sort, and the next call opens it anew. Commits that were not flushed are lost by that: see [`Unflushed`].
 
 mod errors;
 mod tables;
+mod unflushed;
 
 use core::fmt;
 use core::ops::ControlFlow;
@@ -30,6 +31,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use redb::Database;
 
+use self::unflushed::Unflushed;
 use crate::archive::check_batch;
 use crate::error::kind_of_io;
 use crate::wire::corrupt;
@@ -42,6 +44,9 @@ pub enum Durability {
     #[default]
     EachCommit,
     /// [`flush`](Archive::flush) alone waits for the disk. A crash of the process loses the commits since the last one, all of them and the newest first.
+    ///
+    /// So does an error of the disk, also one that another call meets, such as a [`get`](Archive::get): the file is opened anew after it. Then the next flush fails, once, with
+    /// [`ErrorKind::Unavailable`]. If several threads commit, one of them hears it for all.
     OnFlush,
 }
 
@@ -123,7 +128,7 @@ impl RedbOptions {
     pub fn open(self, path: impl Into<PathBuf>) -> Result<RedbArchive, ArchiveError> {
         let path = path.into();
         let database = guarded(|| tables::open(&path, self))??;
-        Ok(RedbArchive { path, options: self, database: RwLock::new(Some(database)) })
+        Ok(RedbArchive { path, options: self, database: RwLock::new(Some(database)), unflushed: Unflushed::default() })
     }
 }
 
@@ -162,6 +167,8 @@ pub struct RedbArchive {
     options: RedbOptions,
     /// `None` after an error that only opening anew can mend.
     database: RwLock<Option<Database>>,
+    /// With [`Durability::OnFlush`].
+    unflushed: Unflushed,
 }
 
 impl RedbArchive {
@@ -236,10 +243,15 @@ impl RedbArchive {
                 error.kind(),
                 ErrorKind::Full | ErrorKind::Denied | ErrorKind::TimedOut | ErrorKind::Unavailable | ErrorKind::Corrupt
             )
+            // One bad record is no reason to lose commits.
+            && !(error.key().is_some() && self.unflushed.is_any())
         {
-            let broken = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
-            // What is wrong with the file has been said; closing it can only say so again.
-            let _ = guarded(|| drop(broken));
+            let mut guard = self.database.write().unwrap_or_else(PoisonError::into_inner);
+            if let Some(broken) = guard.take() {
+                self.unflushed.closed();
+                // What is wrong with the file has been said; closing it can only say so again.
+                let _ = guarded(|| drop(broken));
+            }
         }
         outcome
     }
@@ -267,7 +279,13 @@ impl Archive for RedbArchive {
         if batch.is_empty() {
             return Ok(Committed::default());
         }
-        self.with(|database| tables::commit(database, batch, self.options.durability))
+        self.with(|database| {
+            let committed = tables::commit(database, batch, self.options.durability)?;
+            if self.options.durability == Durability::OnFlush {
+                self.unflushed.committed();
+            }
+            Ok(committed)
+        })
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Record>, ArchiveError> {
@@ -295,7 +313,7 @@ impl Archive for RedbArchive {
         match self.options.durability {
             // Whatever a commit has returned for is on the disk.
             Durability::EachCommit => Ok(()),
-            Durability::OnFlush => self.with(tables::flush),
+            Durability::OnFlush => self.flush_all(),
         }
     }
 
@@ -322,6 +340,24 @@ impl Archive for RedbArchive {
 }
 
 impl RedbArchive {
+    fn flush_all(&self) -> Result<(), ArchiveError> {
+        let mut upto = 0;
+        let outcome = self.with(|database| {
+            // That commits were lost is said of a database that is in order: it is no error of the work with it.
+            let begun = self.unflushed.begin();
+            if let Ok(committed) = begun {
+                upto = committed;
+                tables::flush(database)?;
+                self.unflushed.told(upto);
+            }
+            Ok(begun.map(drop))
+        });
+        if outcome.is_err() {
+            self.unflushed.told(upto);
+        }
+        outcome.flatten()
+    }
+
     fn file_bytes(&self) -> Result<u64, ArchiveError> {
         fs::metadata(&self.path).map(|file| file.len()).map_err(|error| at(&self.path, error))
     }

@@ -7,4 +7,5 @@ mod faults;
 mod killed;
 mod server;
 mod store;
+mod unflushed;
 mod writers;
