@@ -25,7 +25,9 @@ pub(super) struct Gates<K> {
 
 pub(super) struct Stripe<K> {
     removals: HashMap<K, Removal>,
-    restores: HashMap<K, Restores>,
+    /// By the hash of the key, so that a ticket need not hash it again: see [`Ticket`]. Two keys with one hash make each other's restores old now and then,
+    /// which costs another read.
+    restores: HashMap<u64, Restores>,
     /// The version whose record the archive has, durable and not followed by another step for the key. It saves writing it again, and nothing else: one
     /// that is missing is written again. One of a fragment that has gone is no harm, as no version comes back.
     unchanged: HashMap<K, Version>,
@@ -60,13 +62,20 @@ impl<K: Hash + Eq + Clone> Gates<K> {
 
     /// The gate of a key. A panic of `Hash`, `Eq` or a weigher under a gate leaves the maps whole, so a poisoned one is no worse.
     pub fn lock(&self, key: &K) -> MutexGuard<'_, Stripe<K>> {
-        let stripe = usize::try_from(self.hasher.hash_one(key) % STRIPES as u64).unwrap_or(0);
-        lock(&self.stripes[stripe])
+        self.stripe(self.hash(key))
+    }
+
+    fn hash(&self, key: &K) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    fn stripe(&self, hash: u64) -> MutexGuard<'_, Stripe<K>> {
+        lock(&self.stripes[usize::try_from(hash % STRIPES as u64).unwrap_or(0)])
     }
 
     /// The key is gone from the archive, too, from now on. The caller holds its gate, and takes it out of the memory before it lets go.
     pub fn remove(&self, stripe: &mut Stripe<K>, key: K) {
-        stripe.make_old(&key);
+        stripe.make_old(self.hash(&key));
         stripe.unchanged.remove(&key);
         let removal = Removal { sequence: self.sequence.fetch_add(1, Ordering::Relaxed), is_aside: false };
         if stripe.removals.insert(key, removal).is_none() {
@@ -89,8 +98,9 @@ impl<K: Hash + Eq + Clone> Gates<K> {
     /// may have read before is old. Returns whether the record may leave the memory: not while a later removal waits,
     /// which would take it out of the archive although it was stored after that removal.
     pub fn settle(&self, key: &K, committed: Option<u64>) -> bool {
-        let mut stripe = self.lock(key);
-        stripe.make_old(key);
+        let hash = self.hash(key);
+        let mut stripe = self.stripe(hash);
+        stripe.make_old(hash);
         stripe.unchanged.remove(key);
         let Some(removal) = stripe.removals.get(key) else { return true };
         if Some(removal.sequence) != committed {
@@ -130,9 +140,10 @@ impl<K: Hash + Eq + Clone> Gates<K> {
 
     /// Registers a restore. The caller holds the key's gate.
     pub fn enter(&self, stripe: &mut Stripe<K>, key: &K) -> Ticket<'_, K> {
-        let restores = stripe.restores.entry(key.clone()).or_default();
+        let hash = self.hash(key);
+        let restores = stripe.restores.entry(hash).or_default();
         restores.running += 1;
-        Ticket { gates: self, key: key.clone(), epoch: restores.epoch }
+        Ticket { gates: self, hash, epoch: restores.epoch }
     }
 }
 
@@ -153,34 +164,35 @@ impl<K: Hash + Eq + Clone> Stripe<K> {
         self.removals.contains_key(key)
     }
 
-    fn make_old(&mut self, key: &K) {
-        if let Some(restores) = self.restores.get_mut(key) {
+    fn make_old(&mut self, hash: u64) {
+        if let Some(restores) = self.restores.get_mut(&hash) {
             restores.epoch += 1;
         }
     }
 }
 
-/// A restore that is registered. Dropped, it is no more, whatever came of it.
+/// A restore that is registered. Dropped, it is no more, whatever came of it. It may be dropped while a panic goes on, so it calls no code of the key's: a
+/// second panic would end the process.
 pub(super) struct Ticket<'g, K: Hash + Eq + Clone> {
     gates: &'g Gates<K>,
-    key: K,
+    hash: u64,
     epoch: u64,
 }
 
 impl<K: Hash + Eq + Clone> Ticket<'_, K> {
     /// Whether what was read since it was registered is still the newest. The caller holds the key's gate.
     pub fn is_current(&self, stripe: &Stripe<K>) -> bool {
-        stripe.restores.get(&self.key).is_some_and(|restores| restores.epoch == self.epoch)
+        stripe.restores.get(&self.hash).is_some_and(|restores| restores.epoch == self.epoch)
     }
 }
 
 impl<K: Hash + Eq + Clone> Drop for Ticket<'_, K> {
     fn drop(&mut self) {
-        let mut stripe = self.gates.lock(&self.key);
-        if let Some(restores) = stripe.restores.get_mut(&self.key) {
+        let mut stripe = self.gates.stripe(self.hash);
+        if let Some(restores) = stripe.restores.get_mut(&self.hash) {
             restores.running -= 1;
             if restores.running == 0 {
-                stripe.restores.remove(&self.key);
+                stripe.restores.remove(&self.hash);
             }
         }
     }

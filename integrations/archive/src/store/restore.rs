@@ -76,7 +76,8 @@ where
             };
 
             let record = backend.archive().get(&encoded)?;
-            let value = record.map(|record| backend.decode_value(&encoded, &record.value)).transpose()?;
+            // It outlives the gate: if it is not needed, it is dropped behind it.
+            let mut value = record.map(|record| backend.decode_value(&encoded, &record.value)).transpose()?;
 
             let view = self.memory.pin();
             let mut stripe = self.gates.lock(&owned);
@@ -85,12 +86,12 @@ where
                 drop(stripe);
                 continue;
             }
-            let Some(value) = value else {
+            if value.is_none() {
                 drop(stripe);
                 return Ok(None);
-            };
+            }
             // Under the gate: what takes the key away, or leaves for the archive, comes before or after.
-            let stored = view.get_or_store_with(owned.clone(), || value);
+            let stored = view.get_or_store_with(owned.clone(), || value.take().expect("it is there, and taken once"));
             if let Ok(GetOrStored::Stored { fragment, .. }) = &stored {
                 stripe.set_unchanged(&owned, fragment.version, self.fragments());
             }

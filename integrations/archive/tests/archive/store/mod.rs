@@ -5,4 +5,5 @@ mod killed;
 mod paused;
 mod races;
 mod real;
+mod restores;
 mod trial;

@@ -10,13 +10,13 @@ use tierstack_archive::Source;
 use super::trial::{LIMIT, Point, Store, Trial, memory, options, restored, store, store_cold, typed, until};
 
 /// Stops whoever comes to a point first, until it is let go.
-struct Stop {
+pub struct Stop {
     reached: Receiver<()>,
     go: Sender<()>,
 }
 
 impl Stop {
-    fn at(trial: &Trial, point: Point) -> Self {
+    pub fn at(trial: &Trial, point: Point) -> Self {
         let ((reach, reached), (go, gone)) = (channel(), channel());
         let (gone, is_first) = (Mutex::new(gone), AtomicBool::new(true));
         trial.on(move |here| {
@@ -28,11 +28,11 @@ impl Stop {
         Self { reached, go }
     }
 
-    fn wait(&self) {
+    pub fn wait(&self) {
         self.reached.recv_timeout(LIMIT).expect("somebody comes by");
     }
 
-    fn go(&self) {
+    pub fn go(&self) {
         self.go.send(()).unwrap();
     }
 }
