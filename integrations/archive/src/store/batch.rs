@@ -93,7 +93,9 @@ where
         // Behind the removals: what stands in memory now was stored after them, so its tick is to be higher.
         self.collect(&mut batch, jobs);
         let is_any = !batch.steps.is_empty();
-        self.commit(&mut batch.steps, jobs)?;
+        if !self.commit(&mut batch.steps, jobs)? {
+            return Ok(false);
+        }
         let has_any_left = self.settle(batch, jobs);
         for job in jobs {
             job.is_drained = true;
@@ -184,11 +186,16 @@ where
         }
     }
 
-    /// Commits and makes durable. A step that is refused by itself is set aside, and the others go on without it.
-    fn commit(&mut self, steps: &mut Vec<Step<K, V>>, jobs: &mut [Job<K>]) -> Result<(), ArchiveError> {
+    /// Commits and makes durable. A step that is refused by itself is set aside, and the others go on without it, unless the writer is to end: then it is
+    /// `false`, as whoever waits for the end does not wait for a call for each step that is refused.
+    fn commit(&mut self, steps: &mut Vec<Step<K, V>>, jobs: &mut [Job<K>]) -> Result<bool, ArchiveError> {
         let (inner, backend) = (self.inner.clone(), self.backend.clone());
-        let mut has_risen = false;
+        let (mut has_risen, mut has_tried) = (false, false);
         while !steps.is_empty() {
+            if has_tried && inner.inbox.is_ending() {
+                return Ok(false);
+            }
+            has_tried = true;
             let first = self.next_tick;
             // Also after a failure: it may be committed all the same, and what comes next is later.
             self.next_tick += steps.len() as u64;
@@ -199,7 +206,7 @@ where
                 add(&inner.state.commits, 1);
                 add(&inner.state.committed_steps, steps.len() as u64);
                 add(&inner.state.committed_bytes, steps.iter().map(Step::bytes).sum());
-                return Ok(());
+                return Ok(true);
             };
             if error.kind() == ErrorKind::BelowHorizon && !has_risen {
                 // Somebody else has told the archive to forget.
@@ -234,7 +241,7 @@ where
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// What was committed is durable: removals need not be remembered, and what leaves can leave.
@@ -296,7 +303,7 @@ where
 
     /// All steps that are still to come have higher ticks, so the archive need not remember the removals.
     fn forget(&mut self) -> Result<(), ArchiveError> {
-        if self.removals >= REMOVALS_TO_FORGET {
+        if self.removals >= REMOVALS_TO_FORGET && !self.inner.inbox.is_ending() {
             let archive = self.backend.archive();
             guarded(&self.inner.state.panics, ErrorKind::Panicked, || archive.forget(self.next_tick))?;
             self.removals = 0;

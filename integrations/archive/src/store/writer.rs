@@ -106,7 +106,8 @@ where
     }
 
     fn park(&self, pause: Duration) {
-        if !pause.is_zero() {
+        // A call of the archive's may have used up the wake-up of whoever wants it to end.
+        if !pause.is_zero() && !self.inner.inbox.is_ending() {
             thread::park_timeout(pause);
             // Whoever stores meanwhile need not wake it.
             self.inner.is_awake.store(true, Ordering::SeqCst);
