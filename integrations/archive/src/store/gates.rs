@@ -120,11 +120,12 @@ impl<K: Hash + Eq + Clone> Gates<K> {
         }
     }
 
-    /// All removals are to be committed, and all fragments to be written again.
+    /// There is another archive: all removals are to be committed, and all fragments to be written again. Whatever a restore may have read before is old.
     pub fn take_up(&self) {
         for stripe in &self.stripes {
             let mut stripe = lock(stripe);
             stripe.removals.values_mut().for_each(|removal| removal.is_aside = false);
+            stripe.restores.values_mut().for_each(|restores| restores.epoch += 1);
             stripe.unchanged.clear();
         }
     }

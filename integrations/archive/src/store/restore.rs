@@ -50,8 +50,6 @@ where
             return Ok(Some(Restored { fragment, source: Source::Memory }));
         }
         let owned = key.to_owned();
-        let backend = self.backend();
-        let encoded = backend.encode_key(&owned)?;
         loop {
             let view = self.memory.pin();
             let looked = {
@@ -75,6 +73,9 @@ where
                 },
             };
 
+            // Which archive is looked up after the restore is registered: see `reopen`.
+            let backend = self.backend();
+            let encoded = backend.encode_key(&owned)?;
             let record = backend.archive().get(&encoded)?;
             // It outlives the gate: if it is not needed, it is dropped behind it.
             let mut value = record.map(|record| backend.decode_value(&encoded, &record.value)).transpose()?;
