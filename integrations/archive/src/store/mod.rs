@@ -31,6 +31,9 @@
 //! - *A commit fails, and is done all the same.* Its records are states of keys that are in memory still, and all later ticks are higher.
 //! - *What was restored leaves again unchanged.* The gate knows its version, and it is not written again. Every step that is committed for the key, and every
 //!   removal, makes the gate forget it.
+//! - *The store is reopened while a restore runs.* The restore registers, and then looks which archive it reads. The reopen changes the archive, and then makes all restores old. So
+//!   a restore that has read the archive before is old, and starts over. The new writer commits only after that.
+//! - *The store is reopened or closed by several threads.* They wait for each other until the old writer has ended. See [`Running`].
 //! - *Removals are forgotten* by the archive only below the tick of the next step.
 //!
 //! The gates are held for operations in memory only. They call no listener: views tell listeners when they are dropped, which is behind the gate.
@@ -97,7 +100,9 @@ pub use self::restore::{Restored, Source};
 ///   of the store, leaves its older record in the archive. `get_or_restore` brings that back.
 /// - **Deadlines are not archived.** What is restored has none.
 /// - **A crash loses what is in memory only.** See [`flush`](Self::flush) and [`checkpoint`](Self::checkpoint).
-/// - **A listener must not wait for the writer**, as `flush` does: the writer calls it.
+/// - **A listener must not wait for the writer**, which calls it. [`flush`](Self::flush), [`checkpoint`](Self::checkpoint), [`wait_for_room`](Self::wait_for_room) and
+///   [`close`](Self::close) would wait until their limits. [`reopen`](Self::reopen) returns [`Unsupported`](crate::ErrorKind::Unsupported) at once. Nor must it wait for a thread that
+///   calls one of them.
 ///
 /// # Examples
 ///
@@ -159,6 +164,7 @@ struct Inner<K: Send + Sync + 'static, V: Send + Sync + 'static, S> {
     room: Room,
     /// Whether the writer is about to look at cold. Who makes it so wakes it. A lost wake-up costs the time of a poll.
     is_awake: AtomicBool,
+    /// The writer's thread, which puts itself there. It stays there when it has ended, until there is another one.
     writer: RwLock<Option<Thread>>,
 }
 

@@ -4,7 +4,7 @@ use core::fmt;
 use core::hash::{BuildHasher, Hash};
 use core::time::Duration;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, mpsc};
 use std::thread::{self, JoinHandle};
 
 use tierstack::TierStore;
@@ -20,12 +20,16 @@ use super::{ArchivedOptions, ArchivedStore, Inner};
 use crate::{Archive, ArchiveError, Codec, ErrorKind, Typed};
 
 /// What is shared with the writer, and the writer. Dropped, it ends the writer.
+///
+/// There is one writer at a time. Whoever ends a writer holds `thread` until it has ended, and whoever starts another one holds it from before that end until the
+/// start. The inbox opens under it only. So a writer that was told to end never finds the inbox open again.
 pub(super) struct Running<K, V, S>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
     pub inner: Arc<Inner<K, V, S>>,
+    /// The writer never locks it, as it may be waited for under it: see [`is_writer`](Self::is_writer).
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -34,22 +38,27 @@ where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
-    /// Ends the writer, and waits for it: for the call of the archive's that it is in, at most. Not if it is itself who calls, by a listener.
-    fn end(&self) {
+    fn lock(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the writer, and waits for it: for the commit and the flush that it is in, at most. The writer itself, which may come here by a listener that drops
+    /// the store, does not wait.
+    fn end(&self, thread: &mut Option<JoinHandle<()>>) {
         self.inner.inbox.end();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            thread.thread().unpark();
-            if thread.thread().id() != thread::current().id() {
-                // It catches what its callees throw. Else the inbox would be open still, which the caller sees.
-                let _ = thread.join();
+        if let Some(ended) = thread.take_if(|thread| thread.thread().id() != thread::current().id()) {
+            ended.thread().unpark();
+            if ended.join().is_err() {
+                // It catches what its callees throw, but for what the drop of a key or a value throws.
+                self.inner.inbox.close(None);
             }
         }
     }
 
+    /// Whether this is the writer's thread. It says so also while somebody waits for the writer.
     fn is_writer(&self) -> bool {
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        thread.as_ref().is_some_and(|thread| thread.thread().id() == thread::current().id())
+        let writer = self.inner.writer.read().unwrap_or_else(PoisonError::into_inner);
+        writer.as_ref().is_some_and(|writer| writer.id() == thread::current().id())
     }
 }
 
@@ -59,7 +68,8 @@ where
     V: Send + Sync + 'static,
 {
     fn drop(&mut self) {
-        self.end();
+        // Nobody else has it, so nobody holds the lock, and the writer may take it, too.
+        self.end(&mut self.lock());
     }
 }
 
@@ -69,23 +79,36 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Send + Sync + 'static,
 {
-    /// Starts a writer. There is none.
-    fn start(&self, backend: Arc<dyn Backend<K, V>>) -> Result<(), ArchiveError> {
-        let writer = Writer::new(self.inner.clone(), Batches::new(self.inner.clone(), backend)?);
+    /// Starts a writer. There is none. The change comes to pass when nothing can fail any more, and before the writer does anything.
+    fn start<T>(
+        &self,
+        thread: &mut Option<JoinHandle<()>>,
+        backend: Arc<dyn Backend<K, V>>,
+        change: impl FnOnce() -> T,
+    ) -> Result<T, ArchiveError> {
+        let inner = self.inner.clone();
+        let writer = Writer::new(inner.clone(), Batches::new(inner.clone(), backend)?);
+        let (go, is_to_go) = mpsc::channel();
+        let begin = move || {
+            // The thread says so itself: a listener that it calls finds it said.
+            *inner.writer.write().unwrap_or_else(PoisonError::into_inner) = Some(thread::current());
+            drop(inner);
+            if is_to_go.recv().is_ok() {
+                writer.run();
+            }
+        };
+        let started = thread::Builder::new().name("tierstack-archive".into()).spawn(begin).map_err(|error| {
+            ArchiveError::new(ErrorKind::Unavailable, "the writer's thread was not started").because(error)
+        })?;
+        let changed = change();
+        // Before the writer can say anything else.
+        self.inner.state.succeeded();
+        self.inner.state.stopped(false);
         self.inner.inbox.open();
-        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        match thread::Builder::new().name("tierstack-archive".into()).spawn(|| writer.run()) {
-            Ok(started) => {
-                let handle = started.thread().clone();
-                *self.inner.writer.write().unwrap_or_else(PoisonError::into_inner) = Some(handle);
-                *thread = Some(started);
-                Ok(())
-            }
-            Err(error) => {
-                self.inner.inbox.close(None);
-                Err(ArchiveError::new(ErrorKind::Unavailable, "the writer's thread was not started").because(error))
-            }
-        }
+        *thread = Some(started);
+        // It waits for this.
+        let _ = go.send(());
+        Ok(changed)
     }
 }
 
@@ -131,7 +154,7 @@ where
             writer: RwLock::new(None),
         };
         let running = Running { inner: Arc::new(inner), thread: Mutex::new(None) };
-        running.start(archive.clone())?;
+        running.start(&mut running.lock(), archive.clone(), || ())?;
         Ok(Self { running, archive: RwLock::new(archive) })
     }
 
@@ -168,16 +191,18 @@ where
         if self.running.is_writer() {
             return Err(ArchiveError::new(ErrorKind::Unsupported, "the writer cannot wait for its own end"));
         }
-        let mut current = self.archive.write().unwrap_or_else(PoisonError::into_inner);
-        self.running.end();
-        let archive = Arc::new(archive);
-        let inner = &self.running.inner;
-        inner.gates.take_up();
-        self.running.start(archive.clone())?;
-        *inner.backend.write().unwrap_or_else(PoisonError::into_inner) = archive.clone();
-        *current = archive;
-        inner.state.succeeded();
-        inner.state.stopped(false);
+        let (inner, archive) = (&self.running.inner, Arc::new(archive));
+        let mut thread = self.running.lock();
+        self.running.end(&mut thread);
+        let before = self.running.start(&mut thread, archive.clone(), || {
+            let before = (replace(&inner.backend, archive.clone()), replace(&self.archive, archive.clone()));
+            // After that: a restore registers first, and then looks which archive it reads. So one that reads the older is old.
+            inner.gates.take_up();
+            before
+        })?;
+        drop(thread);
+        // An archive may take its time to be dropped.
+        drop(before);
         Ok(())
     }
 
@@ -212,8 +237,9 @@ where
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn close(&self, limit: Duration) -> Result<(), FlushError> {
+        // On the writer's own thread, this is an error: it would have to answer itself. So it does not come to the lock.
         self.flush(limit)?;
-        self.running.end();
+        self.running.end(&mut self.running.lock());
         Ok(())
     }
 
@@ -245,19 +271,26 @@ where
     /// ```
     #[allow(clippy::type_complexity, reason = "the two that `new` took")]
     pub fn into_parts(self) -> Result<(TierStore<K, V, S>, Arc<Typed<A, KeyCodec, ValueCodec>>), Box<Self>> {
-        self.running.end();
         let Self { running, archive } = self;
+        let mut thread = running.lock().take();
+        running.end(&mut thread);
         let archive = archive.into_inner().unwrap_or_else(PoisonError::into_inner);
         let inner = running.inner.clone();
         drop(running);
         match Arc::try_unwrap(inner) {
             Ok(inner) => Ok((inner.memory, archive)),
             Err(inner) => {
-                let running = Running { inner, thread: Mutex::new(None) };
+                // The thread is this one, if it has not ended: whoever gets the store next may wait for it.
+                let running = Running { inner, thread: Mutex::new(thread) };
                 Err(Box::new(Self { running, archive: RwLock::new(archive) }))
             }
         }
     }
+}
+
+/// What stood there before. The caller drops it, not under the lock.
+fn replace<T>(place: &RwLock<T>, new: T) -> T {
+    std::mem::replace(&mut *place.write().unwrap_or_else(PoisonError::into_inner), new)
 }
 
 impl<K, V, A, KeyCodec, ValueCodec, S> fmt::Debug for ArchivedStore<K, V, A, KeyCodec, ValueCodec, S>

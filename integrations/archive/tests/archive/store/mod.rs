@@ -2,6 +2,7 @@
 
 mod failing;
 mod killed;
+mod life;
 mod paused;
 mod races;
 mod real;
