@@ -160,29 +160,40 @@ where
 
     /// Goes on with another handle, after the writer has stopped or while it runs: the same archive, opened anew. What was set aside is tried again.
     ///
-    /// Removals that were not durable are kept, and are committed to this one.
+    /// Removals that were not durable are kept, and are committed to this one. Restores that run start over with it. Flushes that run return
+    /// [`FlushError::Stopped`].
+    ///
+    /// # An archive that is open once
+    ///
+    /// A redb file cannot be opened a second time while the store has it: that is [`InUse`](ErrorKind::InUse). A [`RedbArchive`](crate::RedbArchive) opens its file anew by itself after
+    /// an error. So hand over the same one, which an [`Arc`] makes possible: see the example. Or take the store apart with [`into_parts`](Self::into_parts), drop the archive, open it,
+    /// and make a [`new`](Self::new) store.
     ///
     /// # Errors
     ///
-    /// Those of [`new`](Self::new). Then the writer has stopped, and nothing else has changed. Called by a listener on the writer's own thread:
+    /// Those of [`new`](Self::new). Then the writer has stopped, and the store has the archive that it had. Called by a listener on the writer's own thread:
     /// [`ErrorKind::Unsupported`].
     ///
     /// # Progress
     ///
-    /// Blocks as [`new`](Self::new) does, and until the writer has returned from the call of the archive's that it is in.
+    /// Blocks as [`new`](Self::new) does, and until the writer has ended: it finishes two calls of the archive's at most, as a rule a commit and its flush, and what they call of the
+    /// [listener](tierstack::Builder::listener). Other calls of `reopen` and [`close`](Self::close) wait for each other.
     ///
     /// # Examples
     ///
     /// ```
     /// # #[cfg(feature = "redb")] {
-    /// # use tierstack::{Capacity, TierStore};
-    /// # use tierstack_archive::{ArchivedOptions, ArchivedStore, Plain, RedbArchive, Typed};
+    /// use std::sync::Arc;
+    /// use tierstack::{Capacity, TierStore};
+    /// use tierstack_archive::{ArchivedOptions, ArchivedStore, Plain, RedbArchive, Typed};
+    ///
     /// # let folder = tempfile::tempdir()?;
-    /// # let memory = TierStore::<String, String>::new(1000)?;
-    /// # let open = || RedbArchive::open(folder.path().join("archive.redb"));
-    /// # let store = ArchivedStore::new(memory, Typed::new(open()?, Plain, Plain), ArchivedOptions::new(Capacity::bytes(0)))?;
-    /// # let other = RedbArchive::open(folder.path().join("other.redb"))?;
-    /// store.reopen(Typed::new(other, Plain, Plain))?;
+    /// let memory = TierStore::<String, String>::new(1000)?;
+    /// let archive = Arc::new(RedbArchive::open(folder.path().join("archive.redb"))?);
+    /// let store = ArchivedStore::new(memory, Typed::new(archive, Plain, Plain), ArchivedOptions::new(Capacity::bytes(0)))?;
+    ///
+    /// let same = store.archive().archive().clone();
+    /// store.reopen(Typed::new(same, Plain, Plain))?;
     /// assert!(!store.health().is_stopped);
     /// # }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -216,7 +227,7 @@ where
     ///
     /// # Progress
     ///
-    /// Blocks for `limit` at most, and for one call of the archive's.
+    /// Blocks for `limit` at most, and then until the writer has ended, as [`reopen`](Self::reopen) does.
     ///
     /// # Examples
     ///
@@ -247,11 +258,11 @@ where
     ///
     /// # Errors
     ///
-    /// This, with its writer ended, if a restore of another task's is still running.
+    /// This, with its writer ended, if a restore of another task's is still running, or if it is called by a listener on the writer's own thread.
     ///
     /// # Progress
     ///
-    /// Blocks for one call of the archive's at most.
+    /// Blocks until the writer has ended, as [`reopen`](Self::reopen) does.
     ///
     /// # Examples
     ///

@@ -57,7 +57,7 @@ where
     ///
     /// # Progress
     ///
-    /// Does not wait, but for a [`reopen`](Self::reopen) that runs.
+    /// No I/O. It takes a lock that is held for as long as it takes to read or write a few words, also while a [`reopen`](Self::reopen) runs.
     ///
     /// # Examples
     ///
@@ -151,7 +151,7 @@ where
     ///
     /// # Progress
     ///
-    /// A hit in memory is lock-free. A miss blocks for the archive. It starts over when the key is removed or archived meanwhile.
+    /// A hit in memory is lock-free. A miss blocks for the archive. It starts over when the key is removed or archived meanwhile, or the store is [reopened](Self::reopen).
     ///
     /// # Examples
     ///
