@@ -243,6 +243,8 @@ mod tests {
         assert!(!first.is_current(&gates.lock(&1)) && second.is_current(&gates.lock(&1)));
         drop(first);
         assert!(second.is_current(&gates.lock(&1)));
+        gates.take_up();
+        assert!(!second.is_current(&gates.lock(&1)), "there is another archive");
         drop(second);
         assert!(gates.lock(&1).restores.is_empty());
     }
