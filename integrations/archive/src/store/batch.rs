@@ -5,9 +5,10 @@ use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tierstack::{Capacity, Leaving, Tier, Version};
+use tierstack::{Leaving, Tier, Version};
 
 use super::backend::{Backend, guarded};
+use super::gates::STRIPES;
 use super::health::add;
 use super::job::Job;
 use super::{Inner, Queued};
@@ -16,15 +17,21 @@ use crate::{ArchiveError, ErrorKind, Op};
 /// After so many removals the archive is told that nothing older comes, so that it need not remember them.
 const REMOVALS_TO_FORGET: u64 = 4096;
 
+/// So often a batch that comes late is committed again with later ticks, before it counts as a failure.
+const RISES: u32 = 3;
+
 /// What the writer hands over, batch by batch. It is the only one that commits.
 pub(super) struct Batches<K: Send + Sync + 'static, V: Send + Sync + 'static, S> {
     inner: Arc<Inner<K, V, S>>,
     backend: Arc<dyn Backend<K, V>>,
     /// Above every tick that was committed or tried.
     next_tick: u64,
+    /// The stripe of the gates whose removals come next.
+    stripe: usize,
     /// Fragments that the archive or a codec refuses, with their weights. They stay in memory.
     aside: HashMap<Version, (K, u64)>,
-    removals_aside: u64,
+    /// How often a fragment or a removal was set aside.
+    refusals: u64,
     /// Removals that were committed since the archive was last told to forget.
     removals: u64,
 }
@@ -56,38 +63,50 @@ where
 {
     /// Asks the archive where its ticks stand.
     pub fn new(inner: Arc<Inner<K, V, S>>, backend: Arc<dyn Backend<K, V>>) -> Result<Self, ArchiveError> {
-        let mut batches = Self { inner, backend, next_tick: 0, aside: HashMap::new(), removals_aside: 0, removals: 0 };
+        let mut batches =
+            Self { inner, backend, next_tick: 0, stripe: 0, aside: HashMap::new(), refusals: 0, removals: 0 };
         batches.rise()?;
-        batches.tell_aside();
+        batches.look_aside();
         Ok(batches)
     }
 
-    /// What is to be written: fragments above what cold is to keep, and removals. What was set aside counts as neither.
+    /// What is to be written: fragments above what cold is to keep, but for those that were set aside.
     pub fn queued(&mut self) -> Queued {
+        self.look_aside();
+        self.inner.queued()
+    }
+
+    /// Forgets what was set aside and is not as it was. What was taken from cold, or is kept there, is tried again if it is to leave once more.
+    fn look_aside(&mut self) {
         if !self.aside.is_empty() {
             let view = self.inner.memory.pin();
             self.aside.retain(|version, (key, _)| {
-                view.peek(key).is_some_and(|found| found.version == *version && found.tier == Tier::Cold)
+                let found = view.peek(key);
+                found.is_some_and(|found| found.version == *version && found.tier == Tier::Cold && !found.kept)
             });
-            drop(view);
-            self.tell_aside();
         }
-        self.inner.queued(self.aside.values().map(|(_, weight)| weight).sum(), self.aside.len() as u64)
+        self.inner.state.set_aside(self.aside.values().map(|(_, weight)| weight).sum(), self.aside.len() as u64);
     }
 
-    /// Collects, commits and settles one batch. Returns whether anything was written or has left.
+    /// Collects, commits and settles one batch. Returns whether anything was written, has left or was set aside.
     ///
     /// # Errors
     ///
     /// Those of the archive that are not about one record. Nothing has left the memory then, and all is collected anew next time.
     pub fn write_one(&mut self, jobs: &mut [Job<K>]) -> Result<bool, ArchiveError> {
-        let removals = self.inner.gates.pending();
-        let mut batch = Batch { steps: Vec::with_capacity(removals.len()), unchanged: Vec::new() };
-        for (key, sequence) in removals {
+        let written = self.write(jobs);
+        self.look_aside();
+        written
+    }
+
+    fn write(&mut self, jobs: &mut [Job<K>]) -> Result<bool, ArchiveError> {
+        let refusals = self.refusals;
+        let pending = self.inner.gates.pending(self.stripe, self.inner.options.batch_entries.max(1));
+        let mut batch = Batch { steps: Vec::with_capacity(pending.removals.len()), unchanged: Vec::new() };
+        for (key, sequence) in pending.removals {
             match self.encode_key(&key) {
                 Ok(encoded) => batch.steps.push(Step { key, encoded, what: What::Remove { sequence } }),
-                // What cannot be written now was not written before.
-                Err(_) => drop(self.inner.gates.settle(&key, Some(sequence))),
+                Err(error) => self.set_removal_aside(&key, sequence, &Arc::new(error)),
             }
         }
         // Behind the removals: what stands in memory now was stored after them, so its tick is to be higher.
@@ -98,10 +117,10 @@ where
         }
         let has_any_left = self.settle(batch, jobs);
         for job in jobs {
-            job.is_drained = true;
+            job.drained(pending.stripes);
         }
-        self.forget()?;
-        Ok(is_any || has_any_left)
+        self.stripe = (self.stripe + pending.stripes) % STRIPES;
+        Ok(is_any || has_any_left || self.refusals > refusals)
     }
 
     fn collect(&mut self, batch: &mut Batch<K, V>, jobs: &mut [Job<K>]) {
@@ -110,18 +129,9 @@ where
         let (full, entries) = (inner.options.batch_bytes.max(1), inner.options.batch_entries.max(1));
         let mut taken = HashSet::new();
         if queued.is_any() {
-            // What was set aside is handed out again each time, the first of all. It comes on top.
-            let (aside_bytes, aside) =
-                (self.aside.values().map(|(_, weight)| weight).sum::<u64>(), self.aside.len() as u64);
+            // What was set aside is passed by, and counts for nothing.
             let most = queued.within(full, entries);
-            let most = Capacity {
-                bytes: most.bytes.map(|most| most.saturating_add(aside_bytes)),
-                entries: most.entries.map(|most| most.saturating_add(aside)),
-            };
-            for leaving in inner.memory.start_leaving(most) {
-                if self.aside.contains_key(&leaving.version) {
-                    continue;
-                }
+            for leaving in inner.memory.start_leaving_if(most, |_, version| !self.aside.contains_key(&version)) {
                 taken.insert(leaving.key.clone());
                 if inner.gates.is_unchanged(&leaving.key, leaving.version) {
                     batch.unchanged.push(leaving);
@@ -156,7 +166,7 @@ where
                 let view = inner.memory.pin();
                 let found = view.peek(&key).map(|found| (found.value.clone(), found.version, found.weight));
                 drop(view);
-                // What is not in memory was archived, and is durable, or was taken out by a call.
+                // What is not in memory was archived, and is durable; or a call, a deadline or a capacity has ended it, and a flush does not promise it.
                 let Some((value, version, weight)) = found else {
                     jobs[at].left.remove(&key);
                     continue;
@@ -168,7 +178,7 @@ where
                 if self.aside.contains_key(&version) {
                     jobs[at].left.remove(&key);
                     if let Some(error) = inner.state.health().set_aside_error {
-                        jobs[at].refuse(&error);
+                        jobs[at].refuse(1, &error);
                     }
                     continue;
                 }
@@ -190,7 +200,7 @@ where
     /// `false`, as whoever waits for the end does not wait for a call for each step that is refused.
     fn commit(&mut self, steps: &mut Vec<Step<K, V>>, jobs: &mut [Job<K>]) -> Result<bool, ArchiveError> {
         let (inner, backend) = (self.inner.clone(), self.backend.clone());
-        let (mut has_risen, mut has_tried) = (false, false);
+        let (mut rises, mut has_tried) = (0, false);
         while !steps.is_empty() {
             if has_tried && inner.inbox.is_ending() {
                 return Ok(false);
@@ -198,26 +208,35 @@ where
             has_tried = true;
             let first = self.next_tick;
             // Also after a failure: it may be committed all the same, and what comes next is later.
-            self.next_tick += steps.len() as u64;
+            self.next_tick = first.checked_add(steps.len() as u64).ok_or_else(ticks_have_ended)?;
             let ops: Vec<_> = (first..).zip(&*steps).map(|(tick, step)| step.op(tick)).collect();
             let committed = guarded(&inner.state.panics, ErrorKind::Panicked, || backend.archive().commit(&ops));
-            let Err(error) = committed else {
-                guarded(&inner.state.panics, ErrorKind::Panicked, || backend.archive().flush())?;
-                add(&inner.state.commits, 1);
-                add(&inner.state.committed_steps, steps.len() as u64);
-                add(&inner.state.committed_bytes, steps.iter().map(Step::bytes).sum());
-                return Ok(true);
+            // Somebody else has told the archive to forget, or has committed something later. It counts as older than what stands in memory here.
+            let is_late = match &committed {
+                Ok(committed) => committed.stale > 0,
+                Err(error) => error.kind() == ErrorKind::BelowHorizon,
             };
-            if error.kind() == ErrorKind::BelowHorizon && !has_risen {
-                // Somebody else has told the archive to forget.
+            if is_late && rises < RISES {
                 self.rise()?;
-                has_risen = true;
+                rises += 1;
                 continue;
             }
-            let refused: Vec<_> = match error.key() {
-                Some(key) if is_of_one_record(error.kind()) => {
-                    steps.extract_if(.., |step| step.encoded == key).collect()
+            let error = match committed {
+                Ok(_) if is_late => {
+                    let what = "another writer commits to the archive, and is always later";
+                    return Err(ArchiveError::new(ErrorKind::Unavailable, what));
                 }
+                Ok(_) => {
+                    guarded(&inner.state.panics, ErrorKind::Panicked, || backend.archive().flush())?;
+                    add(&inner.state.commits, 1);
+                    add(&inner.state.committed_steps, steps.len() as u64);
+                    add(&inner.state.committed_bytes, steps.iter().map(Step::bytes).sum());
+                    return Ok(true);
+                }
+                Err(error) => error,
+            };
+            let refused: Vec<_> = match error.key() {
+                Some(key) if is_of_one_record(error.kind()) => take_refused(steps, key),
                 _ => Vec::new(),
             };
             if refused.is_empty() {
@@ -226,15 +245,7 @@ where
             let error = Arc::new(error);
             for step in refused {
                 match step.what {
-                    What::Remove { sequence } => {
-                        inner.gates.set_aside(&step.key, sequence);
-                        self.removals_aside += 1;
-                        inner.state.refused(&error);
-                        self.tell_aside();
-                        for job in &mut *jobs {
-                            job.refuse(&error);
-                        }
-                    }
+                    What::Remove { sequence } => self.set_removal_aside(&step.key, sequence, &error),
                     What::Put { version, weight, .. } => {
                         self.set_aside_because((step.key, version, weight), &error, jobs);
                     }
@@ -301,14 +312,14 @@ where
         has_left
     }
 
-    /// All steps that are still to come have higher ticks, so the archive need not remember the removals.
-    fn forget(&mut self) -> Result<(), ArchiveError> {
-        if self.removals >= REMOVALS_TO_FORGET && !self.inner.inbox.is_ending() {
-            let archive = self.backend.archive();
-            guarded(&self.inner.state.panics, ErrorKind::Panicked, || archive.forget(self.next_tick))?;
+    /// All steps that are still to come have higher ticks, so the archive need not remember the removals. If it cannot be told so now, it remembers them until it
+    /// is told after as many again.
+    pub fn forget(&mut self) {
+        if self.removals >= REMOVALS_TO_FORGET {
             self.removals = 0;
+            let archive = self.backend.archive();
+            let _ = guarded(&self.inner.state.panics, ErrorKind::Panicked, || archive.forget(self.next_tick));
         }
-        Ok(())
     }
 
     /// Begins above all ticks that the archive knows.
@@ -328,6 +339,24 @@ where
         Ok((key, guarded(&self.inner.state.panics, ErrorKind::Codec, || self.backend.encode_value(value))?))
     }
 
+    fn set_removal_aside(&mut self, key: &K, sequence: u64, error: &Arc<ArchiveError>) {
+        self.refusals += 1;
+        self.inner.gates.set_aside(key, sequence);
+        self.inner.state.refused(error);
+    }
+
+    /// While a removal is set aside, no job is done as a whole. Nor is one if such a removal was made anew since the job came: the older one is not durable, and
+    /// the newer one need not be, either.
+    pub fn refuse_removals(&self, job: &mut Job<K>) {
+        let aside = self.inner.gates.aside();
+        let renewed = self.inner.gates.renewed() - job.renewed;
+        if aside.max(renewed) > 0
+            && let Some(error) = self.inner.state.health().set_aside_error
+        {
+            job.refuse(aside.max(renewed), &error);
+        }
+    }
+
     fn set_aside(&mut self, fragment: (K, Version, u64), error: ArchiveError, jobs: &mut [Job<K>]) {
         self.set_aside_because(fragment, &Arc::new(error), jobs);
     }
@@ -340,18 +369,12 @@ where
     ) {
         for job in jobs {
             if job.left.remove(&key) {
-                job.refuse(error);
+                job.refuse(1, error);
             }
         }
+        self.refusals += 1;
         self.aside.insert(version, (key, weight));
         self.inner.state.refused(error);
-        self.tell_aside();
-    }
-
-    fn tell_aside(&self) {
-        let count = self.aside.len() as u64 + self.removals_aside;
-        // Relaxed: a count.
-        self.inner.state.set_aside.store(count, std::sync::atomic::Ordering::Relaxed);
     }
 }
 
@@ -363,10 +386,25 @@ impl<K, V> Step<K, V> {
         }
     }
 
+    fn is_put(&self) -> bool {
+        matches!(self.what, What::Put { .. })
+    }
+
     fn bytes(&self) -> u64 {
         let value = if let What::Put { value, .. } = &self.what { value.len() } else { 0 };
         (self.encoded.len() + value) as u64
     }
+}
+
+/// Takes out the steps of a key that is refused: its value, or its removal if there is no value any more. For it may be the value alone that is refused.
+fn take_refused<K, V>(steps: &mut Vec<Step<K, V>>, key: &[u8]) -> Vec<Step<K, V>> {
+    let has_value = steps.iter().any(|step| step.encoded == key && step.is_put());
+    steps.extract_if(.., |step| step.encoded == key && step.is_put() == has_value).collect()
+}
+
+/// Another try cannot change it.
+fn ticks_have_ended() -> ArchiveError {
+    ArchiveError::new(ErrorKind::Unsupported, "the archive has no ticks left: somebody has committed one of the last")
 }
 
 /// Whether such an error, of a key, leaves the other steps alone.

@@ -67,7 +67,7 @@ pub enum FlushError {
     },
     /// All but these are durable. The archive or a codec refuses them one by one: see [`Health::set_aside`](super::Health::set_aside).
     SetAside {
-        /// How many.
+        /// How many, fragments and removals. A removal counts in each flush for as long as it is set aside.
         fragments: u64,
         /// What was said of the last one.
         error: Arc<ArchiveError>,
@@ -79,7 +79,7 @@ impl fmt::Display for FlushError {
         match self {
             Self::TimedOut { .. } => f.write_str("not all was archived within the limit"),
             Self::Stopped { .. } => f.write_str("the writer has stopped"),
-            Self::SetAside { fragments, .. } => write!(f, "{fragments} fragments cannot be archived"),
+            Self::SetAside { fragments, .. } => write!(f, "{fragments} fragments or removals cannot be archived"),
         }?;
         match self {
             Self::TimedOut { error: Some(error) }

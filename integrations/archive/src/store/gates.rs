@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tierstack::Version;
 
-const STRIPES: usize = 64;
+pub(super) const STRIPES: usize = 64;
 
 pub(super) struct Gates<K> {
     stripes: Box<[Mutex<Stripe<K>>]>,
@@ -21,6 +21,12 @@ pub(super) struct Gates<K> {
     sequence: AtomicU64,
     /// Removals that stand in the stripes. Relaxed: a hint; who needs to know looks under the gates.
     pending: AtomicU64,
+    /// Those of them that are set aside.
+    aside: AtomicU64,
+    /// How many that were set aside were followed by another removal of the key.
+    ///
+    /// `SeqCst`, as `aside`: it rises before that one falls, so who reads `aside` first, and this one after it, does not miss one in both.
+    renewed: AtomicU64,
 }
 
 pub(super) struct Stripe<K> {
@@ -31,6 +37,14 @@ pub(super) struct Stripe<K> {
     /// The version whose record the archive has, durable and not followed by another step for the key. It saves writing it again, and nothing else: one
     /// that is missing is written again. One of a fragment that has gone is no harm, as no version comes back.
     unchanged: HashMap<K, Version>,
+}
+
+/// Removals that a batch takes.
+pub(super) struct Pending<K> {
+    /// The keys, and the sequences of their removals.
+    pub removals: Vec<(K, u64)>,
+    /// All were taken of so many stripes, from the first one on, that were made before the call. Of the next one there are more.
+    pub stripes: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -57,6 +71,8 @@ impl<K: Hash + Eq + Clone> Gates<K> {
             hasher: RandomState::new(),
             sequence: AtomicU64::new(0),
             pending: AtomicU64::new(0),
+            aside: AtomicU64::new(0),
+            renewed: AtomicU64::new(0),
         }
     }
 
@@ -78,45 +94,63 @@ impl<K: Hash + Eq + Clone> Gates<K> {
         stripe.make_old(self.hash(&key));
         stripe.unchanged.remove(&key);
         let removal = Removal { sequence: self.sequence.fetch_add(1, Ordering::Relaxed), is_aside: false };
-        if stripe.removals.insert(key, removal).is_none() {
-            self.pending.fetch_add(1, Ordering::Relaxed);
+        self.pending.fetch_add(1, Ordering::Relaxed);
+        if let Some(before) = stripe.removals.insert(key, removal) {
+            self.renewed.fetch_add(u64::from(before.is_aside), Ordering::SeqCst);
+            self.uncount(before);
         }
     }
 
-    /// The removals that are to be committed: all that were made before the call. They stay until they are settled.
-    pub fn pending(&self) -> Vec<(K, u64)> {
-        let mut removals = Vec::new();
-        for stripe in &self.stripes {
-            let stripe = lock(stripe);
-            let pending = stripe.removals.iter().filter(|(_, removal)| !removal.is_aside);
-            removals.extend(pending.map(|(key, removal)| (key.clone(), removal.sequence)));
+    fn uncount(&self, removal: Removal) {
+        self.pending.fetch_sub(1, Ordering::Relaxed);
+        self.aside.fetch_sub(u64::from(removal.is_aside), Ordering::SeqCst);
+    }
+
+    /// Removals that are to be committed, `most` of them at most, from a stripe on and round. They stay until they are settled.
+    pub fn pending(&self, first: usize, most: u64) -> Pending<K> {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let mut pending = Pending { removals: Vec::new(), stripes: 0 };
+        for at in 0..STRIPES {
+            let stripe = lock(&self.stripes[(first + at) % STRIPES]);
+            let mut here = stripe.removals.iter().filter(|(_, removal)| !removal.is_aside);
+            let room = most - pending.removals.len();
+            pending.removals.extend(here.by_ref().take(room).map(|(key, removal)| (key.clone(), removal.sequence)));
+            if here.next().is_some() {
+                break;
+            }
+            pending.stripes += 1;
         }
-        removals
+        pending
     }
 
     /// What was committed for a key is durable: the removal of this sequence, if there was one, and a record, if there was one. Whatever a restore
     /// may have read before is old. Returns whether the record may leave the memory: not while a later removal waits,
     /// which would take it out of the archive although it was stored after that removal.
+    ///
+    /// A record settles a removal that is set aside, too. That one was handed out by `pending` before the record was collected, so the record is later. A removal
+    /// that came after that is not aside.
     pub fn settle(&self, key: &K, committed: Option<u64>) -> bool {
         let hash = self.hash(key);
         let mut stripe = self.stripe(hash);
         stripe.make_old(hash);
         stripe.unchanged.remove(key);
-        let Some(removal) = stripe.removals.get(key) else { return true };
-        if Some(removal.sequence) != committed {
-            return false;
+        let Some(&removal) = stripe.removals.get(key) else { return true };
+        let is_settled = committed.map_or(removal.is_aside, |committed| removal.sequence == committed);
+        if is_settled {
+            stripe.removals.remove(key);
+            self.uncount(removal);
         }
-        stripe.removals.remove(key);
-        self.pending.fetch_sub(1, Ordering::Relaxed);
-        true
+        is_settled
     }
 
-    /// The archive refuses this removal for good. It holds for as long as this process runs.
+    /// The archive or the key's codec refuses this removal. It holds for as long as this process runs, or until the key has a later record.
     pub fn set_aside(&self, key: &K, sequence: u64) {
         if let Some(removal) = self.lock(key).removals.get_mut(key)
             && removal.sequence == sequence
+            && !removal.is_aside
         {
             removal.is_aside = true;
+            self.aside.fetch_add(1, Ordering::SeqCst);
         }
     }
 
@@ -124,7 +158,10 @@ impl<K: Hash + Eq + Clone> Gates<K> {
     pub fn take_up(&self) {
         for stripe in &self.stripes {
             let mut stripe = lock(stripe);
-            stripe.removals.values_mut().for_each(|removal| removal.is_aside = false);
+            for removal in stripe.removals.values_mut().filter(|removal| removal.is_aside) {
+                removal.is_aside = false;
+                self.aside.fetch_sub(1, Ordering::SeqCst);
+            }
             stripe.restores.values_mut().for_each(|restores| restores.epoch += 1);
             stripe.unchanged.clear();
         }
@@ -137,6 +174,21 @@ impl<K: Hash + Eq + Clone> Gates<K> {
     /// Removals that are not committed, about.
     pub fn removals(&self) -> u64 {
         self.pending.load(Ordering::Relaxed)
+    }
+
+    /// Those of them that are set aside.
+    pub fn aside(&self) -> u64 {
+        self.aside.load(Ordering::SeqCst)
+    }
+
+    /// How often a key whose removal is set aside was removed again, ever.
+    pub fn renewed(&self) -> u64 {
+        self.renewed.load(Ordering::SeqCst)
+    }
+
+    /// Removals that are to be committed, about.
+    pub fn queued(&self) -> u64 {
+        self.removals().saturating_sub(self.aside())
     }
 
     /// Registers a restore. The caller holds the key's gate.
@@ -207,16 +259,42 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
+    fn pending(gates: &Gates<i32>) -> Vec<(i32, u64)> {
+        let pending = gates.pending(0, u64::MAX);
+        assert_eq!(pending.stripes, STRIPES);
+        pending.removals
+    }
+
+    #[test]
+    fn removals_are_handed_out_a_batch_at_a_time_and_all_are_when_all_stripes_are() {
+        let gates = Gates::new();
+        (0..1000).for_each(|key| gates.remove(&mut gates.lock(&key), key));
+        let (mut first, mut stripes, mut rounds) = (5, 0, 0);
+        while stripes < STRIPES {
+            let pending = gates.pending(first, 7);
+            assert!(
+                pending.removals.len() <= 7 && (pending.removals.len() == 7 || stripes + pending.stripes >= STRIPES)
+            );
+            for (key, sequence) in pending.removals {
+                assert!(gates.settle(&key, Some(sequence)));
+            }
+            first = (first + pending.stripes) % STRIPES;
+            stripes += pending.stripes;
+            rounds += 1;
+        }
+        assert!(gates.removals() == 0 && rounds >= 1000 / 7, "{rounds} rounds");
+    }
+
     #[test]
     fn a_removal_stands_until_its_own_commit() {
         let gates = Gates::new();
         gates.remove(&mut gates.lock(&1), 1);
-        let first = gates.pending();
+        let first = pending(&gates);
         assert!(first.len() == 1 && gates.removals() == 1);
         gates.remove(&mut gates.lock(&1), 1);
         assert!(!gates.settle(&1, Some(first[0].1)), "a later removal waits");
         assert!(gates.lock(&1).is_removed(&1));
-        let second = gates.pending();
+        let second = pending(&gates);
         assert!(gates.settle(&1, Some(second[0].1)) && gates.removals() == 0 && !gates.lock(&1).is_removed(&1));
     }
 
@@ -225,12 +303,31 @@ mod tests {
         let gates = Gates::new();
         gates.remove(&mut gates.lock(&1), 1);
         gates.remove(&mut gates.lock(&2), 2);
-        let removals = gates.pending();
+        let removals = pending(&gates);
         gates.set_aside(&1, removals.iter().find(|(key, _)| *key == 1).unwrap().1);
-        assert_eq!(gates.pending().len(), 1);
+        assert_eq!(pending(&gates).len(), 1);
         assert!(gates.lock(&1).is_removed(&1));
         gates.take_up();
-        assert_eq!(gates.pending().len(), 2);
+        assert_eq!((pending(&gates).len(), gates.aside()), (2, 0));
+    }
+
+    #[test]
+    fn a_record_settles_a_removal_that_is_set_aside_and_no_later_one() {
+        let gates = Gates::new();
+        let refuse = || {
+            gates.remove(&mut gates.lock(&1), 1);
+            let sequence = pending(&gates)[0].1;
+            gates.set_aside(&1, sequence);
+            gates.set_aside(&1, sequence);
+            assert_eq!((gates.removals(), gates.aside(), gates.queued()), (1, 1, 0));
+        };
+        refuse();
+        assert!(gates.settle(&1, None) && !gates.lock(&1).is_removed(&1));
+        assert_eq!((gates.removals(), gates.aside()), (0, 0));
+        refuse();
+        gates.remove(&mut gates.lock(&1), 1);
+        assert_eq!((gates.removals(), gates.aside()), (1, 0));
+        assert!(!gates.settle(&1, None) && gates.lock(&1).is_removed(&1));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::ArchiveError;
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Health {
-    /// Since when nothing could be written. `None`: the last try was a success, or there was none.
+    /// Since when nothing could be written. `None`: the last try was a success, or there was none, or nothing is left to write.
     pub failing_since: Option<SystemTime>,
     /// What the archive said last, while it is failing.
     pub error: Option<Arc<ArchiveError>>,
@@ -26,7 +26,8 @@ pub struct Health {
     pub queued_bytes: u64,
     /// Removals that are not durable yet, about.
     pub pending_removals: u64,
-    /// Fragments and removals that the archive or a codec refuses one by one. The fragments stay in memory, beyond what cold is to keep.
+    /// Fragments and removals that the archive or a codec refuses one by one. The fragments stay in memory, beyond what cold is to keep. A fragment counts for as long as it stands in
+    /// cold, a removal until it or a later value of its key is durable. [`reopen`](super::ArchivedStore::reopen) tries all of them again.
     pub set_aside: u64,
     /// What was said of the last one of those.
     pub set_aside_error: Option<Arc<ArchiveError>>,
@@ -55,7 +56,9 @@ pub(super) struct State {
     pub commits: AtomicU64,
     pub committed_steps: AtomicU64,
     pub committed_bytes: AtomicU64,
-    pub set_aside: AtomicU64,
+    /// Fragments that are set aside in cold, and their weights. The writer writes them. Relaxed: counts.
+    aside: AtomicU64,
+    aside_bytes: AtomicU64,
     pub panics: AtomicU64,
 }
 
@@ -79,7 +82,7 @@ impl State {
             error: told.error.clone(),
             attempts: told.attempts,
             is_stopped: told.is_stopped,
-            set_aside: count(&self.set_aside),
+            set_aside: count(&self.aside),
             set_aside_error: told.set_aside_error.clone(),
             archived: count(&self.archived),
             unchanged: count(&self.unchanged),
@@ -113,6 +116,16 @@ impl State {
 
     pub fn stopped(&self, is_stopped: bool) {
         self.told().is_stopped = is_stopped;
+    }
+
+    pub fn set_aside(&self, bytes: u64, fragments: u64) {
+        self.aside_bytes.store(bytes, Ordering::Relaxed);
+        self.aside.store(fragments, Ordering::Relaxed);
+    }
+
+    /// Bytes and fragments that are set aside, about.
+    pub fn aside(&self) -> (u64, u64) {
+        (self.aside_bytes.load(Ordering::Relaxed), self.aside.load(Ordering::Relaxed))
     }
 
     pub fn refused(&self, error: &Arc<ArchiveError>) {

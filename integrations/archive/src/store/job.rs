@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::error::FlushError;
+use super::gates::STRIPES;
 use crate::ArchiveError;
 
 /// Keys whose values are to be durable, as they stood when it was made or newer, and all removals that were made before it.
@@ -19,8 +20,10 @@ pub(super) struct Job<K> {
     /// So many bytes (weights) of fragments that leave are waited for, before what is left is copied: it should leave by itself, and not be
     /// written twice.
     pub owed: u64,
-    /// Whether the removals before it are durable.
-    pub is_drained: bool,
+    /// So many stripes of the gates, counted on from where the writer was, may have removals from before it that are not durable.
+    undrained: usize,
+    /// How often a removal that is set aside was [made anew](super::gates::Gates::renewed) before the writer took the job.
+    pub renewed: u64,
     /// Keys that were made durable.
     pub done: u64,
     /// What cannot be made durable, and why.
@@ -36,7 +39,8 @@ impl<K: Hash + Eq + Clone> Job<K> {
             left: keys,
             turn: Vec::new(),
             owed,
-            is_drained: false,
+            undrained: STRIPES,
+            renewed: 0,
             done: 0,
             refused: 0,
             refusal: None,
@@ -65,9 +69,14 @@ impl<K: Hash + Eq + Clone> Job<K> {
         self.done += u64::from(self.left.remove(key));
     }
 
-    pub fn refuse(&mut self, error: &Arc<ArchiveError>) {
-        self.refused += 1;
+    pub fn refuse(&mut self, count: u64, error: &Arc<ArchiveError>) {
+        self.refused += count;
         self.refusal = Some(error.clone());
+    }
+
+    /// All removals of so many further stripes are durable.
+    pub fn drained(&mut self, stripes: usize) {
+        self.undrained = self.undrained.saturating_sub(stripes);
     }
 
     pub fn is_abandoned(&self) -> bool {
@@ -76,7 +85,7 @@ impl<K: Hash + Eq + Clone> Job<K> {
     }
 
     pub fn is_done(&self) -> bool {
-        self.is_drained && self.left.is_empty()
+        self.undrained == 0 && self.left.is_empty()
     }
 
     pub fn tell(self) {

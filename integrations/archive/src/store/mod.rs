@@ -4,7 +4,7 @@
 //!
 //! One thread, the *writer*, commits. A batch goes through these steps:
 //!
-//! 1. **Collect.** The removals that are not committed, from under the gates. Then the fragments above what cold is to keep, which the store
+//! 1. **Collect.** Removals that are not committed, from under the gates. Then the fragments above what cold is to keep, which the store
 //!    marks as leaving. Then copies for a flush or a checkpoint, as they stand in memory. The order gives the ticks. So a value has a higher tick
 //!    than a removal of the same batch, and rightly: the removal had taken the key out of memory before it was collected.
 //! 2. **Commit and flush.** All this time readers find everything in memory.
@@ -22,7 +22,7 @@
 //!   One that registers later reads the newer record, which is durable by then.
 //! - *A restore reads, the key is removed.* The removal made it old. A restore that comes later finds the removal noted, until the removal
 //!   is durable: then the archive says so.
-//! - *A key is removed after 1, stored again, and leaves in the same batch.* The batch does not have the removal, which will come with a higher tick
+//! - *A key is removed after 1, stored again, and leaves in the same batch.* (Or before 1, and the batch has no room for the removal.) The batch does not have the removal, which will come with a higher tick
 //!   than the new value. So 4 lets nothing leave while a removal waits. The fragment comes again in the next batch, behind the removal.
 //!   For the same reason a flush does not count it before.
 //! - *The fragment is used or replaced while it is written.* It stays in memory, its record stays in the archive. The record is a state that the key had, and
@@ -34,6 +34,7 @@
 //! - *The store is reopened while a restore runs.* The restore registers, and then looks which archive it reads. The reopen changes the archive, and then makes all restores old. So
 //!   a restore that has read the archive before is old, and starts over. The new writer commits only after that.
 //! - *The store is reopened or closed by several threads.* They wait for each other until the old writer has ended. See [`Running`].
+//! - *Somebody else commits a later tick.* A step that changes nothing for that is not done. It is committed again with a tick above all that the archive knows.
 //! - *Removals are forgotten* by the archive only below the tick of the next step.
 //!
 //! The gates are held for operations in memory only. They call no listener: views tell listeners when they are dropped, which is behind the gate.
@@ -74,7 +75,8 @@ pub use self::restore::{Restored, Source};
 
 /// A [`TierStore`] whose cold tier overflows into an archive.
 ///
-/// A thread of its own, the *writer*, archives what cold holds above [`ArchivedOptions::cold`], the least recently used first. A fragment leaves memory when
+/// A thread of its own, the *writer*, archives what cold holds above [`ArchivedOptions::cold`], the least recently used first. What is
+/// [kept](TierStore::keep) in cold stays, and does not count. A fragment leaves memory when
 /// the archive has made it durable, and not before. So every key is in memory or in the archive, at every instant.
 /// [`get`](Self::get) never does I/O. [`get_or_restore`](Self::get_or_restore) reads the archive on a miss.
 ///
@@ -96,8 +98,13 @@ pub use self::restore::{Restored, Source};
 ///
 /// # Limits
 ///
+/// - **One `ArchivedStore` for an archive.** Of two on one archive, each overwrites what the other has written, and does not know of its removals.
 /// - **Remove through [`remove`](Self::remove)**. What is removed through [`memory`](Self::memory), or expires, or is evicted from cold by a call or a capacity
 ///   of the store, leaves its older record in the archive. `get_or_restore` brings that back.
+/// - **What is set aside keeps its room in cold.** It was marked as leaving before it was refused, so a `cold_capacity` pushes out others instead. A use ends that. Then it
+///   is pushed out as any other.
+/// - **`Clone` must not panic.** The writer clones what it archives. Where that panics, it tries again and again, and archives nothing else until the value is
+///   used, replaced or removed.
 /// - **Deadlines are not archived.** What is restored has none.
 /// - **A crash loses what is in memory only.** See [`flush`](Self::flush) and [`checkpoint`](Self::checkpoint).
 /// - **A listener must not wait for the writer**, which calls it. [`flush`](Self::flush), [`checkpoint`](Self::checkpoint), [`wait_for_room`](Self::wait_for_room) and
@@ -182,10 +189,22 @@ where
         Tier::ALL.into_iter().map(|tier| self.memory.len(tier)).sum()
     }
 
-    /// How far cold stands above what it is to keep, without so much of it.
-    fn queued(&self, bytes_aside: u64, aside: u64) -> Queued {
+    /// How far cold stands above what it is to keep. What is kept there, or is set aside, counts for nothing: neither leaves.
+    fn queued(&self) -> Queued {
+        let (cold, aside) = (self.memory.metrics().cold, self.state.aside());
+        let bytes = cold.bytes.saturating_sub(cold.kept_bytes).saturating_sub(aside.0);
+        Queued::above(
+            self.options.cold,
+            bytes,
+            cold.fragments.saturating_sub(cold.kept_fragments).saturating_sub(aside.1),
+        )
+    }
+
+    /// Whether it can stand so far above that there is a batch: a look at two counters, which does not subtract anything.
+    #[inline]
+    fn may_have_a_batch(&self) -> bool {
         let (bytes, entries) = (self.memory.bytes(Tier::Cold), self.memory.len(Tier::Cold));
-        Queued::above(self.options.cold, bytes.saturating_sub(bytes_aside), entries.saturating_sub(aside))
+        Queued::above(self.options.cold, bytes, entries).bytes >= self.options.full_batch()
     }
 
     fn is_behind(&self, queued: Queued) -> bool {
@@ -195,10 +214,11 @@ where
     /// Wakes the writer if there is a batch for it. Returns whether it is behind.
     #[inline]
     fn nudge(&self) -> bool {
-        let queued = self.queued(0, 0);
-        if !queued.is_any() {
-            return false;
-        }
+        self.may_have_a_batch() && self.nudge_if_it_has()
+    }
+
+    fn nudge_if_it_has(&self) -> bool {
+        let queued = self.queued();
         // Relaxed: it publishes nothing, and what it misses the next poll finds.
         if queued.bytes >= self.options.full_batch() && !self.is_awake.load(Ordering::Relaxed) {
             self.wake();

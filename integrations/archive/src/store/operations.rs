@@ -247,8 +247,15 @@ where
         self.running.inner.remove(key)
     }
 
-    /// Returns when all that stood in cold above what it is to keep, at an instant of the call, and all removals before the call are durable in the archive. A
-    /// fragment that was replaced meanwhile is durable in its newer state; one that was removed meanwhile need not be.
+    /// Returns when the archive has made two things durable: all that stood in cold above what it is to keep, at an instant of the call, and all removals
+    /// before the call. Each fragment is durable as it was then, or newer.
+    ///
+    /// Some need not be durable. They left memory, or stayed there, in another way:
+    ///
+    /// - what was removed meanwhile, by [`remove`](Self::remove) or through [`memory`](Self::memory),
+    /// - what a [`cold_capacity`](tierstack::Builder::cold_capacity) has pushed out meanwhile, or a deadline has ended: the store's
+    ///   [listener](tierstack::Builder::listener) was told,
+    /// - what is [kept](TierStore::keep) in cold: it does not count, and stays.
     ///
     /// It does not wait for a batch to fill. What hot, warm and cold keep is not written: see [`checkpoint`](Self::checkpoint).
     ///
@@ -284,7 +291,7 @@ where
     }
 
     /// Returns when each fragment that stood in memory at an instant of the call, in whichever tier, is durable in the archive, as it was then or newer. Returns
-    /// how many were written or had left for the archive by then. What was removed meanwhile need not be.
+    /// how many were written or had left for the archive by then. What was removed, pushed out or expired meanwhile need not be durable: see [`flush`](Self::flush).
     ///
     /// They stay in memory. It is what to call before a shutdown, to find everything by [`get_or_restore`](Self::get_or_restore) after it. All removals before the call are
     /// durable, too.
@@ -401,12 +408,13 @@ where
     /// ```
     pub fn health(&self) -> Health {
         let inner = &self.running.inner;
-        let queued = inner.queued(0, 0);
+        let (queued, told) = (inner.queued(), inner.state.health());
         Health {
             queued_bytes: queued.bytes,
             is_behind: inner.is_behind(queued),
             pending_removals: inner.gates.removals(),
-            ..inner.state.health()
+            set_aside: told.set_aside + inner.gates.aside(),
+            ..told
         }
     }
 }

@@ -33,13 +33,14 @@ use tierstack::Capacity;
 #[non_exhaustive]
 #[must_use]
 pub struct ArchivedOptions {
-    /// How much cold is to keep. The writer archives what is above it, the least recently used first.
+    /// How much cold is to keep. The writer archives what is above it, the least recently used first. Fragments that are [kept](tierstack::TierStore::keep) in cold, or are
+    /// [set aside](super::Health::set_aside), come on top.
     pub cold: Capacity,
     /// By how many bytes cold may be above [`cold`](Self::cold) before the store [is behind](super::Written::is_behind).
     pub queue_bytes: u64,
     /// About how many bytes (weights) one commit takes. A fragment that weighs more is a batch of its own.
     pub batch_bytes: u64,
-    /// How many fragments one commit takes at most.
+    /// How many fragments one commit takes at most. As many removals, and as many copies for a flush or a checkpoint, come on top.
     pub batch_entries: u64,
     /// How long a part of a batch waits for the rest. A flush does not wait.
     pub linger: Duration,

@@ -41,7 +41,12 @@ where
         let error = loop {
             // Before it looks: who stores after the look wakes it.
             inner.is_awake.store(false, Ordering::SeqCst);
-            let Some(jobs) = inner.inbox.take() else { break None };
+            let Some(mut jobs) = inner.inbox.take() else { break None };
+            // Before the batch collects its removals: those that are renewed by now are among them.
+            let renewed = inner.gates.renewed();
+            for job in &mut jobs {
+                job.renewed = renewed;
+            }
             self.jobs.extend(jobs);
             self.jobs.retain(|job| !job.is_abandoned());
             match catch_unwind(AssertUnwindSafe(|| self.look())).unwrap_or_else(|_| Err(self.panicked())) {
@@ -69,13 +74,14 @@ where
     fn look(&mut self) -> Result<Duration, ArchiveError> {
         let options = &self.inner.options;
         let poll = options.poll.max(Duration::from_millis(1));
-        let (queued, removals) = (self.batches.queued(), self.inner.gates.removals());
+        let (queued, removals) = (self.batches.queued(), self.inner.gates.queued());
         let is_full = queued.bytes >= options.full_batch()
             || queued.entries >= options.batch_entries
             || removals >= options.batch_entries;
         if self.jobs.is_empty() && !is_full {
             if !queued.is_any() && removals == 0 {
                 self.waits_since = None;
+                self.succeeded();
                 return Ok(poll);
             }
             let waited = self.waits_since.get_or_insert_with(Instant::now).elapsed();
@@ -84,20 +90,34 @@ where
             }
         }
         let has_written = self.batches.write_one(&mut self.jobs)?;
-        self.back_off.reset();
+        self.succeeded();
         if has_written {
-            self.inner.state.succeeded();
             self.inner.room.tell();
         }
-        let (done, rest) = std::mem::take(&mut self.jobs).into_iter().partition(Job::is_done);
+        let (done, rest): (Vec<_>, _) = std::mem::take(&mut self.jobs).into_iter().partition(Job::is_done);
         self.jobs = rest;
-        let has_told = !Vec::is_empty(&done);
-        done.into_iter().for_each(Job::tell);
+        let has_told = !done.is_empty();
+        for mut job in done {
+            self.batches.refuse_removals(&mut job);
+            job.tell();
+        }
+        // Behind the answers, which do not depend on it. A drop does not wait for it.
+        if !self.inner.inbox.is_ending() {
+            self.batches.forget();
+        }
         if has_written {
             // What is left of a full batch goes on at once, a part of one waits anew.
             self.waits_since = None;
         }
         Ok(if has_written || has_told { Duration::ZERO } else { poll })
+    }
+
+    /// All is written, or there is nothing to write.
+    fn succeeded(&mut self) {
+        if self.back_off.attempts() > 0 {
+            self.back_off.reset();
+            self.inner.state.succeeded();
+        }
     }
 
     fn panicked(&self) -> ArchiveError {

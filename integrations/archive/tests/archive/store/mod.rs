@@ -6,5 +6,6 @@ mod life;
 mod paused;
 mod races;
 mod real;
+mod refused;
 mod restores;
 mod trial;

@@ -41,6 +41,7 @@ struct State {
     tries: u64,
     fails: Option<ErrorKind>,
     fails_flush: bool,
+    fails_forget: bool,
     panics: bool,
     /// Keys whose steps are refused.
     corrupt: Vec<Vec<u8>>,
@@ -73,6 +74,10 @@ impl Trial {
     /// Commits are done, and what follows fails.
     pub fn fail_flush(&self, fails: bool) {
         self.state.lock().unwrap().fails_flush = fails;
+    }
+
+    pub fn fail_forget(&self, fails: bool) {
+        self.state.lock().unwrap().fails_forget = fails;
     }
 
     pub fn panic(&self, panics: bool) {
@@ -180,6 +185,9 @@ impl Archive for Trial {
     fn forget(&self, before: u64) -> Result<(), ArchiveError> {
         self.ready()?;
         let mut state = self.state.lock().unwrap();
+        if state.fails_forget {
+            return Err(ArchiveError::new(ErrorKind::Fenced, "a trial"));
+        }
         state.horizon = state.horizon.max(before);
         Ok(())
     }
