@@ -1,5 +1,9 @@
-//! Real faults: a disk that is full, a server that fails, another process that takes over.
+//! Real faults: a disk that is full, a permission that is lost, a server that fails, another process that takes over.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use tierstack::{Capacity, TierStore};
@@ -92,6 +96,61 @@ fn a_full_disk_is_said_and_nothing_is_lost() {
         drop(store);
         all_are_there(&open(local.open(disk.path()).unwrap()), keys);
     }
+}
+
+/// A folder that may not be written until this is dropped: by its permissions, or, for a user who may do anything, by a mark of the file system.
+struct Forbidden(PathBuf);
+
+impl Forbidden {
+    fn now(folder: &Path) -> Option<Self> {
+        let forbidden = Self(folder.to_owned());
+        let probe = folder.join("probe");
+        std::fs::set_permissions(folder, Permissions::from_mode(0o555)).unwrap();
+        if std::fs::write(&probe, "").is_ok() {
+            std::fs::remove_file(&probe).unwrap();
+            Command::new("chattr").arg("+i").arg(folder).output().ok()?;
+        }
+        std::fs::write(&probe, "").is_err().then_some(forbidden)
+    }
+}
+
+impl Drop for Forbidden {
+    fn drop(&mut self) {
+        let _ = Command::new("chattr").arg("-i").arg(&self.0).output();
+        std::fs::set_permissions(&self.0, Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+#[test]
+fn a_permission_that_is_lost_is_said_and_nothing_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(Local::Folder.open(folder.path()).unwrap());
+    let mut keys = 0;
+    let mut store_some = || {
+        for _ in 0..200 {
+            store.store(keys, value(keys)).unwrap();
+            keys += 1;
+        }
+        keys
+    };
+    store_some();
+    store.flush(LIMIT).unwrap();
+    let segments = folder.path().join("archive").join("segments");
+    let Some(forbidden) = Forbidden::now(&segments) else {
+        println!("SKIPPED: this user may write everywhere, so no permission is lost");
+        return;
+    };
+    store_some();
+    until("it is said", || store.health().error.is_some_and(|error| error.kind() == ErrorKind::Denied));
+    assert!(matches!(store.flush(Duration::from_millis(100)), Err(FlushError::TimedOut { error: Some(_) })));
+    drop(forbidden);
+    let keys = store_some();
+    store.flush(LIMIT).unwrap();
+    assert!(store.health().failing_since.is_none());
+    store.checkpoint(LIMIT).unwrap();
+    all_are_there(&store, keys);
+    drop(store);
+    all_are_there(&open(Local::Folder.open(folder.path()).unwrap()), keys);
 }
 
 #[test]
