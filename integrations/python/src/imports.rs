@@ -111,7 +111,7 @@ pub fn cause(py: Python<'_>, cause: Cause) -> Py<PyAny> {
     let at = match cause {
         Cause::Overflowed => 0,
         Cause::Replaced => 2,
-        // Nothing here expires.
+        // Nothing here expires or is archived.
         _ => 1,
     };
     imports(py).causes[at].clone_ref(py)
