@@ -35,8 +35,6 @@ pub enum Event {
     Overflow,
     /// A fragment that has expired.
     Expiry,
-    /// A fragment that an archive has taken over.
-    Archival,
     /// A `store` or `promote` that was contended.
     Contended,
     /// A tick taken by anything but a hit.
@@ -52,6 +50,8 @@ pub enum Event {
 }
 
 const EVENTS: usize = Event::Freed as usize + 1;
+// Two cache lines, and no more.
+const _: () = assert!(EVENTS * size_of::<u64>() <= 128);
 /// One for each thread with a slot of its own, and one for all others.
 const STRIPES: usize = 64;
 const SHARED: usize = STRIPES - 1;
@@ -66,6 +66,8 @@ pub struct Stats {
     share: AtomicU64,
     /// Whether more values wait to be freed than the store holds: 1 or 0.
     crowded: AtomicU64,
+    /// Fragments that an archive has taken over. One thread does so, mostly: it needs no stripes, of which each fills its cache lines.
+    archived: AtomicU64,
 }
 
 /// The counters of one thread, or those that all others share.
@@ -118,6 +120,7 @@ impl Stats {
             patience: AtomicU64::new(LEAST_PATIENCE),
             share: AtomicU64::new(share(LEAST_PATIENCE, 0)),
             crowded: AtomicU64::new(0),
+            archived: AtomicU64::new(0),
         }
     }
 
@@ -159,6 +162,18 @@ impl Stats {
         if bytes > self.peak_hot_bytes.load(Ordering::Relaxed) {
             self.peak_hot_bytes.fetch_max(bytes, Ordering::Relaxed);
         }
+    }
+
+    /// Counts a fragment that an archive has taken over.
+    pub fn count_archived(&self) {
+        // Relaxed: see the head of the module.
+        self.archived.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many those are.
+    pub fn archived(&self) -> u64 {
+        // Relaxed: see the head of the module.
+        self.archived.load(Ordering::Relaxed)
     }
 
     pub fn peak_hot_bytes(&self) -> u64 {

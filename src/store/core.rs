@@ -204,7 +204,7 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Core<K, V> {
             removals: stats.sum(Event::Removal),
             overflowed: stats.sum(Event::Overflow),
             expired: stats.sum(Event::Expiry),
-            archived: stats.sum(Event::Archival),
+            archived: stats.archived(),
             contended: stats.sum(Event::Contended),
             retired_bytes: stats.retired_bytes(),
             peak_hot_bytes: stats.peak_hot_bytes(),

@@ -46,7 +46,6 @@ use crate::engine::census::Capacity;
 use crate::engine::entries::{Entries, Met};
 use crate::engine::node::Node;
 use crate::engine::place::{List, Outcome};
-use crate::engine::stats::Event;
 use crate::failpoint::{Step, reach};
 use crate::store::version::Version;
 use crate::tier::Tier;
@@ -159,7 +158,7 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
                     core.clear_left(node, place, now, guard);
                     core.index.bury(spot.as_ref(), hash, guard);
                     self.departed(node, Tier::Cold);
-                    self.stripe.count(Event::Archival);
+                    core.stats.count_archived();
                     self.note(node, Happened::Evicted { from: Tier::Cold, to: None });
                     break true;
                 }
