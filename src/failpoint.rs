@@ -60,6 +60,8 @@ pub enum Step {
     Lowered,
     /// A push out of a tier over capacity is claimed, and not made.
     Claimed,
+    /// What is kept in hot is about to be looked at beside the budget, which is not read.
+    Beside,
     /// A fragment is taken off the counts for its removal, which is not made.
     Uncounted,
     /// A raised budget is set; the difference is not free yet.

@@ -62,7 +62,7 @@
 //!   cold. Then the caller or the listener gets it. A capacity pushes out no more than it must.
 //! - **Exact LRU.** With no overlapping call, an eviction takes exactly the tier's least recently used fragment. Under overlap, it passes over no
 //!   fragment that stood in the tier, older and unused, from the start of the call to the move. A `get` that has returned makes a move fail
-//!   that was decided before it.
+//!   that was decided before it. What is [kept](TierStore::keep) or [leaving](TierStore::start_leaving) for an archive is never taken, and all this is said of the others.
 //! - **Linearizable.** Every operation on a key takes effect at one instant, and its documentation names that instant. Two things are steps
 //!   of their own within the call: the demotions that a `store` or `promote` causes, and the instant that fixes a use's place in the recency order.
 //! - **The right changeset.** A change lands in the changeset that is open, or on top, at one instant. Between the instant of a

@@ -121,6 +121,8 @@ impl<K, V, S> Builder<K, V, S> {
     }
 
     /// How much cold may hold; what is over it leaves the store, least recently used first, and the listener is told. See [`Capacity`].
+    ///
+    /// What is [leaving](TierStore::start_leaving) for an archive counts, and is not pushed out.
     pub fn cold_capacity(mut self, capacity: Capacity) -> Self {
         self.settings.cold = capacity;
         self

@@ -212,20 +212,20 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
     /// Has `need` bytes reserved: of what is free, or else of what the least recently used hot fragments, other than those that
     /// `spare` names, hold when they are demoted.
     ///
-    /// `beside` is what has to fit beside all that is kept in hot, if it must. `stands` tells whether the need is still what it was reckoned to be. It is asked
+    /// They are for a fragment of that `weight`. `beside` is what has to fit beside all that is kept in hot, if it must. `stands` tells whether the need is still what it was reckoned to be. It is asked
     /// after each refusal of the budget, so that nothing is demoted, and nobody called contended, for bytes that at that refusal were not needed.
     pub(super) fn make_room(
         &mut self,
         need: u64,
-        beside: Option<u64>,
+        (weight, beside): (u64, Option<u64>),
         spare: impl Fn(&Node<K, V>) -> bool,
         stands: impl Fn() -> bool,
     ) -> Room {
         let budget = &self.core.budget;
-        while need <= budget.limit() {
+        while weight <= budget.limit() {
             let fits = self.reservation.try_grow_to(need);
             // What needs no byte always fits, also where what is kept is over the budget.
-            let is_kept_out = !(fits && need > 0) && beside.is_some_and(|beside| self.is_kept_out(beside));
+            let is_kept_out = !(fits && need > 0) && beside.is_some_and(|beside| self.is_kept_out(weight, beside));
             if fits && !is_kept_out {
                 self.reservation.shrink_to(need);
                 reach(Step::Reserved);
@@ -272,19 +272,20 @@ impl<'g, K: Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 'g, K
         mem::take(&mut self.has_made_way)
     }
 
-    /// Whether `bytes` do not fit beside what is kept in hot, at an instant of this call.
+    /// Whether `bytes` of a fragment of that weight do not fit beside what is kept in hot, at an instant of this call at which the budget is not below the weight.
     #[inline]
-    fn is_kept_out(&self, bytes: u64) -> bool {
+    fn is_kept_out(&self, weight: u64, bytes: u64) -> bool {
         let kept = self.core.kept(Tier::Hot);
-        kept.bounded_bytes() > 0 && self.is_over_beside(kept, bytes)
+        kept.bounded_bytes() > 0 && self.is_over_beside(kept, weight, bytes)
     }
 
     #[cold]
-    fn is_over_beside(&self, kept: &Census, bytes: u64) -> bool {
+    fn is_over_beside(&self, kept: &Census, weight: u64, bytes: u64) -> bool {
+        reach(Step::Beside);
         let look = self.core.budget.look();
         let kept = kept.bounded_bytes();
         let taken = kept.saturating_add(bytes);
-        kept > 0 && taken > look.bytes() && self.core.budget.was_below(taken, look)
+        kept > 0 && weight <= look.bytes() && taken > look.bytes() && self.core.budget.was_below(taken, look)
     }
 
     pub fn evict_lru(&mut self, tier: Tier) -> Option<Evicted<&'g K, &'g Node<K, V>>> {

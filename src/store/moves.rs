@@ -100,7 +100,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
             if weight > budget {
                 return Some(Err(PromoteError::OverBudget { weight, budget }));
             }
-            match self.make_room(weight, Some(weight), &spare, &stands) {
+            match self.make_room(weight, (weight, Some(weight)), &spare, &stands) {
                 Room::Made => return Some(Ok(())),
                 Room::Outdated => return None,
                 // Not where it is the budget that leaves no room by now.

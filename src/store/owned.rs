@@ -371,7 +371,7 @@ where
     ///
     /// With no overlapping call the victim is exactly the least recently used. Under overlap no fragment that stood in the tier, older
     /// and unused, from the start of the call to the move is passed over, "empty" is answered only if none stood there
-    /// throughout, and a `get` that has returned makes a move fail that was decided before it.
+    /// throughout, and a `get` that has returned makes a move fail that was decided before it. Of what is kept or leaving nothing of this is said: it is passed by.
     ///
     /// What leaves cold is handed back here; the listener is told, as of a `remove`.
     ///
@@ -381,7 +381,7 @@ where
     ///
     /// # Progress
     ///
-    /// Lock-free. Amortized O(1): fragments used since they were placed are re-listed on the way, once for each use at most.
+    /// Lock-free. Amortized O(1): fragments used since they were placed are re-listed on the way, once for each use at most. And one step for each fragment of cold that is leaving.
     ///
     /// # Examples
     ///

@@ -361,7 +361,7 @@ impl<'g, K: Eq + Send + Sync + 'static, V: Send + Sync + 'static> Operation<'_, 
                 self.reservation.shrink_to(0);
                 return Some(Claim::OverBudget(look));
             }
-            match self.make_room(need, beside, spare, &stands) {
+            match self.make_room(need, (new.weight(), beside), spare, &stands) {
                 Room::Made => return Some(Claim::Hot),
                 Room::Outdated => return None,
                 Room::KeptOut => return Some(Claim::KeptOut),

@@ -7,7 +7,7 @@ use std::thread;
 use super::bounds::{Store, at, weights};
 use super::sweep::validate;
 use crate::failpoint::{Step, arm};
-use crate::{Capacity, Enforced, Kept, Moved, Tier};
+use crate::{Capacity, Enforced, Kept, Moved, PromoteError, Tier};
 
 fn unbounded(budget: u64) -> Store {
     weights(budget, Capacity::UNBOUNDED, Capacity::UNBOUNDED)
@@ -214,4 +214,31 @@ fn what_is_let_go_while_the_budget_is_lowered_is_demoted() {
         assert_eq!(store.hot_bytes(), 0);
         assert_eq!(validate(&store), 1);
     }
+}
+
+/// The budget is lowered while it is looked whether what is kept leaves room. Then it is the budget that leaves none: nothing but the fragment itself is kept.
+#[test]
+fn what_is_heavier_than_a_budget_that_was_lowered_meanwhile_is_not_kept_out() {
+    let lowered = || {
+        let store = unbounded(10);
+        store.store(1, 3).unwrap();
+        store.keep(&1).unwrap();
+        store.store(2, 7).unwrap();
+        store.store(3, 6).unwrap();
+        store.demote(&3);
+        store.promote(&2).unwrap();
+        let shared = Arc::clone(&store);
+        arm(Step::Beside, move || {
+            let lower = move || shared.set_hot_budget(4).unwrap();
+            assert_eq!(thread::spawn(lower).join().unwrap().demoted, 1);
+        });
+        store
+    };
+    let store = lowered();
+    let stored = store.store(1, 6).unwrap();
+    assert_eq!((stored.tier, stored.kept_out, stored.contended, stored.kept), (Tier::Warm, false, false, true));
+    validate(&store);
+    let store = lowered();
+    assert_eq!(store.promote_to(&3, Tier::Hot), Err(PromoteError::OverBudget { weight: 6, budget: 4 }));
+    validate(&store);
 }
